@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The worker's control API: HTTP/1.1 on the one TLS port (ALPN "http/1.1"). Bodies are JSON unless said otherwise.
+ * Every call renews the worker's lease. Errors: status 4xx/5xx with {"error":{"kind":"...","message":"..."}}.
+ *
+ * Before enrolment the controller is known by its pinned key and only these two are answered:
+ *   GET  /v1/identity   -> {"version":"...","wire":[min,max],"spki":"<base64 DER>","job","run","epoch","role"}
+ *   POST /v1/enrol      {"ca":"<PEM>","cert":"<PEM for our key>","time_ns":N,"lease_seconds":N} -> 204
+ *                       sets the clock offset, installs the CA; from now on every peer must be of that CA:
+ *                       controller for HTTP, the opposite role for chunks.
+ * Afterwards:
+ *   GET  /v1/status     -> {"version","role","state":"idle|running|finished|failed","error":{...}?,
+ *                          "disks":[{"index","size","scanned","zero","unchanged","sent","sent_wire","written","durable","checkpoints"}],
+ *                          "wire":{"in","out"},"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
+ *                          "disk_read_bytes","disk_written_bytes","net_in_bytes","net_out_bytes"}}  (all bytes)
+ *   GET  /v1/disks      -> {"disks":[{"name","serial","size","logical_sector","physical_sector"}]}
+ *   POST /v1/run        struct of API_RUN below -> 202; 409 when one is under way
+ *   POST /v1/run/feed   {"ack":N,"wait_ms":N} -> application/octet-stream: feed records after N (see below)
+ *   PUT  /v1/run/disks/I/pages?first=P    body: manifest pages' hashes, 127*32 bytes each, from page P -> 204
+ *   POST /v1/run/stop   -> 204, the run fails with CANCELED
+ *   POST /v1/poweroff   -> 204, then flush and power off
+ *
+ * POST /v1/run: {"kind":"export|import|scan","key":"<hex 32>","chunk_size":N,"checkpoint_bytes":N,
+ *   "checkpoint_ms":N,"compression":"none|zstd","level":N,"read_back":true,"read_only":false,
+ *   "disks":[{"index":0,"serial":"...","size":N}],
+ *   "peer":{"dial":"host:port"} | {"listen":true}}            (peer: not for scan)
+ *   "read_only" lets a target worker scan disks that are attached read-only (verify).
+ *   "size" is the size of the copy; the device may be larger on the target (its tail is zeroed and verified).
+ *
+ * The feed is the worker's queue to its controller: it asks for baseline pages, for leave to write, and reports what
+ * is durable. A record is 24 bytes: u64 seq, u8 type, u8 0, u16 disk, u32 payload bytes, u64 page; then the payload.
+ * Records are answered in order by "ack" (everything up to it is durable on the controller's disk).
+ *   WANT     1  u32 count: send pages [page, page+count) of the baseline (PUT .../pages)        export
+ *   INTENT   2  about to change chunks of `page`: mark it unknown, durably, then ack           export
+ *   PAGE     3  127*32 bytes: the hashes of `page`, durable at the target (or just read: scan)  export, scan
+ *   DISK     4  32 bytes: root over all chunk hashes of this disk                               export, scan
+ *   FINISHED 5  everything is durable
+ *   FAILED   6  u32 kind, then the sentence
+ */
+#ifndef WHERRY_NET_API_NAMES_H
+#define WHERRY_NET_API_NAMES_H
+
+#define API_PORT          4433
+#define API_IDENTITY      "/v1/identity"
+#define API_ENROL         "/v1/enrol"
+#define API_STATUS        "/v1/status"
+#define API_DISKS         "/v1/disks"
+#define API_RUN           "/v1/run"
+#define API_RUN_FEED      "/v1/run/feed"
+#define API_RUN_DISKS     "/v1/run/disks/" /* I/pages */
+#define API_RUN_STOP      "/v1/run/stop"
+#define API_POWEROFF      "/v1/poweroff"
+
+#define API_FEED_HEADER   24
+#define API_MAX_BODY      (4u << 20) /* of a request or a response */
+
+enum api_feed_type {
+	API_FEED_WANT = 1, API_FEED_INTENT, API_FEED_PAGE, API_FEED_DISK, API_FEED_FINISHED, API_FEED_FAILED
+};
+
+/* Lines a worker prints on its console; the controller finds them there. */
+#define API_CONSOLE_KEY   "wherry-worker: key sha256:"   /* then 64 hex digits */
+#define API_CONSOLE_READY "wherry-worker: API ready"
+
+#endif
