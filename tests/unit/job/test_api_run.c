@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "job/api_fixture.h"
+#include "net/api_names.h"
+#include "net/feed.h"
+#include "net/stream_mem.h"
+
+static void api_run_second_while_one_runs_is_409(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
+	assert_body_has(w, "\"state\":\"idle\"");
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 409);
+	assert_body_has(w, "\"kind\":\"busy\"");
+	script.go_on = true;
+	wait_for_state(w, "finished");
+	assert_body_has(w, "\"index\":3,\"size\":65536,\"scanned\":4096");
+	assert_int_equal(script.epoch, 9);
+	assert_string_equal(script.job, "web1");
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":0,\"wait_ms\":20000}"), 200);
+	assert_int_equal(w->res.body.len, API_FEED_HEADER);
+	assert_int_equal(w->res.body.data[8], API_FEED_FINISHED);
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
+	wait_for_state(w, "finished");
+	assert_int_equal(script.started, 2);
+	worker_free(w);
+}
+
+static void api_run_failed_tells_why_and_can_be_started_again(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	script.kind = ERR_IO;
+	script.go_on = true;
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
+	wait_for_state(w, "failed");
+	assert_body_has(w, "\"error\":{\"kind\":\"io\",\"message\":\"as told \\\"so\\\"\"}");
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":0,\"wait_ms\":20000}"), 200);
+	assert_int_equal(w->res.body.data[8], API_FEED_FAILED);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":2,\"wait_ms\":0}"), 400);
+	script.kind = ERR_NONE;
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
+	wait_for_state(w, "finished");
+	worker_free(w);
+}
+
+static void api_run_absent_disk_fails_with_not_found(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	w->disks.absent = true;
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
+	wait_for_state(w, "failed");
+	assert_body_has(w, "\"kind\":\"not-found\"");
+	assert_int_equal(script.started, 0);
+	worker_free(w);
+}
+
+static void api_run_of_the_other_role_is_refused(void **state)
+{
+	struct worker *source = worker_new(WIRE_SOURCE, true), *target = worker_new(WIRE_TARGET, true);
+
+	(void)state;
+	assert_int_equal(ask(source, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 400);
+	assert_body_has(source, "\"kind\":\"refused\"");
+	assert_int_equal(ask(target, "POST", API_RUN, COPY("export", "{\"listen\":true}")), 400);
+	script.go_on = true;
+	assert_int_equal(ask(target, "POST", API_RUN, SCAN), 202);
+	wait_for_state(target, "finished");
+	/* Or the broker would not give it out for writing later. */
+	assert_int_equal(target->disks.mode, BLOCK_RW);
+	assert_int_equal(ask(target, "POST", API_RUN, SCAN_READ_ONLY), 202);
+	wait_for_state(target, "finished");
+	assert_int_equal(target->disks.mode, BLOCK_RO);
+	worker_free(source);
+	worker_free(target);
+}
+
+static void api_stop_ends_whatever_the_run_waits_for(void **state)
+{
+	static const struct {
+		const char *order;
+		bool wants_page;
+	} cases[] = {
+		{SCAN, false},                                  /* the engine */
+		{SCAN, true},                                   /* a page of the controller's */
+		{COPY("export", "{\"listen\":true}"), false},   /* its peer */
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		struct worker *w = worker_new(WIRE_SOURCE, true);
+
+		script.wants_page = cases[c].wants_page;
+		assert_int_equal(ask(w, "POST", API_RUN, cases[c].order), 202);
+		assert_int_equal(ask(w, "POST", API_RUN_STOP, "{}"), 204);
+		wait_for_state(w, "failed");
+		assert_body_has(w, "\"kind\":\"canceled\"");
+		assert_int_equal(ask(w, "POST", API_RUN_STOP, "{}"), 204);
+		worker_free(w);
+	}
+}
+
+static void api_run_pages_reach_the_engine(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+	char page[FEED_PAGE_BYTES + 1];
+
+	(void)state;
+	memset(page, 'p', sizeof page - 1);
+	page[sizeof page - 1] = '\0';
+	script.wants_page = true;
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":0,\"wait_ms\":20000}"), 200);
+	assert_int_equal(w->res.body.data[8], API_FEED_WANT);
+	assert_int_equal(ask(w, "PUT", "/v1/run/disks/0/pages?first=0", page), 400); /* the controller's index is 3 */
+	assert_int_equal(ask(w, "PUT", "/v1/run/disks/3/pages?first=0", page), 204);
+	wait_for_state(w, "finished");
+	worker_free(w);
+}
+
+/* ---- Peers ---- */
+
+static void api_run_that_dials_tries_again(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	script.go_on = true;
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("export", "{\"dial\":\"there:1\"}")), 202);
+	wait_for_state(w, "finished");
+	assert_int_equal(w->dials, 3);
+	assert_true(script.had_peer);
+	worker_free(w);
+}
+
+struct offer {
+	struct worker *w;
+	struct stream *s;
+	pthread_t thread;
+};
+
+static void *offer_main(void *arg)
+{
+	struct offer *o = arg;
+
+	runner_offer_peer(o->w->api.runner, o->s);
+	return NULL;
+}
+
+static void api_run_that_listens_takes_the_newest_connection(void **state)
+{
+	struct worker *w = worker_new(WIRE_TARGET, true);
+	struct stream *first[2], *second[2];
+	struct err e = ERR_INIT;
+	char byte;
+
+	(void)state;
+	stream_mem_pair(4096, first);
+	stream_mem_pair(4096, second);
+	/* Both before the run is ordered. */
+	struct offer one = {.w = w, .s = first[0]}, two = {.w = w, .s = second[0]};
+	assert_int_equal(pthread_create(&one.thread, NULL, offer_main, &one), 0);
+	clock_sleep_ns(20 * NS_PER_MS);
+	assert_int_equal(pthread_create(&two.thread, NULL, offer_main, &two), 0);
+	assert_int_equal(stream_read(first[1], &byte, 1, &e), 0);
+	script.go_on = true;
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 202);
+	wait_for_state(w, "finished");
+	assert_true(script.had_peer);
+	pthread_join(one.thread, NULL);
+	pthread_join(two.thread, NULL);
+	stream_close(first[1]);
+	stream_close(second[1]);
+	worker_free(w);
+}
+
+static void api_peer_after_a_failed_run_is_told_why(void **state)
+{
+	struct worker *w = worker_new(WIRE_TARGET, true);
+	struct stream *end[2];
+	struct wire_frame f;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	w->disks.absent = true;
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 202);
+	wait_for_state(w, "failed");
+	stream_mem_pair(4096, end);
+	struct offer o = {.w = w, .s = end[0]};
+	assert_int_equal(pthread_create(&o.thread, NULL, offer_main, &o), 0);
+	assert_int_equal(wire_recv(end[1], &f, &e), 0);
+	assert_int_equal(f.type, WIRE_ERROR);
+	assert_int_equal(wire_recv_error(end[1], &f, &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	assert_non_null(strstr(e.msg, "no disk a"));
+	stream_close(end[1]);
+	pthread_join(o.thread, NULL);
+	worker_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(api_run_second_while_one_runs_is_409),
+		cmocka_unit_test(api_run_failed_tells_why_and_can_be_started_again),
+		cmocka_unit_test(api_run_absent_disk_fails_with_not_found),
+		cmocka_unit_test(api_run_of_the_other_role_is_refused),
+		cmocka_unit_test(api_stop_ends_whatever_the_run_waits_for),
+		cmocka_unit_test(api_run_pages_reach_the_engine),
+		cmocka_unit_test(api_run_that_dials_tries_again),
+		cmocka_unit_test(api_run_that_listens_takes_the_newest_connection),
+		cmocka_unit_test(api_peer_after_a_failed_run_is_told_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

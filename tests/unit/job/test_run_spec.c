@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "job/run_spec.h"
+
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static const struct {
+	const char *key, *value;
+} good[] = {
+	{"kind", "\"export\""},
+	{"key", "\"" KEY "\""},
+	{"chunk_size", "262144"},
+	{"checkpoint_bytes", "1048576"},
+	{"checkpoint_ms", "1500"},
+	{"compression", "\"none\""},
+	{"level", "-3"},
+	{"read_back", "false"},
+	{"read_only", "false"},
+	{"disks", "[{\"index\":0,\"serial\":\"a-1\",\"size\":512},{\"index\":2,\"serial\":\"@vdb\",\"size\":1024}]"},
+	{"peer", "{\"dial\":\"10.0.0.1:4433\"}"},
+};
+
+static int parse_with(const char *key, const char *value, struct run_spec *out, struct err *e)
+{
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, "{");
+	for (size_t k = 0; k < sizeof good / sizeof good[0]; k++) {
+		const char *v = key != NULL && strcmp(key, good[k].key) == 0 ? value : good[k].value;
+
+		if (v != NULL)
+			buf_addf(&b, "%s\"%s\":%s", b.len > 1 ? "," : "", good[k].key, v);
+	}
+	buf_adds(&b, "}");
+	int rc = run_spec_parse(b.data, b.len, out, e);
+	buf_fini(&b);
+	return rc;
+}
+
+static void run_spec_parse_good_order_gives_all_fields(void **state)
+{
+	struct run_spec s;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse_with(NULL, NULL, &s, &e), 0);
+	assert_int_equal(s.kind, RUN_EXPORT);
+	assert_int_equal(s.secret[1], 0x11);
+	assert_int_equal(s.chunk_size, 262144);
+	assert_int_equal(s.checkpoint_bytes, 1048576);
+	assert_true(s.checkpoint_ns == 1500 * NS_PER_MS);
+	assert_int_equal(s.compression, COPY_RAW);
+	assert_int_equal(s.level, -3);
+	assert_false(s.read_back);
+	assert_int_equal(s.disk_count, 2);
+	assert_int_equal(s.disks[1].index, 2);
+	assert_string_equal(s.disks[1].serial, "@vdb");
+	assert_int_equal(s.disks[1].size, 1024);
+	assert_false(s.listen);
+	assert_string_equal(s.dial, "10.0.0.1:4433");
+}
+
+static void run_spec_parse_optional_keys_have_defaults(void **state)
+{
+	static const char text[] = "{\"kind\":\"scan\",\"key\":\"" KEY "\",\"chunk_size\":65536,"
+				   "\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}]}";
+	struct run_spec s;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(run_spec_parse(text, strlen(text), &s, &e), 0);
+	assert_int_equal(s.kind, RUN_SCAN);
+	assert_true(s.checkpoint_bytes == COPY_DEFAULT_CHECKPOINT_BYTES);
+	assert_true(s.checkpoint_ns == COPY_DEFAULT_CHECKPOINT_NS);
+	assert_int_equal(s.compression, COPY_ZSTD);
+	assert_true(s.read_back);
+	assert_int_equal(s.disks[0].index, 7);
+	assert_int_equal(parse_with("peer", "{\"listen\":true}", &s, &e), 0);
+	assert_true(s.listen);
+	assert_false(s.read_only);
+	assert_int_equal(parse_with("read_only", "true", &s, &e), 0);
+	assert_true(s.read_only);
+}
+
+static void run_spec_parse_read_only_import_is_refused(void **state)
+{
+	static const char text[] = "{\"kind\":\"import\",\"key\":\"" KEY "\",\"chunk_size\":65536,\"read_only\":true,"
+				   "\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}],\"peer\":{\"listen\":true}}";
+	struct run_spec s;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(run_spec_parse(text, strlen(text), &s, &e), -1);
+	assert_non_null(strstr(e.msg, "read_only"));
+}
+
+static void run_spec_parse_wrong_value_names_the_key(void **state)
+{
+	static const struct {
+		const char *key, *value;
+	} cases[] = {
+		{"kind", NULL},
+		{"kind", "\"copy\""},
+		{"kind", "1"},
+		{"kind", "\"scan\""}, /* which has no peer */
+		{"key", NULL},
+		{"key", "\"00\""},
+		{"key", "\"" KEY "0\""},
+		{"key", "7"},
+		{"chunk_size", NULL},
+		{"chunk_size", "65537"},
+		{"chunk_size", "32768"},
+		{"chunk_size", "8388608"},
+		{"chunk_size", "-65536"},
+		{"chunk_size", "\"64K\""},
+		{"checkpoint_bytes", "0"},
+		{"checkpoint_bytes", "\"1\""},
+		{"checkpoint_ms", "0"},
+		{"checkpoint_ms", "86400001"},
+		{"checkpoint_ms", "1.5"},
+		{"compression", "\"gzip\""},
+		{"compression", "true"},
+		{"level", "23"},
+		{"level", "-51"},
+		{"level", "\"1\""},
+		{"read_back", "1"},
+		{"read_only", "1"},
+		{"disks", NULL},
+		{"disks", "[]"},
+		{"disks", "{}"},
+		{"disks", "[1]"},
+		{"disks", "[{\"index\":0,\"serial\":\"a\"}]"},
+		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":0}]"},
+		{"disks", "[{\"index\":0,\"serial\":\"a b\",\"size\":1}]"},
+		{"disks", "[{\"index\":0,\"serial\":\"\",\"size\":1}]"},
+		{"disks", "[{\"index\":64,\"serial\":\"a\",\"size\":1}]"},
+		{"disks", "[{\"index\":-1,\"serial\":\"a\",\"size\":1}]"},
+		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1,\"x\":1}]"},
+		{"disks", "[{\"index\":1,\"serial\":\"a\",\"size\":1},{\"index\":0,\"serial\":\"b\",\"size\":1}]"},
+		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1},{\"index\":0,\"serial\":\"b\",\"size\":1}]"},
+		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1},{\"index\":1,\"serial\":\"a\",\"size\":1}]"},
+		{"peer", NULL},
+		{"peer", "{}"},
+		{"peer", "{\"listen\":false}"},
+		{"peer", "{\"dial\":\"\"}"},
+		{"peer", "{\"dial\":\"a:1\",\"listen\":true}"},
+		{"peer", "{\"dial\":7}"},
+		{"peer", "\"listen\""},
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		const char *names = strcmp(cases[c].key, "kind") == 0 && cases[c].value != NULL &&
+				strcmp(cases[c].value, "\"scan\"") == 0 ? "peer" : cases[c].key;
+		struct run_spec s;
+		struct err e = ERR_INIT;
+
+		if (parse_with(cases[c].key, cases[c].value, &s, &e) == 0)
+			fail_msg("%s: %s was taken", cases[c].key, cases[c].value != NULL ? cases[c].value : "(none)");
+		assert_int_equal(e.kind, ERR_CONFIG);
+		assert_non_null(strstr(e.msg, names));
+		assert_null(strstr(e.msg, "0011")); /* never any of the key */
+	}
+}
+
+static void run_spec_parse_wrong_shape_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{"", "not JSON"}, {"[]", "one JSON object"}, {"{\"kinds\":1}", "unknown key \"kinds\""},
+		{"{\"level\":1,\"level\":1}", "twice"},
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		struct run_spec s;
+		struct err e = ERR_INIT;
+
+		assert_int_equal(run_spec_parse(cases[c].text, strlen(cases[c].text), &s, &e), -1);
+		assert_non_null(strstr(e.msg, cases[c].says));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(run_spec_parse_good_order_gives_all_fields),
+		cmocka_unit_test(run_spec_parse_optional_keys_have_defaults),
+		cmocka_unit_test(run_spec_parse_read_only_import_is_refused),
+		cmocka_unit_test(run_spec_parse_wrong_value_names_the_key),
+		cmocka_unit_test(run_spec_parse_wrong_shape_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The chunk: the one object that travels from stage to stage. It is owned by whoever holds it: a stage that takes one
+ * passes it on or frees it. A ZERO chunk stands for a whole range of zeros and has no buffer. A MARK carries no data:
+ * it says that a checkpoint is closed and how many chunks belong to it, so that order in between does not matter.
+ */
+#ifndef WHERRY_COPY_CHUNK_H
+#define WHERRY_COPY_CHUNK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "copy/pool.h"
+#include "manifest/manifest.h"
+
+enum chunk_kind { CHUNK_DATA, CHUNK_ZERO, CHUNK_MARK };
+
+struct barrier;
+
+struct chunk {
+	enum chunk_kind kind;
+	bool hole;             /* ZERO: not read, the file says so */
+	bool has_ticket;
+	unsigned disk;
+	uint64_t seq;          /* its place among the chunks of its disk, from the reader: 0, 1, ... */
+	uint64_t offset;       /* bytes from the start of the disk */
+	uint64_t length;       /* DATA: of one chunk; ZERO: any number of chunks */
+	uint8_t hash[MANIFEST_HASH]; /* DATA */
+	uint64_t ticket;       /* of the ledger: to be durable before the target is changed */
+	uint64_t checkpoint;   /* the one it belongs to; MARK: the one that is closed */
+	uint64_t count;        /* MARK: chunks of that checkpoint */
+	struct buffer *buffer; /* DATA: a reference that keeps `data` */
+	uint8_t *data;         /* DATA: `length` plain bytes; NULL while only packed */
+	struct buffer *packed_buffer;
+	uint8_t *packed;       /* zstd frame, or NULL */
+	uint32_t packed_length;
+	struct barrier *barrier; /* MARK on its way through the writing lanes */
+	struct chunk *next;    /* of the stage that holds it */
+};
+
+struct chunk *chunk_new(enum chunk_kind kind, unsigned disk, uint64_t offset, uint64_t length);
+void chunk_free(struct chunk *c); /* and its references; NULL is fine */
+void chunk_drop_data(struct chunk *c);
+void chunk_drop_packed(struct chunk *c);
+
+/* Where the writing lanes meet: each gets a MARK with it, the last one to leave tells that all have been there. */
+struct barrier *barrier_new(unsigned lanes);
+bool barrier_leave(struct barrier *b, unsigned lanes); /* true: these were the last; b is freed */
+
+/* True when all n bytes are zero. p is aligned to 8. */
+bool chunk_is_zero(const void *p, size_t n);
+
+/* Chunks of a disk come out in the order the reader made them, whatever order they come in. */
+struct chunk_order {
+	uint64_t next_seq;
+	struct chunk *waiting; /* rising seq */
+};
+void chunk_order_put(struct chunk_order *o, struct chunk *c);
+struct chunk *chunk_order_take(struct chunk_order *o); /* NULL: the next one has not come yet */
+void chunk_order_fini(struct chunk_order *o);
+
+#endif

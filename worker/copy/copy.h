@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The engine. Four ways to put the same stages together:
+ *
+ *   copy_export   reader -> hasher -> filter -> compressor -> sender                (to a peer over wherry/1)
+ *   copy_import   receiver -> decompressor -> writer -> flush -> verifier           (from a peer)
+ *   copy_local    reader -> hasher -> filter -> writer -> flush -> verifier         (two disks of this host)
+ *   copy_scan     reader -> hasher -> recorder                                      (hash what is there)
+ *
+ * Each call runs the whole job with its own threads and returns when all of it is durable, or at the first error.
+ * Several disks are worked on at once and share one chunk pool, whose size is the memory bound.
+ *
+ * Checkpoints: all pages (manifest.h) of a disk that the reader has passed since the last checkpoint are written,
+ * flushed and, with read_back, read again with O_DIRECT and compared with their hashes, before they are recorded in
+ * the ledger. A checkpoint is taken at a page boundary, before more than half of checkpoint_bytes wait for it or when
+ * checkpoint_ns passed: so at most checkpoint_bytes are ever done again after a crash.
+ * A page whose hashes equal its baseline is neither intended nor written nor recorded.
+ */
+#ifndef WHERRY_COPY_COPY_H
+#define WHERRY_COPY_COPY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "block/block.h"
+#include "copy/ledger.h"
+#include "manifest/manifest.h"
+#include "net/stream.h"
+#include "net/wire.h"
+
+#define COPY_DEFAULT_CHUNK            (UINT32_C(256) << 10)
+#define COPY_DEFAULT_CHECKPOINT_BYTES (UINT64_C(1) << 30)
+#define COPY_DEFAULT_CHECKPOINT_NS    INT64_C(10000000000)
+#define COPY_DEFAULT_POOL_BYTES       (UINT64_C(24) << 20)
+
+/* All in bytes of disk; written by the engine, read by anybody at any time. */
+struct copy_progress {
+	atomic_uint_fast64_t scanned;   /* read (or known to be a hole) and hashed */
+	atomic_uint_fast64_t zero;      /* of these: zeros */
+	atomic_uint_fast64_t holes;     /* of these: not even read, because SEEK_DATA said so */
+	atomic_uint_fast64_t unchanged; /* equal to the baseline: not sent */
+	atomic_uint_fast64_t sent;      /* handed on as data (export, local) */
+	atomic_uint_fast64_t sent_zero; /* handed on as zeros */
+	atomic_uint_fast64_t sent_wire; /* payload bytes after compression */
+	atomic_uint_fast64_t chunks;    /* chunks handed on, zero or not */
+	atomic_uint_fast64_t written;   /* written at the target, zeros included */
+	atomic_uint_fast64_t verified;  /* read back and equal */
+	atomic_uint_fast64_t durable;   /* of disk: everything up to here is durable and recorded */
+	atomic_uint_fast64_t checkpoints;
+};
+
+struct copy_disk {
+	struct block *block;         /* borrowed */
+	struct block *target;        /* copy_local only; borrowed */
+	uint64_t size;               /* bytes of the copy; the target may be larger, its tail is zeroed and verified */
+	struct copy_progress *progress; /* borrowed */
+	uint8_t root[MANIFEST_HASH]; /* filled on success: root over the source's hashes (not by copy_import) */
+};
+
+enum copy_compression { COPY_RAW, COPY_ZSTD };
+
+struct copy_config {
+	const struct manifest_keys *keys;
+	uint32_t chunk_size;
+	uint64_t checkpoint_bytes;
+	int64_t checkpoint_ns;
+	uint64_t pool_bytes;
+	enum copy_compression compression;
+	int level;                   /* zstd; negative allowed */
+	bool read_back;
+	struct copy_disk *disks;
+	unsigned disk_count;
+	unsigned threads;            /* that hash and pack; 0: one per processor */
+	int64_t silence_ns;          /* of a peer, before it counts as dead; 0: WIRE_SILENCE_NS (tests shorten it) */
+	struct wire_hello hello;     /* export and import */
+	atomic_bool *cancel;         /* borrowed; set from any thread or a signal handler: ends with CANCELED soon */
+};
+
+int copy_export(const struct copy_config *c, struct stream *peer, struct ledger *l, struct err *e);
+int copy_import(const struct copy_config *c, struct stream *peer, struct err *e);
+int copy_local(const struct copy_config *c, struct ledger *l, struct err *e);
+int copy_scan(const struct copy_config *c, struct ledger *l, struct err *e);
+
+/* Checks everything that can be wrong with a config before a byte is written: chunk size, sizes, sector sizes. */
+int copy_check(const struct copy_config *c, bool writes, struct err *e);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "copy/stages.h"
+
+struct hasher {
+	struct stage stage;
+	const struct copy_config *c;
+};
+
+static int process(struct stage *s, struct chunk *c, struct err *e)
+{
+	struct hasher *h = (struct hasher *)s;
+
+	if (c->kind == CHUNK_DATA) {
+		if (chunk_is_zero(c->data, c->length)) {
+			c->kind = CHUNK_ZERO;
+			chunk_drop_data(c);
+		} else {
+			manifest_hash(h->c->keys, c->data, c->length, c->hash);
+		}
+	}
+	return stage_emit(s, c, e);
+}
+
+static void close_hasher(struct stage *s)
+{
+	free(s);
+}
+
+static const struct stage_ops ops = {
+	.name = "hasher",
+	.process = process,
+	.close = close_hasher,
+};
+
+struct stage *hasher_new(const struct copy_config *c)
+{
+	struct hasher *h = mem_alloc(sizeof *h);
+
+	h->stage.ops = &ops;
+	h->stage.idle_ns = -1;
+	h->c = c;
+	return &h->stage;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "copy/stages.h"
+
+/* Pieces in order: reads under way, reads done, holes. More than READ_DEPTH because holes cost nothing. */
+#define PIECES 16
+
+struct piece {
+	struct block_request request;
+	struct buffer *buffer; /* NULL: a hole */
+	uint64_t offset, length;
+	bool done;
+};
+
+struct reader {
+	struct stage stage;
+	const struct copy_config *c;
+	const struct copy_disk *disk;
+	unsigned index;
+	struct pool *slabs;
+	uint64_t pos;                /* first byte no piece covers yet */
+	uint64_t data_start, data_end; /* the data range that ends behind pos, on the chunk grid */
+	uint64_t seq;
+	struct piece piece[PIECES];
+	unsigned head, len, under_way;
+};
+
+static struct piece *piece_add(struct reader *r, uint64_t length)
+{
+	struct piece *p = &r->piece[(r->head + r->len++) % PIECES];
+
+	*p = (struct piece){.offset = r->pos, .length = length};
+	r->pos += length;
+	return p;
+}
+
+/* Where data is at or after pos. A chunk that is data in part is read as a whole. */
+static int find_data(struct reader *r, struct err *e)
+{
+	uint64_t chunk = r->c->chunk_size, size = r->disk->size, start, end;
+
+	if (block_next_data(r->disk->block, r->pos, &start, &end, e) != 0)
+		return -1;
+	start = start < size ? start / chunk * chunk : size;
+	r->data_start = start > r->pos ? start : r->pos;
+	r->data_end = end < size ? (end + chunk - 1) / chunk * chunk : size;
+	if (r->data_end > size)
+		r->data_end = size;
+	if (r->data_end <= r->pos && r->data_start <= r->pos)
+		return err_set(e, ERR_INTERNAL, 0, "%s reports a data range that ends before it starts, at %" PRIu64,
+			       r->disk->block->info.name, r->pos);
+	return 0;
+}
+
+static int submit(struct reader *r, struct buffer *b, struct err *e)
+{
+	uint64_t length = r->data_end - r->pos;
+
+	if (length > pool_unit(r->slabs))
+		length = pool_unit(r->slabs);
+	struct piece *p = piece_add(r, length);
+	p->buffer = b;
+	p->request = (struct block_request){
+		.op = BLOCK_READ,
+		.offset = p->offset,
+		.length = (uint32_t)length,
+		.data = b->data,
+		.user = p,
+	};
+	if (block_submit(r->disk->block, &p->request, e) != 0) {
+		p->done = true;
+		return -1;
+	}
+	r->under_way++;
+	return 0;
+}
+
+/* Start as much as there is room, depth and memory for. */
+static int fill(struct reader *r, struct err *e)
+{
+	unsigned depth = r->disk->block->depth < READ_DEPTH ? r->disk->block->depth : READ_DEPTH;
+
+	while (r->pos < r->disk->size && r->len < PIECES && r->under_way < depth) {
+		if (r->pos >= r->data_end && find_data(r, e) != 0)
+			return -1;
+		if (r->pos < r->data_start) {
+			piece_add(r, r->data_start - r->pos)->done = true;
+			continue;
+		}
+		/* Waiting for a buffer while holding some would lock up: others may hold all that is left. */
+		struct buffer *b = r->len == 0 ? pool_get(r->slabs) : pool_try_get(r->slabs);
+		if (b == NULL)
+			return r->len == 0 ? pipeline_set_stopped(e) : 0;
+		if (submit(r, b, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int emit(struct reader *r, struct chunk *c, struct err *e)
+{
+	c->seq = r->seq++;
+	return stage_emit(&r->stage, c, e);
+}
+
+static int emit_data(struct reader *r, struct piece *p, struct err *e)
+{
+	struct buffer *b = take_ptr(&p->buffer);
+	uint32_t size = r->c->chunk_size;
+	uint64_t count = (p->length + size - 1) / size;
+
+	buffer_ref(b, (unsigned)count); /* one for each chunk besides ours, which goes last */
+	for (uint64_t i = 0, at = 0; i < count; i++, at += size) {
+		uint64_t length = p->length - at < size ? p->length - at : size;
+		struct chunk *c = chunk_new(CHUNK_DATA, r->index, p->offset + at, length);
+
+		c->buffer = b;
+		c->data = b->data + at;
+		if (emit(r, c, e) == 0)
+			continue;
+		for (i++; i < count; i++)
+			buffer_unref(b);
+		buffer_unref(b);
+		return -1;
+	}
+	buffer_unref(b);
+	return 0;
+}
+
+static int emit_done(struct reader *r, struct err *e)
+{
+	while (r->len > 0 && r->piece[r->head].done) {
+		struct piece *p = &r->piece[r->head];
+		int rc;
+
+		if (p->buffer != NULL) {
+			rc = emit_data(r, p, e);
+		} else {
+			struct chunk *c = chunk_new(CHUNK_ZERO, r->index, p->offset, p->length);
+
+			c->hole = true;
+			rc = emit(r, c, e);
+		}
+		r->head = (r->head + 1) % PIECES;
+		r->len--;
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int wait_for_one(struct reader *r, struct err *e)
+{
+	struct block_request *q = block_wait(r->disk->block, -1, e);
+
+	if (q == NULL)
+		return -1;
+	struct piece *p = q->user;
+	p->done = true;
+	r->under_way--;
+	/* What cannot be read is never taken for zeros: the copy stops. */
+	return q->error == 0 ? 0 : block_request_error(r->disk->block, q, e);
+}
+
+static int read_all(struct reader *r, struct err *e)
+{
+	while (r->pos < r->disk->size || r->len > 0) {
+		if (pipeline_stopped(r->stage.pipeline))
+			return pipeline_set_stopped(e);
+		if (fill(r, e) != 0 || emit_done(r, e) != 0)
+			return -1;
+		if (r->under_way > 0 && !r->piece[r->head].done && wait_for_one(r, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int produce(struct stage *s, struct err *e)
+{
+	struct reader *r = (struct reader *)s;
+	struct err late = ERR_INIT;
+	int rc = read_all(r, e);
+
+	/* The kernel may still write into buffers. */
+	while (r->under_way > 0 && block_wait(r->disk->block, -1, &late) != NULL)
+		r->under_way--;
+	for (unsigned i = 0; i < PIECES; i++) {
+		buffer_unref(r->piece[i].buffer);
+		r->piece[i].buffer = NULL;
+	}
+	return rc;
+}
+
+static void close_reader(struct stage *s)
+{
+	free(s);
+}
+
+static const struct stage_ops ops = {
+	.name = "reader",
+	.produce = produce,
+	.close = close_reader,
+};
+
+struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool *slabs)
+{
+	struct reader *r = mem_alloc(sizeof *r);
+
+	r->stage.ops = &ops;
+	r->stage.idle_ns = -1;
+	r->c = c;
+	r->disk = &c->disks[disk];
+	r->index = disk;
+	r->slabs = slabs;
+	return &r->stage;
+}

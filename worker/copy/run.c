@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "copy/run.h"
+
+#include <sched.h>
+#include <string.h>
+
+#define MAX_THREADS 16
+#define LEAST_BUFFERS 2
+
+static void stop_pool(void *pool)
+{
+	pool_close(pool);
+}
+
+static void stop_ledger(void *ledger)
+{
+	ledger_cancel(ledger);
+}
+
+void run_init(struct run *r, const struct copy_config *c, struct ledger *l)
+{
+	memset(r, 0, sizeof *r);
+	r->c = c;
+	r->ledger = l;
+	r->pipeline = pipeline_new(c->cancel);
+	if (l == NULL)
+		return;
+	r->checkpoints = checkpoints_new(c, l);
+	pipeline_on_stop(r->pipeline, stop_ledger, l);
+	pipeline_on_stop(r->pipeline, checkpoints_stop, r->checkpoints);
+}
+
+void run_fini(struct run *r)
+{
+	pipeline_free(r->pipeline); /* first: chunks give their buffers back */
+	checkpoints_free(r->checkpoints);
+	pool_free(r->slabs);
+	pool_free(r->packed);
+	pool_free(r->plain);
+	pool_free(r->read_back);
+}
+
+int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e)
+{
+	*pool = pool_new(r->c->pool_bytes / 16 * parts, unit, LEAST_BUFFERS, e);
+	if (*pool == NULL)
+		return -1;
+	pipeline_on_stop(r->pipeline, stop_pool, *pool);
+	return 0;
+}
+
+int run_slabs(struct run *r, unsigned parts, struct err *e)
+{
+	return run_pool(r, &r->slabs, parts, r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES, e);
+}
+
+unsigned run_threads(const struct run *r)
+{
+	cpu_set_t set;
+	unsigned n = r->c->threads;
+
+	if (n == 0 && sched_getaffinity(0, sizeof set, &set) == 0)
+		n = (unsigned)CPU_COUNT(&set);
+	if (n == 0)
+		n = 1;
+	return n < MAX_THREADS ? n : MAX_THREADS;
+}
+
+void run_add_source(struct run *r, struct stage *to)
+{
+	struct stage *hasher = hasher_new(r->c);
+
+	pipeline_add(r->pipeline, hasher, run_threads(r));
+	pipeline_link(hasher, to);
+	for (unsigned i = 0; i < r->c->disk_count; i++) {
+		struct stage *reader = reader_new(r->c, i, r->slabs);
+
+		pipeline_add(r->pipeline, reader, 1);
+		pipeline_link(reader, hasher);
+	}
+}
+
+void run_add_lanes(struct run *r, struct stage *writer, struct stage *to)
+{
+	for (unsigned i = 0; i < r->c->disk_count; i++) {
+		struct stage *lane = lane_new(r->c, i, r->ledger, r->read_back);
+
+		pipeline_add(r->pipeline, lane, 1);
+		pipeline_link(writer, lane);
+		pipeline_link(lane, to);
+	}
+}
+
+int run_go(struct run *r, struct err *e)
+{
+	if (pipeline_run(r->pipeline, e) != 0)
+		return -1;
+	for (unsigned i = 0; i < r->c->disk_count; i++)
+		atomic_store(&r->c->disks[i].progress->durable, r->c->disks[i].size);
+	for (unsigned i = 0; r->ledger != NULL && i < r->c->disk_count; i++)
+		if (ledger_disk_done(r->ledger, i, r->c->disks[i].root, e) != 0)
+			return -1;
+	return 0;
+}

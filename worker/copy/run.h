@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the four ways to run the stages share: the pipeline, its pools and its source side. */
+#ifndef WHERRY_COPY_RUN_H
+#define WHERRY_COPY_RUN_H
+
+#include "copy/stages.h"
+
+struct run {
+	const struct copy_config *c;
+	struct ledger *ledger; /* NULL on the target */
+	struct pipeline *pipeline;
+	struct checkpoints *checkpoints;
+	struct pool *slabs, *packed, *plain, *read_back;
+};
+
+void run_init(struct run *r, const struct copy_config *c, struct ledger *l);
+void run_fini(struct run *r); /* closes all stages */
+
+/* A pool of `parts` sixteenths of the configured memory, closed when the pipeline stops. */
+int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e);
+/* Buffers of a read: as large as a read or a chunk. */
+int run_slabs(struct run *r, unsigned parts, struct err *e);
+
+unsigned run_threads(const struct run *r);
+/* Readers and hashers that feed `to`. */
+void run_add_source(struct run *r, struct stage *to);
+/* Lanes behind `writer`, which feed `to`. */
+void run_add_lanes(struct run *r, struct stage *writer, struct stage *to);
+
+/* Run; on success tell the ledger that the disks are done. */
+int run_go(struct run *r, struct err *e);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The stages, as their composers (export.c, import.c, local.c, scan.c) see them. Every constructor returns a stage that
+ * pipeline_add takes. Configurations, pools, ledgers, peers and checkpoints are borrowed and outlive the pipeline.
+ */
+#ifndef WHERRY_COPY_STAGES_H
+#define WHERRY_COPY_STAGES_H
+
+#include "copy/checkpoint.h"
+#include "copy/copy.h"
+#include "copy/peer.h"
+#include "copy/pipeline.h"
+#include "copy/pool.h"
+#include "copy/stage.h"
+
+#define READ_BYTES (1u << 20) /* of one request; a chunk that is larger is read at once */
+#define READ_DEPTH 4
+
+/* Source: disk `disk` from its start to its end, in order, cut into chunks; holes are not read. One thread. */
+struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool *slabs);
+
+/* Hashes data, and turns chunks of zeros into ZERO. Any number of threads. */
+struct stage *hasher_new(const struct copy_config *c);
+
+/* Compares with the baseline, in order per disk, and hands on what differs; announces intents, closes checkpoints. One
+ * thread. */
+struct stage *filter_new(const struct copy_config *c, struct ledger *l, struct checkpoints *k);
+
+/* Records all hashes in the ledger, in order per disk: the end of a scan. One thread. */
+struct stage *recorder_new(const struct copy_config *c, struct ledger *l);
+
+/* Waits for intents and packs with zstd where that pays. Any number of threads. packed: buffers of a chunk's size. */
+struct stage *compressor_new(const struct copy_config *c, struct ledger *l, struct pool *packed);
+
+/* Frames to the peer. One thread: the only writer of the stream once the peer is ready. */
+struct stage *sender_new(const struct copy_config *c, struct peer *p);
+
+/* Source: greets the peer, then hears of durable checkpoints until END_OK. One thread. */
+struct stage *listener_new(struct peer *p, struct checkpoints *k);
+
+/* Source: greets the peer, then takes frames until END. One thread. packed, plain: buffers of a chunk's size. */
+struct stage *receiver_new(const struct copy_config *c, struct peer *p, struct pool *packed, struct pool *plain);
+
+/* Unpacks and checks hashes: nothing wrong passes. Any number of threads. */
+struct stage *decompressor_new(const struct copy_config *c, struct pool *plain);
+
+/* Divides chunks among the lanes linked behind it (lane i: disk i) and sends them the barriers of checkpoints. Without
+ * threads of its own. */
+struct stage *writer_new(const struct copy_config *c);
+
+/* Writes one disk; at a barrier flushes and reads back; the last lane to pass a barrier emits its MARK. At the end
+ * zeroes and checks the tail. ledger may be NULL: then no chunk has a ticket. One thread each. */
+struct stage *lane_new(const struct copy_config *c, unsigned disk, struct ledger *l, struct pool *read_back);
+
+/* Answers DURABLE for each MARK and END_OK at the end. One thread: the only writer once the peer is ready. */
+struct stage *replier_new(struct peer *p);
+
+/* The end of a local copy: records durable checkpoints. One thread. */
+struct stage *settler_new(struct checkpoints *k);
+
+#endif

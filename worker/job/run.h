@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One run from its order to its end, for runner.c: waits for its disks, meets its peer, lets the engine work, and
+ * closes everything again. Private to job/.
+ */
+#ifndef WHERRY_JOB_RUN_H
+#define WHERRY_JOB_RUN_H
+
+#include <stdatomic.h>
+
+#include "job/ledger_feed.h"
+#include "job/runner.h"
+
+struct run {
+	const struct runner_config *config; /* borrowed */
+	struct run_spec spec;
+	struct ledger_feed *feed;
+	struct copy_progress progress[WIRE_MAX_DISKS];
+	atomic_bool cancel;
+	/* Gives a connection that came in, or NULL after timeout_ns; the runner's. */
+	struct stream *(*accept)(void *ctx, int64_t timeout_ns);
+	/* The peer's stream from here on until NULL is passed, for its byte counts; the runner's. */
+	void (*watch)(void *ctx, struct stream *s);
+	void *ctx;
+};
+
+struct run *run_new(const struct runner_config *config, const struct run_spec *spec);
+void run_free(struct run *r);
+/* From any thread: run_work() returns CANCELED soon. */
+void run_cancel(struct run *r);
+/* All of it, in the calling thread. The feed has its last record afterwards. */
+int run_work(struct run *r, struct err *e);
+
+#endif

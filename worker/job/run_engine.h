@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The engine (copy/copy.h) as a table, so that tests of the API put a fake in its place. */
+#ifndef WHERRY_JOB_RUN_ENGINE_H
+#define WHERRY_JOB_RUN_ENGINE_H
+
+#include "copy/copy.h"
+
+struct run_engine {
+	int (*export)(const struct copy_config *c, struct stream *peer, struct ledger *l, struct err *e);
+	int (*import)(const struct copy_config *c, struct stream *peer, struct err *e);
+	int (*scan)(const struct copy_config *c, struct ledger *l, struct err *e);
+};
+
+extern const struct run_engine run_engine_copy;
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "job/run_spec.h"
+
+#include <string.h>
+#include <yyjson.h>
+
+#include "base/clock.h"
+#include "base/hex.h"
+
+static int wrong(const char *key, const char *expected, struct err *e)
+{
+	return err_set(e, ERR_CONFIG, 0, "the order for a run: \"%s\" must be %s", key, expected);
+}
+
+static int take_kind(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	if (yyjson_equals_str(v, "export"))
+		s->kind = RUN_EXPORT;
+	else if (yyjson_equals_str(v, "import"))
+		s->kind = RUN_IMPORT;
+	else if (yyjson_equals_str(v, "scan"))
+		s->kind = RUN_SCAN;
+	else
+		return wrong("kind", "\"export\", \"import\" or \"scan\"", e);
+	return 0;
+}
+
+static int take_key(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	const char *hex = yyjson_get_str(v);
+
+	/* The error must not repeat any of it. */
+	return hex != NULL && hex_decode(hex, s->secret, sizeof s->secret) == 0 ? 0 : wrong("key", "64 hex digits", e);
+}
+
+static int take_chunk_size(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	uint64_t n = yyjson_get_uint(v);
+
+	if (!yyjson_is_uint(v) || n < WIRE_MIN_CHUNK || n > WIRE_MAX_CHUNK || (n & (n - 1)) != 0)
+		return wrong("chunk_size", "a power of two from 65536 to 4194304", e);
+	s->chunk_size = (uint32_t)n;
+	return 0;
+}
+
+static int take_checkpoint_bytes(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	s->checkpoint_bytes = yyjson_get_uint(v);
+	return yyjson_is_uint(v) && s->checkpoint_bytes > 0 ? 0 : wrong("checkpoint_bytes", "a whole number from 1", e);
+}
+
+static int take_checkpoint_ms(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	uint64_t ms = yyjson_get_uint(v);
+
+	if (!yyjson_is_uint(v) || ms == 0 || ms > 24 * 3600 * 1000)
+		return wrong("checkpoint_ms", "milliseconds from 1 to 86400000", e);
+	s->checkpoint_ns = (int64_t)ms * NS_PER_MS;
+	return 0;
+}
+
+static int take_compression(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	if (yyjson_equals_str(v, "none"))
+		s->compression = COPY_RAW;
+	else if (yyjson_equals_str(v, "zstd"))
+		s->compression = COPY_ZSTD;
+	else
+		return wrong("compression", "\"none\" or \"zstd\"", e);
+	return 0;
+}
+
+static int take_level(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	int64_t level = yyjson_get_sint(v);
+
+	if (!yyjson_is_int(v) || level < -50 || level > 22)
+		return wrong("level", "a zstd level from -50 to 22", e);
+	s->level = (int)level;
+	return 0;
+}
+
+static int take_read_back(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	s->read_back = yyjson_get_bool(v);
+	return yyjson_is_bool(v) ? 0 : wrong("read_back", "true or false", e);
+}
+
+static int take_read_only(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	s->read_only = yyjson_get_bool(v);
+	return yyjson_is_bool(v) ? 0 : wrong("read_only", "true or false", e);
+}
+
+static int take_disk(yyjson_val *v, size_t at, struct run_spec *s, struct err *e)
+{
+	yyjson_val *serial = yyjson_obj_get(v, "serial"), *size = yyjson_obj_get(v, "size");
+	yyjson_val *index = yyjson_obj_get(v, "index");
+	const char *text = yyjson_get_str(serial);
+
+	if (yyjson_obj_size(v) != 3 || !yyjson_is_uint(index) || yyjson_get_uint(index) >= WIRE_MAX_DISKS ||
+	    text == NULL || strlen(text) != yyjson_get_len(serial) || !disk_serial_is_valid(text) ||
+	    !yyjson_is_uint(size) || yyjson_get_uint(size) == 0)
+		return wrong("disks", "a list of {\"index\":0,\"serial\":\"...\",\"size\":bytes}", e);
+	s->disks[at].index = (unsigned)yyjson_get_uint(index);
+	memcpy(s->disks[at].serial, text, strlen(text) + 1);
+	s->disks[at].size = yyjson_get_uint(size);
+	if (at > 0 && s->disks[at].index <= s->disks[at - 1].index)
+		return wrong("disks", "in the order of their \"index\", each once", e);
+	for (size_t k = 0; k < at; k++)
+		if (strcmp(s->disks[k].serial, s->disks[at].serial) == 0)
+			return err_set(e, ERR_CONFIG, 0, "the order for a run: disk \"%s\" in \"disks\" is there twice",
+				       s->disks[at].serial);
+	return 0;
+}
+
+static int take_disks(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	size_t i, count;
+	yyjson_val *disk;
+
+	if (!yyjson_is_arr(v) || yyjson_arr_size(v) == 0 || yyjson_arr_size(v) > WIRE_MAX_DISKS)
+		return wrong("disks", "a list of 1 to 64 disks", e);
+	yyjson_arr_foreach(v, i, count, disk)
+		if (take_disk(disk, i, s, e) < 0)
+			return -1;
+	s->disk_count = (unsigned)count;
+	return 0;
+}
+
+static int take_peer(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	yyjson_val *dial = yyjson_obj_get(v, "dial"), *listen = yyjson_obj_get(v, "listen");
+	const char *address = yyjson_get_str(dial);
+	size_t len = yyjson_get_len(dial);
+
+	s->listen = yyjson_is_true(listen);
+	if (yyjson_obj_size(v) != 1 || (!s->listen && (address == NULL || len == 0 || len >= sizeof s->dial ||
+						       strlen(address) != len)))
+		return wrong("peer", "{\"dial\":\"host:port\"} or {\"listen\":true}", e);
+	if (!s->listen)
+		memcpy(s->dial, address, len + 1);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*take)(yyjson_val *v, struct run_spec *s, struct err *e);
+	bool optional;
+} keys[] = {
+	{"kind", take_kind, false},
+	{"key", take_key, false},
+	{"chunk_size", take_chunk_size, false},
+	{"checkpoint_bytes", take_checkpoint_bytes, true},
+	{"checkpoint_ms", take_checkpoint_ms, true},
+	{"compression", take_compression, true},
+	{"level", take_level, true},
+	{"read_back", take_read_back, true},
+	{"read_only", take_read_only, true},
+	{"disks", take_disks, false},
+	{"peer", take_peer, true},
+};
+
+#define KEYS (sizeof keys / sizeof keys[0])
+
+static int take_named(yyjson_val *key, yyjson_val *value, bool seen[KEYS], struct run_spec *s, struct err *e)
+{
+	for (size_t k = 0; k < KEYS; k++) {
+		if (!yyjson_equals_str(key, keys[k].name))
+			continue;
+		if (seen[k])
+			return err_set(e, ERR_CONFIG, 0, "the order for a run: \"%s\" is there twice", keys[k].name);
+		seen[k] = true;
+		return keys[k].take(value, s, e);
+	}
+	return err_set(e, ERR_CONFIG, 0,
+		       "the order for a run: unknown key \"%.60s\"; is the image older than the controller?",
+		       yyjson_get_str(key));
+}
+
+static int take_all(yyjson_val *root, struct run_spec *s, struct err *e)
+{
+	bool seen[KEYS] = {false};
+	yyjson_val *key, *value;
+	size_t i, count;
+
+	if (!yyjson_is_obj(root))
+		return err_set(e, ERR_CONFIG, 0, "the order for a run must be one JSON object");
+	yyjson_obj_foreach(root, i, count, key, value)
+		if (take_named(key, value, seen, s, e) < 0)
+			return -1;
+	for (size_t k = 0; k < KEYS; k++)
+		if (!seen[k] && !keys[k].optional)
+			return err_set(e, ERR_CONFIG, 0, "the order for a run: \"%s\" is missing", keys[k].name);
+	if (s->read_only && s->kind == RUN_IMPORT)
+		return err_set(e, ERR_CONFIG, 0, "the order for a run: \"read_only\" is not for an import");
+	if ((s->kind != RUN_SCAN) != (s->listen || s->dial[0] != '\0'))
+		return err_set(e, ERR_CONFIG, 0,
+			       "the order for a run: \"peer\" belongs to an export or import, not to a scan");
+	return 0;
+}
+
+int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct err *e)
+{
+	yyjson_read_err why;
+
+	*out = (struct run_spec){
+		.checkpoint_bytes = COPY_DEFAULT_CHECKPOINT_BYTES,
+		.checkpoint_ns = COPY_DEFAULT_CHECKPOINT_NS,
+		.compression = COPY_ZSTD,
+		.level = 1,
+		.read_back = true,
+	};
+	yyjson_doc *doc = yyjson_read_opts((char *)json, len, YYJSON_READ_NOFLAG, NULL, &why);
+	if (doc == NULL)
+		return err_set(e, ERR_CONFIG, 0, "the order for a run is not JSON: %s at byte %zu", why.msg, why.pos);
+	int rc = take_all(yyjson_doc_get_root(doc), out, e);
+	yyjson_doc_free(doc);
+	return rc;
+}

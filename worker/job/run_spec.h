@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What POST /v1/run asks for (net/api_names.h), parsed strictly. */
+#ifndef WHERRY_JOB_RUN_SPEC_H
+#define WHERRY_JOB_RUN_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "block/disk_source.h"
+#include "copy/copy.h"
+#include "net/wire.h"
+
+enum run_kind { RUN_EXPORT, RUN_IMPORT, RUN_SCAN };
+
+struct run_spec {
+	enum run_kind kind;
+	uint8_t secret[32]; /* the job's; wipe */
+	uint32_t chunk_size;
+	uint64_t checkpoint_bytes;
+	int64_t checkpoint_ns;
+	enum copy_compression compression;
+	int level;
+	bool read_back;
+	bool read_only;         /* scan at the target: the disks are not to be written in this boot */
+	unsigned disk_count;
+	struct {
+		unsigned index; /* the controller's, rising; gaps are allowed: several workers may share a machine */
+		char serial[DISK_SERIAL_MAX + 1];
+		uint64_t size;  /* bytes */
+	} disks[WIRE_MAX_DISKS];
+	bool listen;            /* the peer dials us */
+	char dial[256];         /* else "host:port" of the peer; "" for scan */
+};
+
+/* CONFIG: which key, what was expected. `secret` is set even then; wipe it. */
+int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct err *e);
+
+#endif
