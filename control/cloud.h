@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A place as a run uses it: provider plus journal. Every change of the cloud goes through here: intent committed,
+ * call made, outcome committed; what is retryable is retried with back-off until a deadline; waiting is interruptible.
+ */
+#ifndef WHERRY_CONTROL_CLOUD_H
+#define WHERRY_CONTROL_CLOUD_H
+
+#include <stdatomic.h>
+
+#include "journal.h"
+#include "provider.h"
+
+struct cloud {
+	struct provider *p;       /* borrowed */
+	struct journal *j;        /* borrowed */
+	int64_t place;            /* row of the provider block */
+	const atomic_bool *cancel;
+	const struct log *log;
+	int64_t patience_ns;      /* how long a call that fails or is refused is tried again; 0: two minutes */
+};
+
+/* A journalled resource. */
+struct cloud_res {
+	struct res_ref ref;
+	int64_t row;
+};
+
+/* Name and tags of a new resource of this run: "wherry-<job>-<what>-<4 random hex>"; replicas have no suffix. */
+void cloud_ref(struct cloud_res *r, enum res_kind kind, enum res_purpose purpose, const char *owner,
+	       const struct run *run, const char *what, int64_t expires_s);
+
+int cloud_snapshot_machine(struct cloud *c, const struct machine *m, struct cloud_res *refs, unsigned n, struct err *e);
+int cloud_snapshot_disk(struct cloud *c, const struct res_ref *disk, struct cloud_res *r, struct err *e);
+int cloud_disk_create(struct cloud *c, const struct disk_spec *spec, struct cloud_res *r, struct err *e);
+int cloud_worker_create(struct cloud *c, struct worker_spec *spec, struct cloud_res *r, struct err *e);
+int cloud_target_create(struct cloud *c, const struct target_spec *spec, struct cloud_res *r, struct err *e);
+int cloud_wait_ready(struct cloud *c, const struct res_ref *r, int64_t timeout_ns, struct err *e);
+int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tags *set, struct err *e);
+/* REMOVING, remove, wait until absent, REMOVED. Safe to repeat. What has no id (the reply to its creation was lost) is
+ * looked up by name and removed only if its tags are ours. Cancel ends only the waiting. */
+int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e);
+
+/* Clean-up of everything but replicas and their generations that belongs to `job` (NULL: any) of this owner: what the
+ * journal knows (adopted by name and tags where the call's outcome is not known) and what only carries our tags. Goes
+ * on after an error; the first error is returned at the end. `removed` counts. Call it under the lock of the job. */
+int cloud_sweep(struct cloud *c, const char *owner, const char *job, unsigned *removed, struct err *e);
+
+#endif

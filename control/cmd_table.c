@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.h"
+
+#define OPTION(member) offsetof(struct cmd, member)
+
+const struct cmd_option cmd_global_options[] = {
+	{"state-dir", "DIR", "keep the state in DIR (default: $WHERRY_STATE_DIR, /var/lib/wherry, ~/.local/state/wherry)",
+	 OPTION(state_dir)},
+	{"json", NULL, "results and events as JSON lines on stdout", OPTION(json)},
+	{"quiet", NULL, "show only warnings and errors", OPTION(quiet)},
+	{"verbose", NULL, "show what the providers do", OPTION(verbose)},
+	{"help", NULL, "show this help", OPTION(help)},
+	{0},
+};
+
+static const struct cmd_option no_options[] = {{0}};
+
+static const struct cmd_option status_options[] = {
+	{"all", NULL, "every job of the state directory (the default without JOB.json)", OPTION(all)},
+	{0},
+};
+
+static const struct cmd_option promote_options[] = {
+	{"last-good", NULL, "when the replica is DIRTY, start from the last committed generation", OPTION(last_good)},
+	{"no-start", NULL, "create the machine and leave it off", OPTION(no_start)},
+	{0},
+};
+
+static const struct cmd_option cleanup_options[] = {
+	{"list", NULL, "only list what there is, in the journal and in the clouds", OPTION(list)},
+	{"discard", NULL, "also remove the replica, its generations and its manifests", OPTION(discard)},
+	{0},
+};
+
+const struct command command_table[] = {
+	{"validate", "JOB.json", "check a job and name everything that stands against it",
+	 "Reads the job file, opens both places and asks their drivers. All findings are shown at once, and what could\n"
+	 "not be checked. Nothing is changed. The exit status is that of the first error.\n",
+	 no_options, 1, 1, cmd_validate},
+	{"plan", "JOB.json", "show what a sync would create, read, send and remove",
+	 "Creates nothing in either place.\n", no_options, 1, 1, cmd_plan},
+	{"sync", "JOB.json", "bring the replica up to date",
+	 "Snapshots all disks of the source machine at one instant, copies what differs, verifies and commits a new\n"
+	 "generation, and takes every temporary resource away again. What a dead run left is finished or undone first.\n",
+	 no_options, 1, 1, cmd_sync},
+	{"status", "[JOB.json]", "show runs, generations and what is alive",
+	 "Asks the journal, not the clouds: it also works when those do not.\n", status_options, 0, 1, cmd_status},
+	{"verify", "JOB.json", "read the replica back and compare it with its last committed generation",
+	 "Starts a worker beside the replica; nothing is written to it.\n", no_options, 1, 1, cmd_verify},
+	{"promote", "JOB.json", "create the target machine from the last committed generation and start it",
+	 "Refuses a DIRTY replica unless --last-good is given. Afterwards the job is not synced any more.\n",
+	 promote_options, 1, 1, cmd_promote},
+	{"cleanup", "[JOB.json]", "remove what dead runs left",
+	 "Without a job file: everything of this state directory, in all places its journal knows. Resources are found in\n"
+	 "the journal and by their tags; those of other state directories are never touched. The replica stays unless\n"
+	 "--discard is given.\n", cleanup_options, 0, 1, cmd_cleanup},
+	{"version", "", "show the version", "", no_options, 0, 0, cmd_version},
+	{"help", "[COMMAND|exit]", "explain a command, or the exit statuses", "", no_options, 0, 1, cmd_help},
+	{0},
+};

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "commands.h"
+#include "config.h"
+#include "journal.h"
+#include "json_line.h"
+#include "state.h"
+
+struct validation {
+	struct cmd *c;
+	struct job job;
+	struct provider *source, *target;
+	struct state state;
+	struct journal *journal;
+	unsigned levels[FINDING_NOT_CHECKED + 1];
+	enum err_kind first;         /* of the errors */
+};
+
+static const struct {
+	const char *word, *shown;
+} levels[] = {
+	[FINDING_ERROR] = {"error", "error"},
+	[FINDING_WARNING] = {"warning", "warning"},
+	[FINDING_NOTE] = {"note", "note"},
+	[FINDING_NOT_CHECKED] = {"not-checked", "not checked"},
+};
+
+static void show(struct validation *v, const char *where, enum finding_level level, enum err_kind kind, const char *text)
+{
+	v->levels[level]++;
+	if (level == FINDING_ERROR && v->first == ERR_NONE)
+		v->first = kind != ERR_NONE ? kind : ERR_REFUSED;
+	if (v->c->json)
+		json_line(stdout, "event:s level:s kind:s where:s text:s", "finding", levels[level].word,
+			  err_kind_name(kind), where, text);
+	else
+		printf("%s: %s%s%s\n", levels[level].shown, where, where[0] != '\0' ? ": " : "", text);
+}
+
+static void show_err(struct validation *v, const char *where, const struct err *e)
+{
+	show(v, where, FINDING_ERROR, e->kind, e->msg);
+}
+
+static void show_lines(struct validation *v, const char *lines, enum err_kind kind)
+{
+	cleanup(cleanup_free) char *copy = mem_strdup(lines);
+	char *rest = copy, *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			show(v, "", FINDING_ERROR, kind, line);
+}
+
+static void check_state(struct validation *v)
+{
+	struct err e = ERR_INIT;
+	char holder[256];
+
+	if (state_open(v->c->state_dir, &v->state, &e) < 0) {
+		show_err(v, "state", &e);
+		return;
+	}
+	v->journal = journal_open(v->state.dir, &e);
+	if (v->journal == NULL)
+		show_err(v, "state", &e);
+	if (state_job_held(&v->state, v->job.name, holder, sizeof holder)) {
+		char text[400];
+
+		snprintf(text, sizeof text, "the job is running: %s", holder);
+		show(v, "state", FINDING_NOTE, ERR_NONE, text);
+	}
+}
+
+static void ask_driver(struct validation *v, struct provider *p, const char *where, bool source, const struct machine *m)
+{
+	struct findings found = {0};
+	struct err e = ERR_INIT;
+
+	if (p->ops->validate == NULL)
+		show(v, where, FINDING_NOT_CHECKED, ERR_NONE, "this provider has no checks");
+	else if (p->ops->validate(p, source, m, &found, &e) < 0)
+		show_err(v, where, &e);
+	for (size_t i = 0; i < found.list.len; i++)
+		show(v, where, found.list.at[i].level, found.list.at[i].kind, found.list.at[i].text);
+	findings_fini(&found);
+}
+
+static void check_disks(struct validation *v, const struct machine *m)
+{
+	char text[400];
+
+	if (m->disks.len == 0)
+		show(v, "source", FINDING_ERROR, ERR_UNSUPPORTED, "the machine has no disks: there is nothing to "
+		     "replicate");
+	for (size_t i = 0; i < m->disks.len; i++) {
+		const struct machine_disk *d = &m->disks.at[i];
+
+		if (d->why_not[0] == '\0')
+			continue;
+		snprintf(text, sizeof text, "disk %s cannot be replicated: %s", d->name, d->why_not);
+		show(v, "source", FINDING_ERROR, ERR_UNSUPPORTED, text);
+	}
+}
+
+static int see_replica(void *ctx, const struct res_ref *ref)
+{
+	struct validation *v = ctx;
+	char text[400];
+
+	if (ref->tags.purpose != PURPOSE_REPLICA || strcmp(ref->tags.owner, journal_owner(v->journal)) == 0)
+		return 0;
+	snprintf(text, sizeof text, "replica disk %s is kept by another state directory (owner %s): run this job "
+		 "from there, or choose another job name", ref->name, ref->tags.owner);
+	show(v, "target", FINDING_ERROR, ERR_BUSY, text);
+	return 0;
+}
+
+static void check_replica(struct validation *v)
+{
+	cleanup(cleanup_free) char *promoted = NULL;
+	struct err e = ERR_INIT;
+	char text[400];
+
+	if (v->journal == NULL) {
+		show(v, "target", FINDING_NOT_CHECKED, ERR_NONE, "whose replica is there: the journal cannot be read");
+		return;
+	}
+	if (v->target->ops->find(v->target, v->job.name, see_replica, v, &e) < 0 ||
+	    journal_fact_get(v->journal, v->job.name, "promoted", &promoted, &e) < 0)
+		show_err(v, "target", &e);
+	if (promoted == NULL)
+		return;
+	snprintf(text, sizeof text, "the job was promoted to machine %s: it is not synced any more", promoted);
+	show(v, "target", FINDING_ERROR, ERR_REFUSED, text);
+}
+
+static void check_places(struct validation *v)
+{
+	struct machine m = {0};
+	struct err e = ERR_INIT;
+
+	if (v->source->ops->machine_get(v->source, v->job.machine, &m, &e) < 0) {
+		show_err(v, "source", &e);
+		show(v, "", FINDING_NOT_CHECKED, ERR_NONE, "what depends on the machine: its disks, and their place "
+		     "at the target");
+	} else {
+		check_disks(v, &m);
+		ask_driver(v, v->source, "source", true, &m);
+		ask_driver(v, v->target, "target", false, &m);
+	}
+	machine_fini(&m);
+	check_replica(v);
+}
+
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void sum_up(const struct validation *v, const char *name)
+{
+	unsigned errors = v->levels[FINDING_ERROR], warnings = v->levels[FINDING_WARNING];
+	unsigned unchecked = v->levels[FINDING_NOT_CHECKED];
+
+	if (v->c->json)
+		json_line(stdout, "event:s job:s errors:u warnings:u not_checked:u", "validated", name,
+			  (uint64_t)errors, (uint64_t)warnings, (uint64_t)unchecked);
+	else
+		printf("%s: %s: %u error%s, %u warning%s, %u not checked\n", name,
+		       errors == 0 ? "ready" : "not ready", errors,
+		       plural(errors), warnings, plural(warnings), unchecked);
+}
+
+int cmd_validate(struct cmd *c, struct err *e)
+{
+	struct validation v = {.c = c, .first = ERR_NONE};
+
+	if (job_load(c->args[0], &v.job, &v.source, &v.target, c->log, e) < 0) {
+		show_lines(&v, v.job.findings != NULL ? v.job.findings : e->msg, e->kind);
+	} else {
+		check_state(&v);
+		check_places(&v);
+	}
+	sum_up(&v, v.job.name[0] != '\0' ? v.job.name : c->args[0]);
+	provider_close(v.source);
+	provider_close(v.target);
+	journal_close(v.journal);
+	state_fini(&v.state);
+	job_fini(&v.job);
+	if (v.first == ERR_NONE)
+		return 0;
+	c->reported = true;
+	return err_set(e, v.first, 0, "%s is not ready", c->args[0]);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A job file: one machine to replicate. JSON, strictly checked (json_read.h).
+ *
+ *   { "job": "web1",                                      letters, digits, '-', at most 32
+ *     "source":  {"provider": "qemu", "cloud": "/srv/cloud-a", "machine": "web1"},
+ *     "target":  {"provider": "qemu", "cloud": "/srv/cloud-b", "machine": "web1"},
+ *     "options": {"chunk_size": "256K", "checkpoint_size": "1G", "checkpoint_seconds": 10,
+ *                 "compression": "zstd"|"none", "compression_level": 1, "read_back": true,
+ *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
+ *                 "worker_timeout_seconds": 300, "lease_seconds": 300} }
+ *
+ * checkpoint_size is the most that is ever copied again after a crash: a checkpoint is made at each half of it, or when
+ * checkpoint_seconds passed.
+ */
+#ifndef WHERRY_CONTROL_CONFIG_H
+#define WHERRY_CONTROL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "provider.h"
+
+enum control_path { CONTROL_DIAL_IN, CONTROL_DIAL_OUT };
+enum data_path { DATA_AUTO, DATA_SOURCE_DIALS, DATA_TARGET_DIALS, DATA_RELAY };
+const char *data_path_name(enum data_path d);
+
+struct job {
+	char name[64];
+	char machine[RES_NAME_SIZE];         /* source machine */
+	char target_machine[RES_NAME_SIZE];  /* name `promote` gives; default: the source's name */
+	char *source_json, *target_json;     /* the blocks, for the journal; owned */
+	uint32_t chunk_size;
+	uint64_t checkpoint_bytes;
+	uint32_t checkpoint_seconds;
+	bool zstd;
+	int level;
+	bool read_back;
+	enum control_path control_path;
+	enum data_path data_path;
+	uint32_t worker_timeout_seconds;     /* from creation to "API ready" */
+	uint32_t lease_seconds;
+	char *findings;                      /* after a failed job_load: all of them, one per line; owned */
+};
+
+/* Reads and checks everything; opens both providers. The error is CONFIG (a cloud that cannot be opened alone: its own
+ * kind) and holds as many findings as fit, one per line; job->findings holds all. Call job_fini after failure, too. */
+int job_load(const char *file, struct job *job, struct provider **source, struct provider **target,
+	     const struct log *log, struct err *e);
+void job_fini(struct job *job);
+/* Only the job's name, for commands that need nothing of the clouds. */
+int job_peek_name(const char *file, char name[64], struct err *e);
+
+#endif

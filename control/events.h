@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What a command tells while it works: one event per fact. Three ways to show it, chosen once: a live display on a
+ * terminal (one line per disk, redrawn), plain lines (no terminal: logs, CI; progress at most every 5 s per disk, never
+ * silent longer than 30 s), JSON lines on stdout (--json; {"event":"...","time":"...",...}). Talk goes to stderr.
+ */
+#ifndef WHERRY_CONTROL_EVENTS_H
+#define WHERRY_CONTROL_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct disk_progress {
+	unsigned index;
+	char name[80];
+	uint64_t size, scanned, zero, unchanged, sent, sent_wire, written, durable; /* bytes */
+	uint64_t checkpoints;
+};
+
+struct events;
+
+enum events_style { EVENTS_AUTO, EVENTS_PLAIN, EVENTS_JSON, EVENTS_QUIET };
+struct events *events_new(enum events_style style, const char *job);
+void events_free(struct events *ev); /* ends the live display */
+
+/* "snapshot of 2 disks at one instant": a step begins or is done. Text is a sentence part without a final stop. */
+void events_step(struct events *ev, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void events_warn(struct events *ev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Call often (a few times a second); the display decides what is shown. Rates and ETA are made here. */
+void events_progress(struct events *ev, const struct disk_progress *disks, unsigned n);
+void events_error(struct events *ev, const struct err *e);
+/* Key/value results at the end of a run, numbers or texts: events_result(ev, "generation", "3"). */
+void events_result(struct events *ev, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

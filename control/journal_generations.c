@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "journal_db.h"
+
+static int insert_disk(struct journal *j, const char *job, uint64_t generation, const struct generation_disk *d,
+		       struct err *e)
+{
+	return db_run(j, "commit a generation", e, "INSERT INTO generation_disks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		      "tuituiib", job, generation, (int64_t)d->index, d->source_disk, d->size, (int64_t)d->chunk_size,
+		      (int64_t)d->sector_size, (const void *)d->root, (int)sizeof d->root);
+}
+
+int journal_commit(struct journal *j, const char *job, const char *run, uint64_t generation, bool hinted,
+		   const struct generation_disk *disks, unsigned n, const char *machine_json, struct err *e)
+{
+	static const char what[] = "commit a generation";
+
+	if (db_begin(j, e) < 0)
+		return -1;
+	int rc = db_run(j, what, e, "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?)", "tutiit", job, generation, run,
+			(int64_t)hinted, clock_wall_ns() / NS_PER_S, machine_json != NULL ? machine_json : "{}");
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		rc = insert_disk(j, job, generation, &disks[i], e);
+	return db_end(j, what, rc, e);
+}
+
+static int read_disks(struct journal *j, const char *job, uint64_t generation, struct generation_disk *disks,
+		      unsigned max, unsigned *n, struct err *e)
+{
+	static const char what[] = "read a generation";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT disk, source_disk, size, chunk_size, sector_size, root FROM "
+			 "generation_disks WHERE job = ? AND generation = ? ORDER BY disk", "tu", job, generation);
+	int row = -1;
+
+	for (*n = 0; st != NULL && (row = db_step(j, st, what, e)) > 0; (*n)++) {
+		if (*n == max)
+			return err_set(e, ERR_UNSUPPORTED, 0, "journal %s: generation %llu of job %s has more than "
+				       "%u disks",
+				       j->path, (unsigned long long)generation, job, max);
+		struct generation_disk *d = &disks[*n];
+		*d = (struct generation_disk){.index = (unsigned)sqlite3_column_int(st, 0), .size = db_u64(st, 2),
+					      .chunk_size = (uint32_t)db_u64(st, 3),
+					      .sector_size = (uint32_t)db_u64(st, 4)};
+		db_text(st, 1, d->source_disk, sizeof d->source_disk);
+		if (sqlite3_column_bytes(st, 5) != (int)sizeof d->root)
+			return err_set(e, ERR_CORRUPT, 0, "journal %s: generation %llu of job %s has a root of %d "
+				       "bytes",
+				       j->path, (unsigned long long)generation, job, sqlite3_column_bytes(st, 5));
+		memcpy(d->root, sqlite3_column_blob(st, 5), sizeof d->root);
+	}
+	return row;
+}
+
+int journal_last_generation(struct journal *j, const char *job, uint64_t *generation, int64_t *committed_s,
+			    struct generation_disk *disks, unsigned max, unsigned *n, char **machine_json,
+			    struct err *e)
+{
+	static const char what[] = "read the last generation";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT generation, committed_s, machine FROM generations WHERE job = ? "
+			 "ORDER BY generation DESC LIMIT 1", "t", job);
+	int row = st == NULL ? -1 : db_step(j, st, what, e);
+
+	*generation = 0;
+	*committed_s = 0;
+	*n = 0;
+	if (machine_json != NULL)
+		*machine_json = NULL;
+	if (row <= 0)
+		return row;
+	*generation = db_u64(st, 0);
+	*committed_s = sqlite3_column_int64(st, 1);
+	if (max != 0 && read_disks(j, job, *generation, disks, max, n, e) < 0)
+		return -1;
+	if (machine_json != NULL)
+		*machine_json = mem_strdup((const char *)sqlite3_column_text(st, 2));
+	return 0;
+}
+
+int journal_checkpoint(struct journal *j, const char *run, unsigned disk, uint64_t durable, struct err *e)
+{
+	return db_run(j, "record a checkpoint", e,
+		      "INSERT INTO checkpoints VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (run, disk) DO UPDATE SET "
+		      "durable = ?3, count = count + 1, at_s = "
+		      "?4", "tiui", run, (int64_t)disk, durable, clock_wall_ns() / NS_PER_S);
+}
+
+int journal_fact_set(struct journal *j, const char *job, const char *key, const char *value, struct err *e)
+{
+	if (value == NULL)
+		return db_run(j, "forget a fact", e, "DELETE FROM facts WHERE job = ? AND key = ?", "tt", job, key);
+	return db_run(j, "record a fact", e, "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", "ttt", job, key, value);
+}
+
+int journal_fact_get(struct journal *j, const char *job, const char *key, char **value, struct err *e)
+{
+	static const char what[] = "read a fact";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT value FROM facts WHERE job = ? AND key = ?", "tt", job, key);
+	int row = st == NULL ? -1 : db_step(j, st, what, e);
+
+	*value = row > 0 ? mem_strdup((const char *)sqlite3_column_text(st, 0)) : NULL;
+	return row < 0 ? -1 : 0;
+}
+
+int journal_forget_replica(struct journal *j, const char *job, struct err *e)
+{
+	static const char what[] = "forget the generations of a job";
+
+	if (db_begin(j, e) < 0)
+		return -1;
+	int rc = db_run(j, what, e, "DELETE FROM generations WHERE job = ?", "t", job);
+	if (rc == 0)
+		rc = db_run(j, what, e, "DELETE FROM facts WHERE job = ?", "t", job);
+	return db_end(j, what, rc, e);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+#include <yyjson.h>
+
+#include "json_read.h"
+#include "replica.h"
+
+static const char *const firmware_names[] = {[FIRMWARE_BIOS] = "bios", [FIRMWARE_UEFI] = "uefi", NULL};
+
+static void add_disks(yyjson_mut_doc *doc, yyjson_mut_val *to, const struct machine *m)
+{
+	for (size_t i = 0; i < m->disks.len; i++) {
+		const struct machine_disk *d = &m->disks.at[i];
+		yyjson_mut_val *v = yyjson_mut_arr_add_obj(doc, to);
+
+		yyjson_mut_obj_add_str(doc, v, "id", d->id);
+		yyjson_mut_obj_add_str(doc, v, "name", d->name);
+		yyjson_mut_obj_add_uint(doc, v, "size", d->size);
+		yyjson_mut_obj_add_uint(doc, v, "logical_sector", d->logical_sector);
+		yyjson_mut_obj_add_bool(doc, v, "boot", d->boot);
+	}
+}
+
+char *machine_to_json(const struct machine *m)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+	yyjson_mut_doc_set_root(doc, root);
+	yyjson_mut_obj_add_str(doc, root, "id", m->id);
+	yyjson_mut_obj_add_str(doc, root, "name", m->name);
+	yyjson_mut_obj_add_str(doc, root, "firmware", firmware_names[m->firmware]);
+	yyjson_mut_obj_add_uint(doc, root, "vcpus", m->vcpus);
+	yyjson_mut_obj_add_uint(doc, root, "memory_mib", m->memory_mib);
+	add_disks(doc, yyjson_mut_obj_add_arr(doc, root, "disks"), m);
+	yyjson_mut_val *nics = yyjson_mut_obj_add_arr(doc, root, "nics");
+	for (size_t i = 0; i < m->nics.len; i++) {
+		yyjson_mut_val *v = yyjson_mut_arr_add_obj(doc, nics);
+
+		yyjson_mut_obj_add_str(doc, v, "mac", m->nics.at[i].mac);
+		yyjson_mut_obj_add_str(doc, v, "network", m->nics.at[i].network);
+		yyjson_mut_obj_add_str(doc, v, "model", m->nics.at[i].model);
+	}
+	char *text = yyjson_mut_write(doc, 0, NULL);
+	yyjson_mut_doc_free(doc);
+	return text;
+}
+
+static void read_disk(struct json_at *at, struct machine_disk *d)
+{
+	snprintf(d->id, sizeof d->id, "%s", json_string(at, "id", JSON_REQUIRED, ""));
+	snprintf(d->name, sizeof d->name, "%s", json_string(at, "name", JSON_REQUIRED, ""));
+	d->size = json_number(at, "size", JSON_REQUIRED, 1, UINT64_MAX, 0);
+	d->logical_sector = (uint32_t)json_number(at, "logical_sector", JSON_REQUIRED, 512, 4096, 512);
+	d->boot = json_bool(at, "boot", JSON_OPTIONAL, false);
+}
+
+int machine_from_json(const char *json, struct machine *m, struct err *e)
+{
+	struct json_doc *doc = json_parse(json, strlen(json), "machine description in the journal", e);
+	struct json_at list;
+
+	*m = (struct machine){0};
+	if (doc == NULL)
+		return -1;
+	struct json_at root = json_root(doc);
+	snprintf(m->id, sizeof m->id, "%s", json_string(&root, "id", JSON_REQUIRED, ""));
+	snprintf(m->name, sizeof m->name, "%s", json_string(&root, "name", JSON_REQUIRED, ""));
+	m->firmware = (enum firmware)json_choice(&root, "firmware", JSON_REQUIRED, firmware_names, FIRMWARE_BIOS);
+	m->vcpus = (unsigned)json_number(&root, "vcpus", JSON_REQUIRED, 1, 4096, 1);
+	m->memory_mib = json_number(&root, "memory_mib", JSON_REQUIRED, 1, UINT32_MAX, 1);
+	size_t n = json_array(&root, "disks", JSON_REQUIRED, &list);
+	for (size_t i = 0; i < n; i++) {
+		struct json_at at = json_element(&list, i);
+
+		read_disk(&at, vec_push(&m->disks));
+	}
+	n = json_array(&root, "nics", JSON_OPTIONAL, &list);
+	for (size_t i = 0; i < n; i++) {
+		struct json_at at = json_element(&list, i);
+		struct machine_nic *nic = vec_push(&m->nics);
+
+		snprintf(nic->mac, sizeof nic->mac, "%s", json_string(&at, "mac", JSON_OPTIONAL, ""));
+		snprintf(nic->network, sizeof nic->network, "%s", json_string(&at, "network", JSON_OPTIONAL, ""));
+		snprintf(nic->model, sizeof nic->model, "%s", json_string(&at, "model", JSON_OPTIONAL, ""));
+	}
+	int rc = json_finish(doc, e);
+	json_free(doc);
+	if (rc < 0)
+		machine_fini(m);
+	return rc;
+}

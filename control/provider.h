@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A provider is a driver for a place that holds machines. It knows its cloud's calls and nothing of journal, terminal
+ * or clock. Kinds of resource are data, so that journal and clean-up are written once (cloud.h wraps every call: intent
+ * into the journal, call, outcome into the journal, retries, deadlines).
+ *
+ * Contract for every operation that makes something: the caller chose `ref->name` and `ref->tags`; the driver makes it
+ * under exactly that name with exactly those tags and fills ref->id. If something of that name exists with the same
+ * job, run and owner tags it is adopted (the reply of an earlier call was lost); with other tags: BUSY, untouched.
+ * Removal of what is absent is success; removal of something of that name whose owner, job and run tags are not
+ * ref->tags' (replicas: owner and job) is refused with BUSY: nothing that is not ours is ever deleted. `poll` says whether it is ready. Drivers block only for one call, never to wait
+ * for a state. Messages name the cloud's own words and request ids. Not thread-safe: one provider, one thread.
+ *
+ * An operation a driver does not have is NULL in its table, and the core says what is lost without it.
+ */
+#ifndef WHERRY_CONTROL_PROVIDER_H
+#define WHERRY_CONTROL_PROVIDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "json_read.h"
+
+#define RES_NAME_SIZE 80
+#define RES_ID_SIZE   256
+
+enum res_kind { RES_SNAPSHOT, RES_DISK, RES_WORKER, RES_MACHINE, RES_NIC, RES_ADDRESS, RES_FIREWALL, RES_IMAGE, RES_KINDS };
+
+/* scaffold: gone after every run. replica: never removed without --discard. generation: snapshot of the replica at the
+ * last committed generation. baseline: source snapshot kept for change tracking. target: a promoted machine. */
+enum res_purpose { PURPOSE_SCAFFOLD, PURPOSE_REPLICA, PURPOSE_GENERATION, PURPOSE_BASELINE, PURPOSE_TARGET, PURPOSE_KINDS };
+
+const char *res_kind_name(enum res_kind k);         /* "snapshot", "disk", "worker", ... */
+const char *res_purpose_name(enum res_purpose p);
+int res_kind_by_name(const char *name);             /* -1 when unknown */
+int res_purpose_by_name(const char *name);
+/* Order of removal: workers first, then NICs, addresses, firewalls, disks, snapshots, images. Lower goes first. */
+int res_kind_removal_rank(enum res_kind k);
+
+struct res_tags {
+	char owner[40];        /* id of the state directory that made it */
+	char job[64];
+	char run[40];
+	uint64_t epoch;
+	enum res_purpose purpose;
+	int64_t expires_s;     /* since 1970; 0 = never. For people and `reap`, not for correctness */
+	uint64_t generation;   /* replica: last committed; generation snapshots: which */
+	bool dirty;            /* replica: a run is or was writing it */
+};
+
+struct res_ref {
+	enum res_kind kind;
+	char name[RES_NAME_SIZE];
+	char id[RES_ID_SIZE];  /* the cloud's; "" until made */
+	struct res_tags tags;
+};
+
+enum res_state { RES_ABSENT, RES_PENDING, RES_READY, RES_FAILED };
+
+enum firmware { FIRMWARE_BIOS, FIRMWARE_UEFI };
+
+struct machine_disk {
+	char id[RES_ID_SIZE];
+	char name[RES_NAME_SIZE];
+	uint64_t size;           /* bytes */
+	uint32_t logical_sector;
+	bool boot;
+	char why_not[160];       /* not empty: it cannot be replicated, and why */
+};
+
+struct machine_nic {
+	char mac[18];
+	char network[128];
+	char model[32];
+};
+
+struct machine {
+	char id[RES_ID_SIZE];
+	char name[RES_NAME_SIZE];
+	bool running;
+	enum firmware firmware;
+	unsigned vcpus;
+	uint64_t memory_mib;
+	VEC(struct machine_disk) disks; /* in the machine's own order */
+	VEC(struct machine_nic) nics;
+};
+void machine_fini(struct machine *m);
+
+struct disk_spec {
+	uint64_t size;
+	uint32_t logical_sector;
+	const struct res_ref *from_snapshot; /* NULL: empty */
+};
+
+struct worker_disk {
+	const struct res_ref *disk;
+	bool read_only;
+	bool hotplug;            /* attach after the boot, not at creation */
+	char serial[64];         /* out: what the guest sees */
+};
+
+struct worker_spec {
+	const char *bootdata;    /* JSON, public */
+	struct worker_disk *disks;
+	unsigned disk_count;
+	uint16_t port;           /* TCP port the worker listens on */
+	bool import;             /* role: import worker writes, export worker reads */
+};
+
+struct target_spec {
+	const struct machine *like;      /* the source's description, as last seen */
+	const struct res_ref *disks;     /* in the machine's order */
+	unsigned disk_count;
+	bool start;
+};
+
+/* Where a resource can be reached. LOOPBACK: only from the controller's own host (or through host_alias). */
+enum reach { REACH_LOOPBACK, REACH_NETWORK };
+struct endpoint {
+	enum reach reach;
+	char host[128];
+	uint16_t port;
+};
+
+struct byte_range {
+	uint64_t offset, length;
+};
+
+enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE, FINDING_NOT_CHECKED };
+struct finding {
+	enum finding_level level;
+	enum err_kind kind;      /* for ERROR: what the exit status says */
+	char text[512];
+};
+struct findings {
+	VEC(struct finding) list;
+};
+void findings_add(struct findings *f, enum finding_level level, enum err_kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void findings_fini(struct findings *f);
+
+struct provider;
+
+typedef int provider_found(void *ctx, const struct res_ref *ref); /* non-zero stops */
+
+struct provider_ops {
+	const char *name;            /* "qemu" */
+	const char *lacks;           /* one sentence per ability it lacks, for `plan`; NULL: none */
+	const char *const *path_keys; /* NULL-ended: keys of the block that are paths. The journal keeps them absolute, so
+				       * that clean-up works from any folder; NULL: none */
+
+	/* `block` is the job's source or target object; the driver reads its own keys and calls json_no_more. The
+	 * key "provider" has been asked for; "machine" (source) or "machine" (target: name to promote to) is the
+	 * core's. NULL with *e when the cloud cannot be opened; key errors go to json_complain. */
+	struct provider *(*open)(struct json_at *block, const struct log *log, struct err *e);
+	void (*close)(struct provider *p);
+
+	int (*machine_get)(struct provider *p, const char *name, struct machine *out, struct err *e);
+	/* All reasons at once. source: reading from machine m; else: holding a replica of m. */
+	int (*validate)(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);
+
+	/* All disks of a machine at one instant: refs[i] for m->disks[i]. Records the names first, so that a crash in
+	 * the middle leaves nothing nameless. */
+	int (*snapshot_machine)(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n,
+				struct err *e);
+	/* Snapshot of one replica disk that is not attached anywhere. */
+	int (*snapshot_disk)(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e);
+	int (*disk_create)(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);
+	int (*disk_get)(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e);
+	int (*disk_resize)(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e);
+	int (*worker_create)(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e);
+	int (*attach)(struct provider *p, const struct res_ref *worker, struct worker_disk *disk, struct err *e);
+	int (*detach)(struct provider *p, const struct res_ref *worker, const struct res_ref *disk, struct err *e);
+	/* FAILED: *e says why. */
+	int (*poll)(struct provider *p, const struct res_ref *ref, enum res_state *state, struct err *e);
+	int (*remove)(struct provider *p, const struct res_ref *ref, struct err *e);
+	/* Everything of ours in this place: job NULL = of any job. Tags are as the cloud has them. */
+	int (*find)(struct provider *p, const char *job, provider_found *cb, void *ctx, struct err *e);
+
+	int (*console)(struct provider *p, const struct res_ref *worker, struct buf *out, struct err *e);
+	int (*endpoint)(struct provider *p, const struct res_ref *worker, uint16_t port, struct endpoint *out,
+			struct err *e);
+	/* Name under which this place's workers reach the loopback of the controller's host; NULL: they cannot. */
+	const char *(*host_alias)(struct provider *p);
+
+	/* Hold the replica for the life of this process; BUSY names the holder. Released by close or death. */
+	int (*replica_lock)(struct provider *p, const struct res_ref *disk, const char *holder, struct err *e);
+	/* Compare and set of the tags on a replica disk: BUSY when its epoch or owner is not `expect`'s. */
+	int (*replica_claim)(struct provider *p, struct res_ref *disk, const struct res_tags *expect,
+			     const struct res_tags *set, struct err *e);
+
+	/* Ranges of source disk i changed since that baseline snapshot; UNSUPPORTED: not known, read all. */
+	int (*changed_ranges)(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
+			      struct byte_range **out, size_t *count, struct err *e);
+
+	int (*target_create)(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e);
+	int (*machine_start)(struct provider *p, const char *name, struct err *e);
+	int (*machine_stop)(struct provider *p, const char *name, struct err *e);
+};
+
+/* First member of every driver's own struct. */
+struct provider {
+	const struct provider_ops *ops;
+	const struct log *log;
+	char place[256];     /* one line for people: "qemu cloud /srv/cloud-a" */
+};
+
+/* The one table of drivers, NULL-ended (provider_table.c). */
+extern const struct provider_ops *const provider_table[];
+/* By the block's "provider" key; complains about an unknown one with the known ones listed. */
+struct provider *provider_open(struct json_at *block, const struct log *log, struct err *e);
+void provider_close(struct provider *p);
+
+#endif

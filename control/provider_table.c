@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "provider.h"
+#include "provider_qemu.h"
+
+const struct provider_ops *const provider_table[] = {
+	&provider_qemu_ops,
+	NULL,
+};

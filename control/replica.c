@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replica.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define READY_TIMEOUT_NS (600 * NS_PER_S)
+
+/* What the target cloud itself says of our replica disks. */
+struct seen {
+	struct res_ref refs[WIRE_MAX_DISKS];
+	unsigned count;
+};
+
+static int see(void *ctx, const struct res_ref *ref)
+{
+	struct seen *s = ctx;
+
+	if (ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA && s->count < WIRE_MAX_DISKS)
+		s->refs[s->count++] = *ref;
+	return 0;
+}
+
+static const struct res_ref *seen_by_name(const struct seen *s, const char *name)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (strcmp(s->refs[i].name, name) == 0)
+			return &s->refs[i];
+	return NULL;
+}
+
+static void replica_name(const struct context *c, unsigned i, char out[RES_NAME_SIZE])
+{
+	snprintf(out, RES_NAME_SIZE, "wherry-%.32s-disk%u", c->job.name, i);
+}
+
+static int check_owner(const struct context *c, const struct res_ref *ref, struct err *e)
+{
+	if (strcmp(ref->tags.owner, journal_owner(c->journal)) == 0)
+		return 0;
+	return err_set(e, ERR_BUSY, 0,
+		       "replica disk %s in %s is kept by another state directory (owner %s): run this job from there, or "
+		       "remove that replica there with `wherry cleanup --discard`, or choose another job name",
+		       ref->name, c->target_p->place, ref->tags.owner);
+}
+
+static int check_unchanged(const struct replica *r, unsigned i, const struct machine_disk *d, struct err *e)
+{
+	for (unsigned k = 0; k < r->committed_count; k++) {
+		const struct generation_disk *g = &r->committed[k];
+
+		if (g->index != i)
+			continue;
+		if (strcmp(g->source_disk, d->id) != 0)
+			return err_set(e, ERR_REFUSED, 0,
+				       "disk %u of the machine is now %s, but the replica was made from %s: bring the old "
+				       "disk order back, or discard the replica with `wherry cleanup --discard` and start "
+				       "over", i, d->id, g->source_disk);
+		if (d->size < g->size)
+			return err_set(e, ERR_REFUSED, 0,
+				       "disk %s shrank from %llu to %llu bytes since generation %llu: a shrunken disk is "
+				       "not replicated; discard the replica with `wherry cleanup --discard` and start over",
+				       d->name, (unsigned long long)g->size, (unsigned long long)d->size,
+				       (unsigned long long)r->generation);
+	}
+	return 0;
+}
+
+/* Make the disk, or adopt the one that is there under our name and owner. */
+static int obtain(struct context *c, const struct run *run, const struct machine_disk *d, const struct seen *seen,
+		  struct replica_disk *rd, const char *what, struct err *e)
+{
+	const struct res_ref *there = seen_by_name(seen, rd->res.ref.name);
+	struct journal_entry entry;
+	bool found;
+
+	if (journal_find_entry(c->journal, c->job.name, PURPOSE_REPLICA, rd->res.ref.name, &entry, &found, e) < 0)
+		return -1;
+	if (there == NULL && found && entry.state == ENTRY_CREATED && entry.ref.tags.generation > 0)
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "replica disk %s is no longer in %s: it was removed by somebody; run `wherry cleanup "
+			       "--discard` for this job to forget it, then sync again to make a new one",
+			       rd->res.ref.name, c->target_p->place);
+	if (there == NULL) {
+		struct disk_spec spec = {.size = d->size, .logical_sector = d->logical_sector};
+
+		if (found && journal_removed(c->journal, entry.row, e) < 0)
+			return -1;
+		cloud_ref(&rd->res, RES_DISK, PURPOSE_REPLICA, journal_owner(c->journal), run, what, 0);
+		rd->res.ref.tags.dirty = true;
+		events_step(c->events, "create", "replica disk %s, %llu bytes", rd->res.ref.name,
+			    (unsigned long long)d->size);
+		return cloud_disk_create(&c->target, &spec, &rd->res, e) < 0 ||
+				       cloud_wait_ready(&c->target, &rd->res.ref, READY_TIMEOUT_NS, e) < 0
+			       ? -1 : 0;
+	}
+	if (check_owner(c, there, e) < 0)
+		return -1;
+	rd->res.ref = *there;
+	rd->res.row = entry.row;
+	if (!found && journal_intend(c->journal, c->target.place, there, &rd->res.row, e) < 0)
+		return -1;
+	return journal_created(c->journal, rd->res.row, there, e);
+}
+
+static int fit_size(struct context *c, const struct machine_disk *d, struct replica_disk *rd, struct err *e)
+{
+	struct machine_disk got = {0};
+
+	if (c->target_p->ops->disk_get(c->target_p, &rd->res.ref, &got, e) < 0)
+		return -1;
+	if (got.logical_sector != d->logical_sector)
+		return err_set(e, ERR_REFUSED, 0,
+			       "disk %s has logical sectors of %u bytes and replica disk %s of %u: partition tables would "
+			       "mean something else there; choose a target that keeps the sector size", d->name,
+			       d->logical_sector, rd->res.ref.name, got.logical_sector);
+	if (got.size >= d->size)
+		return 0;
+	if (rd->res.ref.tags.generation == 0 || c->target_p->ops->disk_resize == NULL)
+		return err_set(e, ERR_REFUSED, 0, "replica disk %s holds %llu bytes and the source disk %s %llu: the target "
+			       "must not be smaller than the source", rd->res.ref.name, (unsigned long long)got.size,
+			       d->name, (unsigned long long)d->size);
+	events_step(c->events, "resize", "replica disk %s to %llu bytes", rd->res.ref.name, (unsigned long long)d->size);
+	return c->target_p->ops->disk_resize(c->target_p, &rd->res.ref, d->size, e);
+}
+
+/* After growth the old last chunk was shorter: its page is unknown, and pages past the old end read as unknown. */
+static int fit_manifest(struct replica_disk *rd, struct err *e)
+{
+	static const uint8_t unknown[MANIFEST_PAGE_HASHES];
+	struct manifest_info info = *manifest_info(rd->working);
+	uint64_t last = manifest_page_count(&info) - 1;
+
+	if (info.size == rd->size)
+		return 0;
+	info.size = rd->size;
+	if (manifest_write_page(rd->working, last, unknown, e) < 0 || manifest_sync(rd->working, e) < 0)
+		return -1;
+	return manifest_set_info(rd->working, &info, e);
+}
+
+static struct manifest *working_new(struct context *c, const struct replica_disk *rd, const char *path, struct err *e)
+{
+	struct manifest_info info = {
+		.size = rd->size,
+		.chunk_size = c->job.chunk_size,
+		.sector_size = rd->logical_sector,
+	};
+
+	snprintf(info.job, sizeof info.job, "%s", c->job.name);
+	snprintf(info.disk, sizeof info.disk, "%.63s", rd->source_id);
+	if (unlink(path) < 0 && errno != ENOENT) {
+		err_set(e, err_kind_of_errno(errno), errno, "removing the useless manifest %s", path);
+		return NULL;
+	}
+	return manifest_create(path, &info, &c->keys.hash, e);
+}
+
+/* Why an existing working manifest cannot be believed; NULL: it can. */
+static const char *distrust(const struct context *c, const struct replica_disk *rd, const struct manifest_info *i)
+{
+	if (i->chunk_size != c->job.chunk_size)
+		return "the chunk size of the job was changed";
+	if (i->epoch < rd->res.ref.tags.epoch)
+		return "the replica was written by a later run than the state directory knows";
+	if (strncmp(i->disk, rd->source_id, sizeof i->disk - 1) != 0)
+		return "it belongs to another source disk";
+	if (i->size > rd->size)
+		return "it speaks of a larger disk";
+	return NULL;
+}
+
+static int open_working(struct context *c, struct replica_disk *rd, unsigned i, bool fresh, struct err *e)
+{
+	cleanup(cleanup_free) char *path = state_working_path(&c->state, c->job.name, i);
+	struct err why = ERR_INIT;
+	const char *reason = "it is missing";
+
+	rd->working = access(path, F_OK) == 0 ? manifest_open(path, MANIFEST_WRITE, &c->keys.hash, &why) : NULL;
+	if (rd->working == NULL && why.kind == ERR_BUSY) {
+		*e = why;
+		return -1;
+	}
+	if (rd->working != NULL && !fresh) {
+		reason = distrust(c, rd, manifest_info(rd->working));
+		if (reason == NULL)
+			return fit_manifest(rd, e);
+	} else if (why.kind != ERR_NONE) {
+		reason = why.msg;
+	}
+	manifest_close(rd->working);
+	rd->rehash = !fresh;
+	if (rd->rehash)
+		events_warn(c->events, "the working manifest of disk %u is not used because %s: the replica disk is hashed "
+			    "where it is, nothing is copied again that is right", i, reason);
+	rd->working = working_new(c, rd, path, e);
+	return rd->working == NULL ? -1 : 0;
+}
+
+static int open_disk(struct context *c, const struct machine *m, unsigned i, const struct run *run,
+		     const struct seen *seen, struct replica *r, const char *holder, struct err *e)
+{
+	const struct machine_disk *d = &m->disks.at[i];
+	struct replica_disk *rd = &r->disks[i];
+	char what[24];
+
+	snprintf(what, sizeof what, "disk%u", i);
+	*rd = (struct replica_disk){.size = d->size, .logical_sector = d->logical_sector};
+	snprintf(rd->source_id, sizeof rd->source_id, "%s", d->id);
+	snprintf(rd->source_name, sizeof rd->source_name, "%s", d->name);
+	replica_name(c, i, rd->res.ref.name);
+	bool fresh = seen_by_name(seen, rd->res.ref.name) == NULL;
+
+	if (d->why_not[0] != '\0')
+		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be replicated: %s", d->name, d->why_not);
+	if (check_unchanged(r, i, d, e) < 0 || obtain(c, run, d, seen, rd, what, e) < 0)
+		return -1;
+	if (c->target_p->ops->replica_lock != NULL &&
+	    c->target_p->ops->replica_lock(c->target_p, &rd->res.ref, holder, e) < 0)
+		return -1;
+	if (fit_size(c, d, rd, e) < 0 || open_working(c, rd, i, fresh, e) < 0)
+		return -1;
+	r->dirty |= rd->res.ref.tags.dirty;
+	r->count = i + 1;
+	return 0;
+}
+
+static int load_committed(struct context *c, struct replica *r, struct err *e)
+{
+	return journal_last_generation(c->journal, c->job.name, &r->generation, &r->committed_s, r->committed,
+				       WIRE_MAX_DISKS, &r->committed_count, &r->machine_json, e);
+}
+
+int replica_open(struct context *c, const struct machine *m, const struct run *run, struct replica *r, struct err *e)
+{
+	struct seen *seen = mem_alloc(sizeof *seen);
+	char holder[200], host[80] = "";
+	int rc;
+
+	*r = (struct replica){0};
+	gethostname(host, sizeof host - 1);
+	snprintf(holder, sizeof holder, "job %s, run %s, pid %ld on %s", c->job.name, run->id, (long)getpid(), host);
+	rc = m->disks.len == 0 || m->disks.len > WIRE_MAX_DISKS
+		     ? err_set(e, ERR_UNSUPPORTED, 0, "machine %s has %zu disks; 1 to %d can be replicated", m->name,
+			       m->disks.len, WIRE_MAX_DISKS)
+		     : load_committed(c, r, e);
+	if (rc == 0 && r->generation > 0 && r->committed_count != m->disks.len)
+		rc = err_set(e, ERR_REFUSED, 0,
+			     "machine %s has %zu disks now and had %u at generation %llu: discard the replica with `wherry "
+			     "cleanup --discard` and start over", m->name, m->disks.len, r->committed_count,
+			     (unsigned long long)r->generation);
+	if (rc == 0)
+		rc = c->target_p->ops->find(c->target_p, c->job.name, see, seen, e);
+	for (unsigned i = 0; rc == 0 && i < m->disks.len; i++)
+		rc = open_disk(c, m, i, run, seen, r, holder, e);
+	free(seen);
+	if (rc == 0)
+		rc = replica_settle(c, r, e);
+	if (rc < 0)
+		replica_close(r);
+	return rc;
+}
+
+int replica_open_committed(struct context *c, struct replica *r, struct err *e)
+{
+	struct seen *seen = mem_alloc(sizeof *seen);
+	int rc;
+
+	*r = (struct replica){0};
+	rc = load_committed(c, r, e);
+	if (rc == 0 && r->generation == 0)
+		rc = err_set(e, ERR_NOT_FOUND, 0, "job %s has no committed generation yet: run `wherry sync` first",
+			     c->job.name);
+	if (rc == 0)
+		rc = c->target_p->ops->find(c->target_p, c->job.name, see, seen, e);
+	for (unsigned i = 0; rc == 0 && i < r->committed_count; i++) {
+		struct replica_disk *rd = &r->disks[i];
+		struct journal_entry entry;
+		char name[RES_NAME_SIZE];
+		bool found;
+
+		replica_name(c, i, name);
+		const struct res_ref *there = seen_by_name(seen, name);
+		if (there == NULL) {
+			rc = err_set(e, ERR_NOT_FOUND, 0, "replica disk %s is not in %s any more", name,
+				     c->target_p->place);
+			break;
+		}
+		rc = check_owner(c, there, e) < 0 ? -1 : journal_find_entry(c->journal, c->job.name, PURPOSE_REPLICA, name,
+									    &entry, &found, e);
+		*rd = (struct replica_disk){.res = {.ref = *there, .row = entry.row},
+					    .size = r->committed[i].size,
+					    .logical_sector = r->committed[i].sector_size};
+		r->dirty |= there->tags.dirty;
+		r->count = i + 1;
+	}
+	free(seen);
+	if (rc == 0)
+		rc = replica_settle(c, r, e);
+	if (rc < 0)
+		replica_close(r);
+	return rc;
+}
+
+void replica_close(struct replica *r)
+{
+	for (unsigned i = 0; i < WIRE_MAX_DISKS; i++)
+		manifest_close(r->disks[i].working);
+	free(r->machine_json);
+	*r = (struct replica){0};
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replica.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#define READY_TIMEOUT_NS (600 * NS_PER_S)
+
+static void generation_name(const struct context *c, uint64_t generation, unsigned disk, char out[RES_NAME_SIZE])
+{
+	snprintf(out, RES_NAME_SIZE, "wherry-%.32s-gen%llu-disk%u", c->job.name, (unsigned long long)generation, disk);
+}
+
+int replica_generation(struct context *c, const struct replica *r, unsigned i, uint64_t generation,
+		       struct journal_entry *out, bool *found, struct err *e)
+{
+	char name[RES_NAME_SIZE];
+
+	(void)r;
+	generation_name(c, generation, i, name);
+	return journal_find_entry(c->journal, c->job.name, PURPOSE_GENERATION, name, out, found, e);
+}
+
+struct wanted {
+	const char *name;
+	struct res_ref ref;
+	bool found;
+};
+
+static int look(void *ctx, const struct res_ref *ref)
+{
+	struct wanted *w = ctx;
+
+	if (ref->kind != RES_SNAPSHOT || strcmp(ref->name, w->name) != 0)
+		return 0;
+	w->ref = *ref;
+	w->found = true;
+	return 1;
+}
+
+/* A call whose outcome a dead run never learned: true when the snapshot is there after all. */
+static int settle_intent(struct context *c, const struct journal_entry *entry, bool *there, struct err *e)
+{
+	struct wanted w = {.name = entry->ref.name};
+
+	if (c->target_p->ops->find(c->target_p, c->job.name, look, &w, e) < 0)
+		return -1;
+	*there = w.found && strcmp(w.ref.tags.owner, journal_owner(c->journal)) == 0;
+	return *there ? journal_created(c->journal, entry->row, &w.ref, e) : journal_removed(c->journal, entry->row, e);
+}
+
+static int keep_disk(struct context *c, const struct run *run, struct replica *r, unsigned i, struct err *e)
+{
+	struct journal_entry entry;
+	struct cloud_res snap = {0};
+	bool found;
+
+	if (replica_generation(c, r, i, r->generation, &entry, &found, e) < 0)
+		return -1;
+	if (found && entry.state == ENTRY_INTENDED && settle_intent(c, &entry, &found, e) < 0)
+		return -1;
+	if (found)
+		return 0;
+	cloud_ref(&snap, RES_SNAPSHOT, PURPOSE_GENERATION, journal_owner(c->journal), run, "gen", 0);
+	generation_name(c, r->generation, i, snap.ref.name);
+	snap.ref.tags.generation = r->generation;
+	events_step(c->events, "keep", "generation %llu of %s as snapshot %s", (unsigned long long)r->generation,
+		    r->disks[i].res.ref.name, snap.ref.name);
+	if (cloud_snapshot_disk(&c->target, &r->disks[i].res.ref, &snap, e) < 0)
+		return -1;
+	return cloud_wait_ready(&c->target, &snap.ref, READY_TIMEOUT_NS, e);
+}
+
+int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e)
+{
+	if (replica_drop_old_generations(c, r, e) < 0)
+		return -1;
+	if (r->generation == 0 || r->dirty || c->target_p->ops->snapshot_disk == NULL)
+		return 0;
+	for (unsigned i = 0; i < r->count; i++)
+		if (keep_disk(c, run, r, i, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int claim(struct context *c, struct replica_disk *d, const struct run *run, uint64_t generation, bool dirty,
+		 struct err *e)
+{
+	struct res_tags set = d->res.ref.tags;
+
+	snprintf(set.run, sizeof set.run, "%s", run->id);
+	set.epoch = run->epoch;
+	set.generation = generation;
+	set.dirty = dirty;
+	return cloud_claim(&c->target, &d->res, &set, e);
+}
+
+int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct err *e)
+{
+	if (journal_run_state(c->journal, run, RUN_WRITING, e) < 0)
+		return -1;
+	/* The manifest first: its epoch may run ahead of the replica's, never behind. */
+	for (unsigned i = 0; i < r->count; i++) {
+		struct manifest_info info = *manifest_info(r->disks[i].working);
+
+		info.epoch = run->epoch;
+		info.generation = r->generation;
+		if (manifest_set_info(r->disks[i].working, &info, e) < 0)
+			return -1;
+	}
+	for (unsigned i = 0; i < r->count; i++)
+		if (claim(c, &r->disks[i], run, r->generation, true, e) < 0)
+			return -1;
+	r->dirty = true;
+	return 0;
+}
+
+static int check_root(const struct replica_disk *d, const uint8_t root[MANIFEST_HASH], struct err *e)
+{
+	uint8_t mine[MANIFEST_HASH];
+	uint64_t unknown;
+
+	if (manifest_root(d->working, mine, &unknown, e) < 0)
+		return -1;
+	if (unknown != 0)
+		return err_set(e, ERR_INTERNAL, 0, "%llu chunks of %s are still unknown after a whole run: not committed, "
+			       "run `wherry sync` again", (unsigned long long)unknown, d->res.ref.name);
+	if (memcmp(mine, root, MANIFEST_HASH) != 0)
+		return err_set(e, ERR_CORRUPT, 0, "the root of %s differs from the one the source worker computed: not "
+			       "committed, run `wherry sync` again", d->res.ref.name);
+	return 0;
+}
+
+static int commit_manifest(struct context *c, const struct run *run, struct replica *r, unsigned i,
+			   const uint8_t root[MANIFEST_HASH], struct generation_disk *g, struct err *e)
+{
+	struct replica_disk *d = &r->disks[i];
+	struct manifest_info info = *manifest_info(d->working);
+	cleanup(cleanup_free) char *path = state_generation_path(&c->state, c->job.name, i, r->generation + 1);
+
+	info.generation = r->generation + 1;
+	info.epoch = run->epoch;
+	memcpy(info.root, root, MANIFEST_HASH);
+	*g = (struct generation_disk){.index = i, .size = info.size, .chunk_size = info.chunk_size,
+				      .sector_size = info.sector_size};
+	snprintf(g->source_disk, sizeof g->source_disk, "%s", d->source_id);
+	memcpy(g->root, root, MANIFEST_HASH);
+	return manifest_commit(d->working, path, &info, e);
+}
+
+int replica_commit(struct context *c, struct run *run, struct replica *r, const struct machine *m,
+		   const uint8_t (*roots)[MANIFEST_HASH], struct err *e)
+{
+	cleanup(cleanup_free) char *json = machine_to_json(m);
+
+	for (unsigned i = 0; i < r->count; i++)
+		if (check_root(&r->disks[i], roots[i], e) < 0)
+			return -1;
+	if (journal_run_state(c->journal, run, RUN_COMMITTING, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < r->count; i++)
+		if (commit_manifest(c, run, r, i, roots[i], &r->committed[i], e) < 0)
+			return -1;
+	if (journal_commit(c->journal, c->job.name, run->id, r->generation + 1, false, r->committed, r->count, json, e) < 0)
+		return -1;
+	r->generation++;
+	r->committed_count = r->count;
+	r->committed_s = clock_wall_ns() / NS_PER_S;
+	for (unsigned i = 0; i < r->count; i++)
+		if (claim(c, &r->disks[i], run, r->generation, false, e) < 0)
+			return -1;
+	r->dirty = false;
+	return 0;
+}
+
+/* The epoch that committed generation n of disk i; 0 when its manifest cannot be read. */
+static uint64_t committed_epoch(struct context *c, unsigned i, uint64_t generation)
+{
+	cleanup(cleanup_free) char *path = state_generation_path(&c->state, c->job.name, i, generation);
+	struct err ignored = ERR_INIT;
+	struct manifest *m = manifest_open(path, MANIFEST_READ, &c->keys.hash, &ignored);
+	uint64_t epoch = m == NULL ? 0 : manifest_info(m)->epoch;
+
+	manifest_close(m);
+	return epoch;
+}
+
+int replica_settle(struct context *c, struct replica *r, struct err *e)
+{
+	bool dirty = false;
+
+	for (unsigned i = 0; i < r->count; i++) {
+		struct replica_disk *d = &r->disks[i];
+		struct res_tags set = d->res.ref.tags;
+
+		if (set.dirty && r->generation > 0 && committed_epoch(c, i, r->generation) == set.epoch) {
+			set.dirty = false;
+			set.generation = r->generation;
+			if (cloud_claim(&c->target, &d->res, &set, e) < 0)
+				return -1;
+		}
+		dirty |= set.dirty;
+	}
+	r->dirty = dirty;
+	return 0;
+}
+
+struct old {
+	struct context *c;
+	uint64_t before;
+	struct cloud_res found[2 * WIRE_MAX_DISKS];
+	unsigned count;
+};
+
+static int collect_old(void *ctx, const struct journal_entry *entry)
+{
+	struct old *o = ctx;
+
+	if (entry->ref.tags.purpose == PURPOSE_GENERATION && entry->ref.tags.generation < o->before &&
+	    o->count < sizeof o->found / sizeof o->found[0])
+		o->found[o->count++] = (struct cloud_res){.ref = entry->ref, .row = entry->row};
+	return 0;
+}
+
+int replica_drop_old_generations(struct context *c, const struct replica *r, struct err *e)
+{
+	struct old o = {.c = c, .before = r->generation};
+
+	if (journal_entries(c->journal, c->job.name, collect_old, &o, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < o.count; i++) {
+		events_step(c->events, "remove", "snapshot %s of an older generation", o.found[i].ref.name);
+		if (cloud_remove(&c->target, &o.found[i], e) < 0)
+			return -1;
+	}
+	for (unsigned i = 0; r->generation > 1 && i < r->count; i++) {
+		cleanup(cleanup_free) char *path = state_generation_path(&c->state, c->job.name, i, r->generation - 1);
+
+		if (unlink(path) < 0 && errno != ENOENT)
+			return err_set(e, err_kind_of_errno(errno), errno, "removing the old manifest %s", path);
+	}
+	return 0;
+}

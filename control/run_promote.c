@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "replica.h"
+#include "replicate.h"
+
+#define READY_TIMEOUT_NS (600 * NS_PER_S)
+
+struct promote {
+	struct run run;
+	struct replica replica;
+	struct machine machine;
+	struct res_ref disks[WIRE_MAX_DISKS];
+	struct cloud_res restored[WIRE_MAX_DISKS];
+	unsigned restored_count;
+	struct cloud_res target;
+	bool began;
+};
+
+/* The replica's own disks when it is clean; else, if asked, disks from the kept snapshots of the last generation. */
+static int choose_disks(struct context *c, struct promote *p, bool last_good, struct err *e)
+{
+	struct replica *r = &p->replica;
+
+	for (unsigned i = 0; i < r->count; i++)
+		p->disks[i] = r->disks[i].res.ref;
+	if (!r->dirty)
+		return 0;
+	if (!last_good)
+		return err_set(e, ERR_REFUSED, 0,
+			       "the replica of %s is DIRTY: a run wrote to it after generation %llu and was not committed; "
+			       "run `wherry sync` to finish it, or `wherry promote --last-good` to start from generation %llu",
+			       c->job.name, (unsigned long long)r->generation, (unsigned long long)r->generation);
+	for (unsigned i = 0; i < r->count; i++) {
+		struct disk_spec spec = {.size = r->disks[i].size, .logical_sector = r->disks[i].logical_sector};
+		struct journal_entry kept;
+		bool found;
+		char what[24];
+
+		if (replica_generation(c, r, i, r->generation, &kept, &found, e) < 0)
+			return -1;
+		if (!found || kept.state != ENTRY_CREATED)
+			return err_set(e, ERR_NOT_FOUND, 0, "no snapshot of generation %llu of %s is kept in %s",
+				       (unsigned long long)r->generation, r->disks[i].res.ref.name, c->target_p->place);
+		snprintf(what, sizeof what, "restored%u", i);
+		cloud_ref(&p->restored[i], RES_DISK, PURPOSE_TARGET, journal_owner(c->journal), &p->run, what, 0);
+		spec.from_snapshot = &kept.ref;
+		p->restored_count = i + 1;
+		if (cloud_disk_create(&c->target, &spec, &p->restored[i], e) < 0 ||
+		    cloud_wait_ready(&c->target, &p->restored[i].ref, READY_TIMEOUT_NS, e) < 0)
+			return -1;
+		p->disks[i] = p->restored[i].ref;
+	}
+	return 0;
+}
+
+static int refuse_twice(struct context *c, struct err *e)
+{
+	cleanup(cleanup_free) char *machine = NULL;
+
+	if (journal_fact_get(c->journal, c->job.name, "promoted", &machine, e) < 0)
+		return -1;
+	return machine == NULL ? 0 : err_set(e, ERR_REFUSED, 0, "job %s was promoted already: machine %s in %s",
+					     c->job.name, machine, c->target_p->place);
+}
+
+static int work(struct context *c, struct promote *p, bool last_good, bool start, struct err *e)
+{
+	unsigned removed = 0;
+
+	if (refuse_twice(c, e) < 0 || recover(c, &removed, e) < 0 || replica_open_committed(c, &p->replica, e) < 0)
+		return -1;
+	if (p->replica.dirty && !last_good)
+		return choose_disks(c, p, false, e);
+	if (c->target_p->ops->target_create == NULL)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s cannot create machines", c->target_p->place);
+	if (machine_from_json(p->replica.machine_json, &p->machine, e) < 0 ||
+	    journal_run_begin(c->journal, c->job.name, RUN_PROMOTE, &p->run, e) < 0)
+		return -1;
+	p->began = true;
+	if (choose_disks(c, p, last_good, e) < 0)
+		return -1;
+	struct target_spec spec = {.like = &p->machine, .disks = p->disks, .disk_count = p->replica.count, .start = start};
+	cloud_ref(&p->target, RES_MACHINE, PURPOSE_TARGET, journal_owner(c->journal), &p->run, "machine", 0);
+	snprintf(p->target.ref.name, sizeof p->target.ref.name, "%s", c->job.target_machine);
+	events_step(c->events, "promote", "machine %s in %s from generation %llu", p->target.ref.name, c->target_p->place,
+		    (unsigned long long)p->replica.generation);
+	if (cloud_target_create(&c->target, &spec, &p->target, e) < 0)
+		return -1;
+	return journal_fact_set(c->journal, c->job.name, "promoted", p->target.ref.name, e);
+}
+
+/* A promotion that failed leaves no half machine; the replica itself is untouched. */
+static void undo(struct context *c, struct promote *p)
+{
+	struct err e = ERR_INIT;
+	struct cloud stubborn = c->target;
+
+	stubborn.cancel = NULL;
+	if (p->target.row != 0 && cloud_remove(&stubborn, &p->target, &e) < 0)
+		events_warn(c->events, "%s", e.msg);
+	for (unsigned i = 0; i < p->restored_count; i++)
+		if (p->restored[i].row != 0 && cloud_remove(&stubborn, &p->restored[i], &e) < 0)
+			events_warn(c->events, "%s", e.msg);
+}
+
+int replicate_promote(struct context *c, bool last_good, bool start, struct err *e)
+{
+	struct promote *p = mem_alloc(sizeof *p);
+	struct err second = ERR_INIT;
+	int rc = work(c, p, last_good, start, e);
+
+	if (p->began) {
+		if (rc < 0)
+			undo(c, p);
+		p->run.state = rc == 0 ? RUN_DONE : RUN_FAILED;
+		p->run.ended_s = clock_wall_ns() / NS_PER_S;
+		snprintf(p->run.error, sizeof p->run.error, "%s", rc == 0 ? "" : e->msg);
+		if (journal_run_end(c->journal, &p->run, &second) < 0 && rc == 0) {
+			*e = second;
+			rc = -1;
+		}
+	}
+	if (rc == 0) {
+		events_result(c->events, "promoted", "%s", p->target.ref.name);
+		events_result(c->events, "generation", "%llu", (unsigned long long)p->replica.generation);
+	}
+	replica_close(&p->replica);
+	machine_fini(&p->machine);
+	free(p);
+	return rc;
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scaffold.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/hex.h"
+#include "net/api_names.h"
+#include "net/stream_tcp.h"
+
+#define READY_TIMEOUT_NS (600 * NS_PER_S)
+#define CONSOLE_POLL_NS  (200 * NS_PER_MS)
+#define SCAFFOLD_LIFE_S  (7 * 24 * 3600)
+
+void scaffold_init(struct scaffold *s, struct context *c, const struct run *run)
+{
+	*s = (struct scaffold){
+		.c = c,
+		.run = run,
+		.source = {.role = "source", .cloud = &c->source, .listener = -1},
+		.target = {.role = "target", .cloud = &c->target, .listener = -1},
+	};
+}
+
+static void name_it(struct scaffold *s, struct cloud_res *r, enum res_kind kind, const char *what)
+{
+	cloud_ref(r, kind, PURPOSE_SCAFFOLD, journal_owner(s->c->journal), s->run, what,
+		  clock_wall_ns() / NS_PER_S + SCAFFOLD_LIFE_S);
+}
+
+int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e)
+{
+	char what[24];
+	unsigned n = (unsigned)m->disks.len;
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(what, sizeof what, "snap%u", i);
+		name_it(s, &s->snapshots[i], RES_SNAPSHOT, what);
+	}
+	events_step(s->c->events, "snapshot", "%u disk%s of %s machine %s at one instant", n, n == 1 ? "" : "s",
+		    m->running ? "running" : "stopped", m->name);
+	s->snapshot_count = n;
+	if (cloud_snapshot_machine(&s->c->source, m, s->snapshots, n, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < n; i++) {
+		struct disk_spec spec = {.size = m->disks.at[i].size, .logical_sector = m->disks.at[i].logical_sector,
+					 .from_snapshot = &s->snapshots[i].ref};
+
+		if (cloud_wait_ready(&s->c->source, &s->snapshots[i].ref, READY_TIMEOUT_NS, e) < 0)
+			return -1;
+		snprintf(what, sizeof what, "clone%u", i);
+		name_it(s, &s->clones[i], RES_DISK, what);
+		s->clone_count = i + 1;
+		if (cloud_disk_create(&s->c->source, &spec, &s->clones[i], e) < 0 ||
+		    cloud_wait_ready(&s->c->source, &s->clones[i].ref, READY_TIMEOUT_NS, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* dial-out: a listening socket of our own for this worker, and the address it finds us under. */
+static int listen_for(struct scaffold *s, struct side *side, char *address, size_t size, struct err *e)
+{
+	struct provider *p = side->cloud->p;
+	const char *alias = p->ops->host_alias != NULL ? p->ops->host_alias(p) : NULL;
+
+	address[0] = '\0';
+	if (s->c->job.control_path == CONTROL_DIAL_IN)
+		return 0;
+	if (alias == NULL)
+		return err_set(e, ERR_UNSUPPORTED, 0, "workers in %s cannot dial this host: use \"control_path\": \"dial-in\"",
+			       p->place);
+	side->listener = stream_tcp_listen("127.0.0.1:0", e);
+	if (side->listener < 0)
+		return -1;
+	snprintf(address, size, "%s:%d", alias, stream_tcp_port(side->listener));
+	return 0;
+}
+
+/* boot/bootdata.h says what is in it; all of it is public. */
+static char *bootdata(const struct scaffold *s, const struct side *side, const char *dial, struct err *e)
+{
+	uint8_t pin[PKI_PIN_SIZE];
+	char hex[2 * PKI_PIN_SIZE + 1];
+
+	if (pki_key_pin(s->c->keys.controller, pin, e) < 0)
+		return NULL;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *root = yyjson_mut_obj(doc);
+	yyjson_mut_doc_set_root(doc, root);
+	yyjson_mut_obj_add_int(doc, root, "wherry", 1);
+	yyjson_mut_obj_add_str(doc, root, "job", s->c->job.name);
+	yyjson_mut_obj_add_str(doc, root, "run", s->run->id);
+	yyjson_mut_obj_add_uint(doc, root, "epoch", s->run->epoch);
+	yyjson_mut_obj_add_str(doc, root, "role", side == &s->source ? "export" : "import");
+	yyjson_mut_obj_add_str(doc, root, "controller", hex_encode(pin, sizeof pin, hex));
+	yyjson_mut_val *control = yyjson_mut_obj_add_obj(doc, root, "control");
+	yyjson_mut_obj_add_str(doc, control, "path", dial[0] != '\0' ? "dial-out" : "dial-in");
+	if (dial[0] != '\0')
+		yyjson_mut_obj_add_str(doc, control, "address", dial);
+	yyjson_mut_obj_add_str(doc, root, "nics", "auto");
+	yyjson_mut_obj_add_uint(doc, root, "lease_seconds", s->c->job.lease_seconds);
+	yyjson_mut_obj_add_bool(doc, root, "debug", false);
+	char *text = yyjson_mut_write(doc, 0, NULL);
+	yyjson_mut_doc_free(doc);
+	return text;
+}
+
+static int start_worker(struct scaffold *s, struct side *side, bool import, struct err *e)
+{
+	char dial[192];
+
+	if (listen_for(s, side, dial, sizeof dial, e) < 0)
+		return -1;
+	cleanup(cleanup_free) char *boot = bootdata(s, side, dial, e);
+	if (boot == NULL)
+		return -1;
+	struct worker_spec spec = {.bootdata = boot, .disks = side->disks, .disk_count = side->disk_count,
+				   .port = API_PORT, .import = import};
+	name_it(s, &side->worker, RES_WORKER, import ? "import" : "export");
+	events_step(s->c->events, "worker", "%s worker %s in %s", side->role, side->worker.ref.name, side->cloud->p->place);
+	if (cloud_worker_create(side->cloud, &spec, &side->worker, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < side->disk_count; i++)
+		if (side->disks[i].hotplug &&
+		    side->cloud->p->ops->attach(side->cloud->p, &side->worker.ref, &side->disks[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Last lines of a console, for the message of a worker that did not come up. */
+static const char *console_tail(const struct buf *console)
+{
+	size_t n = console->len;
+
+	return buf_str(console) + (n > 200 ? n - 200 : 0);
+}
+
+/* One look at a worker that boots. */
+static int look_at(struct side *side, bool *ready, struct err *e)
+{
+	struct provider *p = side->cloud->p;
+	cleanup(buf_fini) struct buf console = BUF_INIT;
+	enum res_state state;
+
+	if (p->ops->poll(p, &side->worker.ref, &state, e) < 0)
+		return -1;
+	if (p->ops->console(p, &side->worker.ref, &console, e) < 0)
+		return -1;
+	if (state == RES_ABSENT || state == RES_FAILED) {
+		if (e->kind == ERR_NONE)
+			err_set(e, ERR_NOT_FOUND, 0, "the %s worker %s ended while it booted; its console ends: %s",
+				side->role, side->worker.ref.name, console_tail(&console));
+		return -1;
+	}
+	return worker_pin_from_console(buf_str(&console), side->pin, &side->pinned, ready, e);
+}
+
+static int wait_ready(struct scaffold *s, struct side *side, int64_t deadline, struct err *e)
+{
+	bool ready = false;
+
+	for (;;) {
+		if (look_at(side, &ready, e) < 0)
+			return -1;
+		if (ready && side->pinned)
+			return 0;
+		if (s->c->cancel != NULL && atomic_load(s->c->cancel))
+			return err_set(e, ERR_CANCELED, 0, "interrupted while the %s worker booted", side->role);
+		if (clock_mono_ns() > deadline)
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "the %s worker %s was not ready within %u s: look at its console, and raise "
+				       "\"worker_timeout_seconds\" if it is only slow", side->role, side->worker.ref.name,
+				       s->c->job.worker_timeout_seconds);
+		clock_sleep_ns(CONSOLE_POLL_NS);
+	}
+}
+
+static int enrol(struct scaffold *s, struct side *side, struct err *e)
+{
+	struct worker_client_spec spec = {
+		.keys = &s->c->keys,
+		.run = s->run->id,
+		.role = side->role,
+		.lease_seconds = s->c->job.lease_seconds,
+		.listener = side->listener,
+		.cancel = s->c->cancel,
+	};
+
+	if (side->cloud->p->ops->endpoint(side->cloud->p, &side->worker.ref, API_PORT, &side->endpoint, e) < 0)
+		return -1;
+	snprintf(spec.address, sizeof spec.address, strchr(side->endpoint.host, ':') != NULL ? "[%s]:%u" : "%s:%u",
+		 side->endpoint.host, side->endpoint.port);
+	memcpy(spec.pin, side->pin, sizeof spec.pin);
+	side->client = worker_client_new(&spec, e);
+	return side->client == NULL ? -1 : 0;
+}
+
+int scaffold_workers(struct scaffold *s, const struct replica *r, bool source_side, bool target_read_only,
+		     struct err *e)
+{
+	struct side *sides[] = {&s->target, &s->source};
+	unsigned n = source_side ? 2 : 1;
+
+	for (unsigned i = 0; i < s->clone_count; i++)
+		s->source.disks[i] = (struct worker_disk){.disk = &s->clones[i].ref, .read_only = true};
+	s->source.disk_count = s->clone_count;
+	for (unsigned i = 0; i < r->count; i++)
+		s->target.disks[i] = (struct worker_disk){.disk = &r->disks[i].res.ref, .read_only = target_read_only};
+	s->target.disk_count = r->count;
+	for (unsigned i = 0; i < n; i++)
+		if (start_worker(s, sides[i], sides[i] == &s->target, e) < 0)
+			return -1;
+	int64_t deadline = clock_mono_ns() + s->c->job.worker_timeout_seconds * NS_PER_S;
+	for (unsigned i = 0; i < n; i++)
+		if (wait_ready(s, sides[i], deadline, e) < 0)
+			return -1;
+	for (unsigned i = 0; i < n; i++)
+		if (enrol(s, sides[i], e) < 0)
+			return -1;
+	events_step(s->c->events, "ready", "%s", n == 2 ? "both workers are enrolled" : "the worker is enrolled");
+	return 0;
+}
+
+static void leave_worker(struct side *side)
+{
+	struct err ignored = ERR_INIT;
+
+	if (side->client != NULL)
+		worker_client_poweroff(side->client, &ignored);
+	worker_client_free(side->client);
+	side->client = NULL;
+	if (side->listener >= 0)
+		close(side->listener);
+	side->listener = -1;
+}
+
+/* Goes on after a failure and keeps the first. */
+static void take_away(struct cloud *cloud, struct cloud_res *r, struct err *first)
+{
+	struct cloud stubborn = *cloud;
+	struct err e = ERR_INIT;
+
+	if (r->row == 0)
+		return;
+	stubborn.cancel = NULL; /* an interrupted run still cleans up */
+	if (cloud_remove(&stubborn, r, &e) < 0 && first->kind == ERR_NONE)
+		*first = e;
+	r->row = 0;
+}
+
+int scaffold_remove(struct scaffold *s, struct err *e)
+{
+	struct err first = ERR_INIT;
+
+	leave_worker(&s->source);
+	leave_worker(&s->target);
+	events_step(s->c->events, "remove", "workers, cloned disks and snapshots");
+	take_away(s->source.cloud, &s->source.worker, &first);
+	take_away(s->target.cloud, &s->target.worker, &first);
+	for (unsigned i = 0; i < s->clone_count; i++)
+		take_away(&s->c->source, &s->clones[i], &first);
+	for (unsigned i = 0; i < s->snapshot_count; i++)
+		take_away(&s->c->source, &s->snapshots[i], &first);
+	if (first.kind == ERR_NONE)
+		return 0;
+	*e = first;
+	return err_wrap(e, "something could not be removed; `wherry cleanup` will try again");
+}

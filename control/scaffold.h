@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Everything a run builds for itself and takes away again: source snapshots, cloned disks, workers. What was made is
+ * remembered in the journal (cloud.h) and here, so that the end of a run removes it at once, in the right order.
+ */
+#ifndef WHERRY_CONTROL_SCAFFOLD_H
+#define WHERRY_CONTROL_SCAFFOLD_H
+
+#include <stdbool.h>
+
+#include "replica.h"
+#include "worker_client.h"
+
+#define SCAFFOLD_MAX (2 * WIRE_MAX_DISKS + 8)
+
+/* One worker and how it is reached. */
+struct side {
+	const char *role;          /* "source" | "target": the name in certificates and messages */
+	struct cloud *cloud;       /* borrowed */
+	struct cloud_res worker;
+	struct worker_disk disks[WIRE_MAX_DISKS];
+	unsigned disk_count;
+	struct endpoint endpoint;
+	int listener;              /* dial-out: ours, for this worker; -1: dial-in */
+	uint8_t pin[PKI_PIN_SIZE];
+	bool pinned;
+	struct worker_client *client;
+};
+
+struct scaffold {
+	struct context *c;
+	const struct run *run;
+	struct cloud_res snapshots[WIRE_MAX_DISKS], clones[WIRE_MAX_DISKS];
+	unsigned snapshot_count, clone_count;
+	struct side source, target;
+};
+
+void scaffold_init(struct scaffold *s, struct context *c, const struct run *run);
+/* Snapshots of all disks of m at one instant, then a disk from each. */
+int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e);
+/* Start the workers that have disks (`source_side`: with the clones; the target: with the replica's disks), wait until
+ * both are ready, pin their keys from their consoles and enrol them. */
+int scaffold_workers(struct scaffold *s, const struct replica *r, bool source_side, bool target_read_only,
+		     struct err *e);
+/* Take everything away, also after an error and when interrupted. What could not be removed stays in the journal
+ * and is named in *e. */
+int scaffold_remove(struct scaffold *s, struct err *e);
+
+#endif

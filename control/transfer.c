@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transfer.h"
+
+#include <string.h>
+#include <yyjson.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/mem.h"
+#include "paths.h"
+
+#define FEED_WAIT_MS      250
+#define STATUS_EVERY_NS   (500 * NS_PER_MS)
+#define STOP_TIMEOUT_NS   (60 * NS_PER_S)
+#define MAX_FRUITLESS     5 /* attempts in a row that made nothing durable */
+
+enum peer_way { PEER_NONE, PEER_LISTEN, PEER_DIAL };
+
+struct run_spec {
+	const char *kind;          /* "export" | "import" | "scan" */
+	enum peer_way way;
+	const char *dial;
+	const struct side *side;
+	const struct replica *replica; /* sizes */
+	bool only_rehash;          /* scan: only disks that need it */
+	bool read_only;            /* scan: nothing will be written in this boot */
+};
+
+/* Body of POST /v1/run (net/api_names.h). Holds the hash key: wiped by its caller. */
+static char *run_body(const struct context *c, const struct run_spec *spec)
+{
+	char key[2 * sizeof c->keys.hash_secret + 1];
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *root = yyjson_mut_obj(doc);
+
+	yyjson_mut_doc_set_root(doc, root);
+	yyjson_mut_obj_add_str(doc, root, "kind", spec->kind);
+	yyjson_mut_obj_add_str(doc, root, "key", hex_encode(c->keys.hash_secret, sizeof c->keys.hash_secret, key));
+	yyjson_mut_obj_add_uint(doc, root, "chunk_size", c->job.chunk_size);
+	yyjson_mut_obj_add_uint(doc, root, "checkpoint_bytes", c->job.checkpoint_bytes);
+	yyjson_mut_obj_add_uint(doc, root, "checkpoint_ms", c->job.checkpoint_seconds * UINT64_C(1000));
+	yyjson_mut_obj_add_str(doc, root, "compression", c->job.zstd ? "zstd" : "none");
+	yyjson_mut_obj_add_int(doc, root, "level", c->job.level);
+	yyjson_mut_obj_add_bool(doc, root, "read_back", c->job.read_back);
+	yyjson_mut_obj_add_bool(doc, root, "read_only", spec->read_only);
+	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
+	for (unsigned i = 0; i < spec->side->disk_count; i++) {
+		if (spec->only_rehash && !spec->replica->disks[i].rehash)
+			continue;
+		yyjson_mut_val *d = yyjson_mut_arr_add_obj(doc, disks);
+		yyjson_mut_obj_add_uint(doc, d, "index", i);
+		yyjson_mut_obj_add_str(doc, d, "serial", spec->side->disks[i].serial);
+		yyjson_mut_obj_add_uint(doc, d, "size", spec->replica->disks[i].size);
+	}
+	if (spec->way != PEER_NONE) {
+		yyjson_mut_val *peer = yyjson_mut_obj_add_obj(doc, root, "peer");
+		if (spec->way == PEER_LISTEN)
+			yyjson_mut_obj_add_bool(doc, peer, "listen", true);
+		else
+			yyjson_mut_obj_add_str(doc, peer, "dial", spec->dial);
+	}
+	char *text = yyjson_mut_write(doc, 0, NULL);
+	yyjson_mut_doc_free(doc);
+	mem_wipe(key, sizeof key);
+	return text;
+}
+
+static int start_run(const struct context *c, const struct run_spec *spec, struct err *e)
+{
+	cleanup(cleanup_free) char *body = run_body(c, spec);
+	int rc = worker_client_run(spec->side->client, body, e);
+
+	mem_wipe(body, strlen(body));
+	return rc;
+}
+
+static bool canceled(const struct context *c)
+{
+	return c->cancel != NULL && atomic_load(c->cancel);
+}
+
+/* ---- one worker that scans ---- */
+
+static void name_disks(const struct replica *r, struct disk_progress *d, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const char *name = d[i].index < r->count ? r->disks[d[i].index].source_name : "";
+
+		snprintf(d[i].name, sizeof d[i].name, "%s", name[0] != '\0' ? name : "disk");
+		if (name[0] == '\0' && d[i].index < r->count)
+			snprintf(d[i].name, sizeof d[i].name, "%s", r->disks[d[i].index].res.ref.name);
+	}
+}
+
+static int show_scan(struct scaffold *s, const struct replica *r, int64_t *next, struct err *e)
+{
+	struct disk_progress disks[WIRE_MAX_DISKS];
+	struct worker_state state;
+	unsigned n;
+
+	if (clock_mono_ns() < *next)
+		return 0;
+	*next = clock_mono_ns() + STATUS_EVERY_NS;
+	if (worker_client_status(s->target.client, disks, WIRE_MAX_DISKS, &n, &state, e) < 0)
+		return -1;
+	name_disks(r, disks, n);
+	events_progress(s->c->events, disks, n);
+	return 0;
+}
+
+static int scan(struct scaffold *s, const struct replica *r, bool only_rehash, struct pump *p, struct err *e)
+{
+	struct run_spec spec = {.kind = "scan", .way = PEER_NONE, .side = &s->target, .replica = r,
+				.only_rehash = only_rehash, .read_only = p->pages == PUMP_COMPARE};
+	int64_t next = 0;
+
+	if (start_run(s->c, &spec, e) < 0)
+		return -1;
+	while (!p->finished) {
+		if (canceled(s->c))
+			return err_set(e, ERR_CANCELED, 0, "interrupted");
+		if (pump_step(p, FEED_WAIT_MS, e) < 0 || show_scan(s, r, &next, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int transfer_compare(struct scaffold *s, struct replica *r, struct pump_disk *disks, struct err *e)
+{
+	struct pump p = {.worker = s->target.client, .pages = PUMP_COMPARE, .disks = disks, .disk_count = r->count};
+
+	return scan(s, r, false, &p, e);
+}
+
+int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e)
+{
+	struct pump_disk disks[WIRE_MAX_DISKS] = {0};
+	struct pump p = {.worker = s->target.client, .pages = PUMP_STORE, .disks = disks, .disk_count = r->count};
+	bool any = false;
+
+	for (unsigned i = 0; i < r->count; i++) {
+		disks[i].manifest = r->disks[i].working;
+		any |= r->disks[i].rehash;
+	}
+	if (!any)
+		return 0;
+	events_step(s->c->events, "rehash", "hashing the replica where it is");
+	return scan(s, r, true, &p, e);
+}
+
+/* ---- two workers that copy ---- */
+
+struct copy {
+	struct scaffold *s;
+	struct replica *r;
+	struct path_choice path;
+	struct pump_disk disks[WIRE_MAX_DISKS];
+	struct pump pump;
+	struct worker_state source, target;
+	struct transfer_totals base, now; /* of finished attempts; of this one */
+};
+
+static int start_copy(struct copy *t, struct err *e)
+{
+	bool target_dials = t->path.path == DATA_TARGET_DIALS;
+	struct run_spec import = {.kind = "import", .way = target_dials ? PEER_DIAL : PEER_LISTEN, .dial = t->path.dial,
+				  .side = &t->s->target, .replica = t->r};
+	struct run_spec export = {.kind = "export", .way = target_dials ? PEER_LISTEN : PEER_DIAL, .dial = t->path.dial,
+				  .side = &t->s->source, .replica = t->r};
+	const struct run_spec *first = target_dials ? &export : &import; /* the listener, then the dialer */
+	const struct run_spec *second = target_dials ? &import : &export;
+
+	t->pump = (struct pump){.worker = t->s->source.client, .pages = PUMP_STORE, .disks = t->disks,
+				.disk_count = t->r->count};
+	for (unsigned i = 0; i < t->r->count; i++)
+		t->disks[i].done = false;
+	t->source = t->target = (struct worker_state){.running = true};
+	return start_run(t->s->c, first, e) < 0 ? -1 : start_run(t->s->c, second, e);
+}
+
+static void add_up(struct copy *t, const struct disk_progress *d, unsigned n)
+{
+	struct transfer_totals *now = &t->now;
+
+	*now = (struct transfer_totals){0};
+	for (unsigned i = 0; i < n; i++) {
+		now->read += d[i].scanned;
+		now->zero += d[i].zero;
+		now->unchanged += d[i].unchanged;
+		now->sent += d[i].sent;
+		now->wire += d[i].sent_wire;
+		now->written += d[i].written;
+		now->checkpoints = d[i].checkpoints > now->checkpoints ? d[i].checkpoints : now->checkpoints;
+	}
+}
+
+/* Both workers' own figures, joined per disk: what was read and sent, what is written. */
+static int look(struct copy *t, struct err *e)
+{
+	struct disk_progress from[WIRE_MAX_DISKS], to[WIRE_MAX_DISKS];
+	unsigned n, m;
+
+	if (worker_client_status(t->s->source.client, from, WIRE_MAX_DISKS, &n, &t->source, e) < 0 ||
+	    worker_client_status(t->s->target.client, to, WIRE_MAX_DISKS, &m, &t->target, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < m; k++)
+			if (to[k].index == from[i].index)
+				from[i].written = to[k].written;
+	name_disks(t->r, from, n);
+	add_up(t, from, n);
+	events_progress(t->s->c->events, from, n);
+	return 0;
+}
+
+/* The target's own reason is better than the source's "the peer says". */
+static int prefer_target_error(struct copy *t, struct err *e)
+{
+	struct err ignored = ERR_INIT;
+
+	if (look(t, &ignored) == 0 && t->target.failed && !err_is_retryable(&t->target.error) &&
+	    t->target.error.kind != ERR_CANCELED) {
+		*e = t->target.error;
+		err_wrap(e, "target worker");
+	}
+	return -1;
+}
+
+static int attempt(struct copy *t, struct err *e)
+{
+	int64_t next = 0;
+
+	if (start_copy(t, e) < 0)
+		return -1;
+	while (!t->pump.finished || !t->target.finished) {
+		if (canceled(t->s->c))
+			return err_set(e, ERR_CANCELED, 0,
+				       "interrupted; what is durable is kept, `wherry sync` goes on from there");
+		if (pump_step(&t->pump, t->pump.finished ? 10 : FEED_WAIT_MS, e) < 0)
+			return prefer_target_error(t, e);
+		if (clock_mono_ns() < next && !t->pump.finished)
+			continue;
+		next = clock_mono_ns() + STATUS_EVERY_NS;
+		if (look(t, e) < 0)
+			return -1;
+		if (t->target.failed) {
+			*e = t->target.error;
+			return err_wrap(e, "target worker");
+		}
+	}
+	return look(t, e);
+}
+
+static int stop_side(struct side *side, struct err *e)
+{
+	struct disk_progress d[WIRE_MAX_DISKS];
+	struct worker_state state;
+	unsigned n;
+	int64_t deadline = clock_mono_ns() + STOP_TIMEOUT_NS;
+
+	for (;;) {
+		if (worker_client_status(side->client, d, WIRE_MAX_DISKS, &n, &state, e) < 0)
+			return -1;
+		if (!state.running)
+			return 0;
+		if (worker_client_stop(side->client, e) < 0)
+			return -1;
+		if (clock_mono_ns() > deadline)
+			return err_set(e, ERR_TIMEOUT, 0, "the %s worker does not end its run", side->role);
+		clock_sleep_ns(200 * NS_PER_MS);
+	}
+}
+
+/* After a broken connection: both workers idle again, totals carried over. */
+static int rest(struct copy *t, struct err *e)
+{
+	if (stop_side(&t->s->source, e) < 0 || stop_side(&t->s->target, e) < 0)
+		return -1;
+	t->base.sent += t->now.sent;
+	t->base.wire += t->now.wire;
+	t->base.written += t->now.written;
+	t->base.checkpoints += t->now.checkpoints;
+	t->now = (struct transfer_totals){0};
+	return 0;
+}
+
+static uint64_t recorded(const struct copy *t)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < t->r->count; i++)
+		pages += t->disks[i].pages_recorded;
+	return pages;
+}
+
+static int attempts(struct copy *t, struct err *e)
+{
+	unsigned fruitless = 0;
+
+	for (;;) {
+		uint64_t before = recorded(t);
+
+		t->base.attempts++;
+		if (attempt(t, e) == 0)
+			return 0;
+		fruitless = recorded(t) > before ? 0 : fruitless + 1;
+		if (!err_is_retryable(e) || fruitless == MAX_FRUITLESS)
+			return -1;
+		struct err broken = *e;
+		events_warn(t->s->c->events, "%s; going on from what is durable", broken.msg);
+		clock_sleep_ns(fruitless * NS_PER_S);
+		if (rest(t, e) < 0) {
+			*e = broken; /* the worker itself is gone: that error tells why */
+			return -1;
+		}
+		*e = (struct err)ERR_INIT;
+	}
+}
+
+static const char *alias(const struct cloud *cloud)
+{
+	return cloud->p->ops->host_alias != NULL ? cloud->p->ops->host_alias(cloud->p) : NULL;
+}
+
+static int choose_path(struct copy *t, struct relay **relay, struct err *e)
+{
+	struct scaffold *s = t->s;
+	char to[192];
+
+	if (path_choose(s->c->job.data_path, alias(&s->c->source), &s->source.endpoint, alias(&s->c->target),
+			&s->target.endpoint, &t->path, e) < 0)
+		return -1;
+	if (t->path.path == DATA_RELAY) {
+		snprintf(to, sizeof to, "%s:%u", s->target.endpoint.host, s->target.endpoint.port);
+		*relay = relay_start(to, e);
+		if (*relay == NULL)
+			return -1;
+		snprintf(t->path.dial, sizeof t->path.dial, "%s:%d", alias(&s->c->source), relay_port(*relay));
+	}
+	events_step(s->c->events, "copy", "%s: %s", data_path_name(t->path.path), t->path.reason);
+	return 0;
+}
+
+int transfer_copy(struct scaffold *s, struct replica *r, uint8_t (*roots)[MANIFEST_HASH], struct transfer_totals *out,
+		  struct err *e)
+{
+	struct copy t = {.s = s, .r = r};
+	struct relay *relay = NULL;
+
+	for (unsigned i = 0; i < r->count; i++)
+		t.disks[i].manifest = r->disks[i].working;
+	int rc = choose_path(&t, &relay, e) < 0 ? -1 : attempts(&t, e);
+	relay_stop(relay);
+	for (unsigned i = 0; rc == 0 && i < r->count; i++) {
+		if (!t.disks[i].done)
+			rc = err_set(e, ERR_PROTOCOL, 0, "the source worker finished without a root for disk %u", i);
+		memcpy(roots[i], t.disks[i].root, MANIFEST_HASH);
+	}
+	*out = t.now;
+	out->sent += t.base.sent;
+	out->wire += t.base.wire;
+	out->written += t.base.written;
+	out->checkpoints += t.base.checkpoints;
+	out->attempts = t.base.attempts;
+	return rc;
+}

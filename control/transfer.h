@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The copy itself: two enrolled workers, the working manifests between them, and a loop that feeds, watches and, when a
+ * connection breaks, starts the workers' run again from what is durable, without a new snapshot or new workers.
+ */
+#ifndef WHERRY_CONTROL_TRANSFER_H
+#define WHERRY_CONTROL_TRANSFER_H
+
+#include "feed_pump.h"
+#include "scaffold.h"
+
+struct transfer_totals {
+	uint64_t read, zero, unchanged, sent, wire, written, checkpoints; /* bytes of disk; wire: payload bytes */
+	unsigned attempts;
+};
+
+/* Hash the disks in `r` that need it on the target worker, into their working manifests. */
+int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e);
+/* Export and import until every disk is durable; roots[i] is the source's root of disk i. */
+int transfer_copy(struct scaffold *s, struct replica *r, uint8_t (*roots)[MANIFEST_HASH], struct transfer_totals *out,
+		  struct err *e);
+/* Scan on the target worker against committed manifests; repair[i] (may be NULL): where differences are marked. */
+int transfer_compare(struct scaffold *s, struct replica *r, struct pump_disk *disks, struct err *e);
+
+#endif

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Workers, with an empty disk as image: they wait in the firmware. */
+#include "qemu_fixture.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "qemu_options.h"
+#include "qemu_worker.h"
+
+static struct provider *with_image(const struct fixture *f, const char *more)
+{
+	char *image = in_dir(f, "image.raw");
+	char *keys = mem_printf(",\"image\":\"%s\",\"worker_memory_mib\":64%s", image, more);
+
+	fill_file(image, MIB, 0);
+	struct provider *p = provider_for(f->cloud.dir, keys);
+
+	free(image);
+	free(keys);
+	return p;
+}
+
+static struct res_ref worker(struct provider *p, const char *name, struct worker_disk *disks, unsigned n)
+{
+	struct res_ref ref = ref_of(RES_WORKER, name, "r");
+	struct worker_spec spec = {.bootdata = "{\"wherry\":1}", .disks = disks, .disk_count = n, .port = 4433};
+
+	ok(p->ops->worker_create(p, &spec, &ref, e));
+	return ref;
+}
+
+static bool listening(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool up = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
+
+	close(fd);
+	return up;
+}
+
+static struct res_ref replica(const struct fixture *f, const char *name)
+{
+	struct res_ref ref = ref_of(RES_DISK, name, "r");
+	struct disk_spec spec = {.size = MIB, .logical_sector = 4096};
+
+	ok(f->p->ops->disk_create(f->p, &spec, &ref, e));
+	return ref;
+}
+
+static void workerCreate_withDisks_runsUntilRemoved(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+	struct res_ref x = replica(f, "x"), y = replica(f, "y");
+	struct worker_disk disks[] = {{.disk = &x}, {.disk = &y, .read_only = true}}, late = {.disk = &y, .hotplug = true};
+	struct res_ref w = worker(p, "w", disks, 2);
+	struct endpoint at;
+	struct err why;
+	char serial[24];
+
+	qemu_worker_serial("x", serial);
+	assert_string_equal(disks[0].serial, serial);
+	assert_string_not_equal(disks[0].serial, disks[1].serial);
+	assert_true(strlen(serial) <= 20);
+	assert_int_equal(state_of(f, &w, &why), RES_READY);
+	ok(p->ops->endpoint(p, &w, 4433, &at, e));
+	assert_int_equal(at.reach, REACH_LOOPBACK);
+	assert_true(listening(at.port));
+	refused(p->ops->endpoint(p, &w, 22, &at, e), ERR_UNSUPPORTED, "not forwarded");
+	assert_string_equal(p->ops->host_alias(p), "10.0.2.2");
+	struct res_ref again = worker(p, "w", disks, 2);
+
+	assert_string_equal(again.id, w.id);
+	refused(p->ops->remove(p, &x, e), ERR_BUSY, "worker w");
+	ok(p->ops->attach(p, &w, &late, e)); /* is there already */
+	refused(p->ops->detach(p, &w, &x, e), ERR_UNSUPPORTED, "goes with it");
+	struct buf console = BUF_INIT;
+
+	ok(p->ops->console(p, &w, &console, e));
+	buf_fini(&console);
+	take_away(f, &w);
+	assert_false(listening(at.port));
+	ok(p->ops->detach(p, &w, &x, e));
+	take_away(f, &x);
+	take_away(f, &y);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void workerCreate_two_haveTheirOwnPorts(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+	struct res_ref a = worker(p, "a", NULL, 0), b = worker(p, "b", NULL, 0);
+	struct endpoint at, bt;
+
+	ok(p->ops->endpoint(p, &a, 4433, &at, e));
+	ok(p->ops->endpoint(p, &b, 4433, &bt, e));
+	assert_true(at.port != bt.port && listening(at.port) && listening(bt.port));
+	take_away(f, &a);
+	assert_true(listening(bt.port));
+	take_away(f, &b);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void attach_hotplug_isRecordedAndNotWrittenTwice(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, ",\"hotplug\":true");
+	struct res_ref x = replica(f, "x"), y = replica(f, "y");
+	struct worker_disk first = {.disk = &x}, second = {.disk = &y, .hotplug = true};
+	struct res_ref w = worker(p, "w", &first, 1), v = worker(p, "v", NULL, 0);
+	struct qemu_worker record;
+
+	ok(p->ops->attach(p, &w, &second, e));
+	ok(qemu_worker_load(&f->cloud, "w", &record, e));
+	assert_int_equal(record.disk_count, 2);
+	assert_int_equal(record.disks[0].port, 0);
+	assert_int_equal(record.disks[1].port, 1);
+	assert_string_equal(record.disks[1].serial, second.serial);
+	refused(p->ops->attach(p, &v, &second, e), ERR_BUSY, "in use by worker w");
+	take_away(f, &w);
+	take_away(f, &v);
+	take_away(f, &x);
+	take_away(f, &y);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void workerCreate_onLiveAndOverlayClones_opensThem(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+
+	for (int running = 0; running < 2; running++) {
+		struct res_ref snap[2];
+
+		if (running)
+			ok(p->ops->machine_start(p, "m", e));
+		two_snapshots(f, "r", snap);
+		struct res_ref c[2] = {clone_of(f, &snap[0], "c0"), clone_of(f, &snap[1], "c1")};
+		struct worker_disk disks[] = {{.disk = &c[0], .read_only = true}, {.disk = &c[1], .read_only = true}};
+		struct worker_disk writable = {.disk = &c[0]};
+		struct res_ref w = worker(p, "w", disks, 2), bad = ref_of(RES_WORKER, "bad", "r");
+		struct worker_spec spec = {.bootdata = "{}", .disks = &writable, .disk_count = 1, .port = 4433};
+
+		refused(p->ops->worker_create(p, &spec, &bad, e), ERR_BUSY, "in use by worker w");
+		refused(p->ops->remove(p, &c[0], e), ERR_BUSY, "worker w");
+		take_away(f, &w);
+		if (running)
+			refused(p->ops->worker_create(p, &spec, &bad, e), ERR_UNSUPPORTED, "cannot be written");
+		for (int i = 0; i < 2; i++) {
+			take_away(f, &c[i]);
+			take_away(f, &snap[i]);
+		}
+	}
+	ok(qemu_machine_stop(&f->cloud, "m", 0, e));
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void workerPoll_killed_failsWithItsConsole(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+	struct res_ref w = worker(p, "w", NULL, 0), other = w;
+	char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "w"), *serial = mem_printf("%s/serial.log", run_dir);
+	struct err why;
+
+	temp_write(serial, "one\r\ntwo\x1b last words\r\n", 22);
+	ok(qemu_proc_signal(run_dir, SIGKILL, e));
+	assert_true(qemu_proc_wait_gone(run_dir, 10 * NS_PER_S));
+	assert_int_equal(state_of(f, &w, &why), RES_FAILED);
+	assert_has(why.msg, "two last words");
+	assert_has(why.msg, "powered itself off");
+	snprintf(other.id, sizeof other.id, "run/w#0000000000000000");
+	assert_int_equal(state_of(f, &other, &why), RES_ABSENT);
+	take_away(f, &w);
+	free(run_dir);
+	free(serial);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void remove_recordOfAForeignProcess_signalsNobody(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+	struct res_ref w = worker(p, "w", NULL, 0);
+	char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "w"), *record = mem_printf("%s/process.json", run_dir);
+	struct buf real = BUF_INIT, stat = BUF_INIT;
+	char boot[40], path[64];
+	unsigned long long start = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("sleep", "sleep", "600", NULL);
+		_exit(1);
+	}
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	ok(qemu_file_read(path, 4096, &stat, e));
+	assert_int_equal(sscanf(strrchr(buf_str(&stat), ')') + 1,
+				" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start), 1);
+	qemu_boot_id(boot);
+	char *forged = mem_printf("{\"pid\":%d,\"start\":%llu,\"boot\":\"%s\"}", (int)pid, start, boot);
+
+	ok(qemu_file_read(record, 4096, &real, e));
+	temp_write(record, forged, strlen(forged)); /* right pid, right start time: still not our QEMU */
+	assert_false(qemu_proc_alive(run_dir, NULL));
+	ok(qemu_proc_signal(run_dir, SIGKILL, e));
+	assert_int_equal(kill(pid, 0), 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	temp_write(record, real.data, real.len);
+	assert_true(qemu_proc_alive(run_dir, NULL));
+	take_away(f, &w);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	buf_fini(&real);
+	buf_fini(&stat);
+	free(forged);
+	free(record);
+	free(run_dir);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void workerCreate_badImage_namesTheRemedy(void **state)
+{
+	struct fixture *f = *state;
+	char *dir = in_dir(f, "image"), *kernel = in_dir(f, "image/vmlinuz"), *initrd = in_dir(f, "image/initramfs.img");
+	char *odd = in_dir(f, "odd.raw");
+	struct worker_spec spec = {.bootdata = "{}", .port = 4433};
+
+	assert_int_equal(mkdir(dir, 0700), 0);
+	fill_file(odd, 100, 1);
+	const struct {
+		const char *image, *more;
+		enum err_kind kind;
+		const char *words;
+	} cases[] = {
+		{"/nonexistent/image", "", ERR_NOT_FOUND, "make image"},
+		{dir, "", ERR_NOT_FOUND, "no vmlinuz"},
+		{dir, ",\"boot\":\"disk\"", ERR_NOT_FOUND, "no disk image"},
+		{odd, "", ERR_CONFIG, "not whole sectors"},
+		{odd, ",\"boot\":\"kernel\"", ERR_CONFIG, "name a directory"},
+		{dir, "", ERR_NOT_FOUND, "no initramfs.img"}, /* from here on with a vmlinuz that is none */
+		{dir, "", ERR_CONFIG, "not a Linux kernel"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *keys = mem_printf(",\"image\":\"%s\"%s", cases[i].image, cases[i].more);
+		struct provider *p = provider_for(f->cloud.dir, keys);
+		struct res_ref w = ref_of(RES_WORKER, "w", "r");
+
+		if (i == 5)
+			temp_write(kernel, "text", 4);
+		if (i == 6)
+			temp_write(initrd, "text", 4);
+		refused(p->ops->worker_create(p, &spec, &w, e), cases[i].kind, cases[i].words);
+		p->ops->close(p);
+		free(keys);
+	}
+	free(dir);
+	free(kernel);
+	free(initrd);
+	free(odd);
+	assert_nothing_left(f);
+}
+
+static void open_wrongKeys_areAllNamed(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *more, *path;
+	} cases[] = {
+		{",\"image\":1", "image"},
+		{",\"boot\":\"floppy\"", "boot"},
+		{",\"acceleration\":\"hvf\"", "acceleration"},
+		{",\"worker_memory_mib\":1", "worker_memory_mib"},
+		{",\"worker_vcpus\":0", "worker_vcpus"},
+		{",\"hotplug\":\"yes\"", "hotplug"},
+		{",\"format\":\"vmdk\"", "format"},
+		{",\"sauce\":1", "sauce"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *text = mem_printf("{\"provider\":\"qemu\",\"cloud\":\"%s\"%s}", f->cloud.dir, cases[i].more);
+		struct err why = ERR_INIT;
+		struct json_doc *doc = json_parse(text, strlen(text), "job.json", &why);
+		struct json_at at = json_root(doc);
+		struct provider *p = provider_qemu_ops.open(&at, NULL, &why);
+
+		assert_has(json_findings(doc), cases[i].path);
+		if (p != NULL)
+			p->ops->close(p);
+		json_free(doc);
+		free(text);
+	}
+}
+
+static void open_noCloud_saysHowToMakeOne(void **state)
+{
+	struct fixture *f = *state;
+	struct qemu_cloud c;
+
+	refused(qemu_cloud_open("/nonexistent/cloud", &c, e), ERR_NOT_FOUND, "mkdir -p /nonexistent/cloud");
+	refused(qemu_cloud_open(f->dir, &c, e), ERR_NOT_FOUND, "no cloud.json");
+}
+
+static void validate_goodAndBad_givesAllReasons(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *good = with_image(f, "");
+	struct provider *bad = provider_for(f->cloud.dir, ",\"image\":\"/nonexistent\"");
+	struct findings found = {0};
+	struct machine m;
+	char *d1 = in_dir(f, "d1.raw");
+	unsigned errors = 0;
+
+	ok(f->p->ops->machine_get(f->p, "m", &m, e));
+	ok(good->ops->validate(good, true, &m, &found, e));
+	ok(good->ops->validate(good, false, &m, &found, e));
+	for (size_t i = 0; i < found.list.len; i++)
+		errors += found.list.at[i].level == FINDING_ERROR;
+	assert_int_equal(errors, 0);
+	findings_fini(&found);
+	machine_fini(&m);
+	assert_int_equal(truncate(d1, 1000), 0);
+	ok(f->p->ops->machine_get(f->p, "m", &m, e));
+	assert_has(m.disks.at[1].why_not, "not whole sectors");
+	ok(bad->ops->validate(bad, true, &m, &found, e));
+	for (size_t i = 0; i < found.list.len; i++)
+		errors += found.list.at[i].level == FINDING_ERROR;
+	assert_int_equal(errors, 2); /* the image and the disk */
+	findings_fini(&found);
+	machine_fini(&m);
+	assert_int_equal(truncate(d1, DISK_SIZE), 0);
+	free(d1);
+	good->ops->close(good);
+	bad->ops->close(bad);
+}
+
+/* There is no kernel to boot here: the trial must end by itself, say no, and leave no process. */
+static void accelProbe_nothingBoots_isNo(void **state)
+{
+	struct fixture *f = *state;
+	char *kernel = in_dir(f, "kernel"), why[160];
+
+	fill_file(kernel, 65536, 0);
+	assert_false(qemu_accel_probe("tcg", kernel, 300 * NS_PER_MS));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(qemu_accel_choose(QEMU_TCG, NULL, why), QEMU_TCG);
+	assert_int_equal(qemu_accel_choose(QEMU_KVM, NULL, why), QEMU_KVM);
+	assert_has(why, "as the job says");
+	free(kernel);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+		T(workerCreate_withDisks_runsUntilRemoved),
+		T(workerCreate_two_haveTheirOwnPorts),
+		T(attach_hotplug_isRecordedAndNotWrittenTwice),
+		T(workerCreate_onLiveAndOverlayClones_opensThem),
+		T(workerPoll_killed_failsWithItsConsole),
+		T(remove_recordOfAForeignProcess_signalsNobody),
+		T(workerCreate_badImage_namesTheRemedy),
+		T(open_wrongKeys_areAllNamed),
+		T(open_noCloud_saysHowToMakeOne),
+		T(validate_goodAndBad_givesAllReasons),
+		T(accelProbe_nothingBoots_isNo),
+	};
+
+	return skip_without_qemu() != 0 ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
+}
