@@ -97,7 +97,10 @@ static int match(void *ctx, const struct res_ref *ref)
 	const struct res_tags *a = &l->want->tags, *b = &ref->tags;
 
 	if (ref->kind != l->want->kind || strcmp(ref->name, l->want->name) != 0 || strcmp(a->owner, b->owner) != 0 ||
-	    strcmp(a->job, b->job) != 0 || strcmp(a->run, b->run) != 0)
+	    strcmp(a->job, b->job) != 0)
+		return 0;
+	/* A replica goes from run to run. */
+	if (a->purpose != PURPOSE_REPLICA && strcmp(a->run, b->run) != 0)
 		return 0;
 	*l->out = *ref;
 	l->found = true;
@@ -210,6 +213,16 @@ int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tag
 	return journal_retag(c->j, replica->row, set, e);
 }
 
+/* BUSY may mean that the name is another's by now: nothing of ours is there then. */
+static bool is_anothers(struct cloud *c, const struct res_ref *ref)
+{
+	struct res_ref ours;
+	struct err ignored = ERR_INIT;
+	bool found = false;
+
+	return cloud_lookup(c, ref, 1, &ours, &found, &ignored) == 0 && !found;
+}
+
 /* Ask, look, ask again unless the removal is under way: an accepted removal may still fail. */
 static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struct err *e)
 {
@@ -229,6 +242,8 @@ static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struc
 		else
 			state = RES_READY;
 		*e = why;
+		if (why.kind == ERR_BUSY && is_anothers(c, ref))
+			return 0;
 		/* BUSY: something that still holds it may be going away. */
 		if (rc < 0 && !err_is_retryable(&why) && why.kind != ERR_BUSY)
 			return -1;

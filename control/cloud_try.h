@@ -19,8 +19,8 @@ bool cloud_canceled(const struct cloud *c, struct err *e);
 /* Sleeps before the next try. False when there is to be none: interrupted (CANCELED in *e), or out of patience (*e
  * stays, with the count of tries before it). */
 bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e);
-/* The resource of that kind and name with the same owner, job and run. `looks`: how often, with pauses, because what
- * was just made may appear late. */
+/* The resource of that kind and name with the same owner, job and run (replica: owner and job). `looks`: how often,
+ * with pauses, because what was just made may appear late. */
 int cloud_lookup(struct cloud *c, const struct res_ref *ref, unsigned looks, struct res_ref *out, bool *found,
 		 struct err *e);
 

@@ -47,8 +47,11 @@ struct run {
 	uint64_t read, zero, unchanged, sent, wire, written, checkpoints;
 };
 
+/* The epoch rises by one with every run of a job; journal_run_raise lifts it above what a replica carries already. */
 int journal_run_begin(struct journal *j, const char *job, enum run_kind kind, struct run *out, struct err *e);
 int journal_run_state(struct journal *j, struct run *run, enum run_state state, struct err *e);
+/* No run gets an epoch that the replica has seen: run->epoch is at least `epoch` afterwards. */
+int journal_run_raise(struct journal *j, struct run *run, uint64_t epoch, struct err *e);
 /* DONE or FAILED with totals and error. */
 int journal_run_end(struct journal *j, const struct run *run, struct err *e);
 /* Under the lock of the job: runs that have not ended belong to dead processes. What was committed is DONE, the rest

@@ -33,8 +33,8 @@ int journal_intend(struct journal *j, int64_t place, const struct res_ref *ref, 
 
 	if (db_run(j, "record an intent", e,
 		   "INSERT INTO entries (place, state, kind, purpose, name, id, owner, job, run, epoch, expires_s, "
-		   "generation, dirty, intended_s) VALUES (?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-		   "?)", "ittttttt" "uiuii",
+		   "generation, dirty, intended_s) VALUES (?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		   "ittttttt" "uiuii",
 		   place, res_kind_name(ref->kind), res_purpose_name(t->purpose), ref->name, ref->id, t->owner, t->job,
 		   t->run, t->epoch, t->expires_s, t->generation, (int64_t)t->dirty, now_s()) < 0)
 		return -1;
@@ -54,18 +54,18 @@ int journal_created(struct journal *j, int64_t row, const struct res_ref *ref, s
 {
 	const struct res_tags *t = &ref->tags;
 	int rc = db_run(j, "record that a resource was made", e,
-			"UPDATE entries SET state = 'created', id = ?, run = ?, epoch = ?, expires_s = ?, generation "
-			"= ?, dirty = ? WHERE row = "
-			"?", "ttuiuii", ref->id, t->run, t->epoch, t->expires_s, t->generation,
-			(int64_t)t->dirty, row);
+			"UPDATE entries SET state = 'created', id = ?, run = ?, epoch = ?, expires_s = ?, "
+			"generation = ?, dirty = ? WHERE row = ?", "ttuiuii", ref->id, t->run, t->epoch,
+			t->expires_s, t->generation, (int64_t)t->dirty, row);
 
 	return changed_one(j, rc, row, e);
 }
 
 int journal_removing(struct journal *j, int64_t row, struct err *e)
 {
-	return changed_one(j, db_run(j, "record a removal", e, "UPDATE entries SET state = 'removing' WHERE row = "
-			   "?", "i", row), row, e);
+	int rc = db_run(j, "record a removal", e, "UPDATE entries SET state = 'removing' WHERE row = ?", "i", row);
+
+	return changed_one(j, rc, row, e);
 }
 
 int journal_removed(struct journal *j, int64_t row, struct err *e)
@@ -80,9 +80,8 @@ int journal_retag(struct journal *j, int64_t row, const struct res_tags *t, stru
 {
 	int rc = db_run(j, "record the tags of a resource", e,
 			"UPDATE entries SET purpose = ?, owner = ?, job = ?, run = ?, epoch = ?, expires_s = ?, "
-			"generation = ?, dirty = ? WHERE row = "
-			"?", "ttttuiuii", res_purpose_name(t->purpose), t->owner, t->job,
-			t->run, t->epoch, t->expires_s, t->generation, (int64_t)t->dirty, row);
+			"generation = ?, dirty = ? WHERE row = ?", "ttttuiuii", res_purpose_name(t->purpose),
+			t->owner, t->job, t->run, t->epoch, t->expires_s, t->generation, (int64_t)t->dirty, row);
 
 	return changed_one(j, rc, row, e);
 }
@@ -145,8 +144,8 @@ int journal_find_entry(struct journal *j, const char *job, enum res_purpose purp
 	static const char what[] = "look for a resource";
 	cleanup(cleanup_stmt) sqlite3_stmt *st =
 		db_query(j, what, e, "SELECT " ENTRY_COLUMNS " FROM entries WHERE state <> 'removed' AND job = ? AND "
-			 "purpose = ? AND name = ? ORDER BY row DESC LIMIT "
-			 "1", "ttt", job, res_purpose_name(purpose), name);
+			 "purpose = ? AND name = ? ORDER BY row DESC LIMIT 1", "ttt", job,
+			 res_purpose_name(purpose), name);
 	int row = st == NULL ? -1 : db_step(j, st, what, e);
 
 	*out = (struct journal_entry){0};

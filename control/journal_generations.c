@@ -88,8 +88,8 @@ int journal_checkpoint(struct journal *j, const char *run, unsigned disk, uint64
 {
 	return db_run(j, "record a checkpoint", e,
 		      "INSERT INTO checkpoints VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT (run, disk) DO UPDATE SET "
-		      "durable = ?3, count = count + 1, at_s = "
-		      "?4", "tiui", run, (int64_t)disk, durable, clock_wall_ns() / NS_PER_S);
+		      "durable = ?3, count = count + 1, at_s = ?4", "tiui", run, (int64_t)disk, durable,
+		      clock_wall_ns() / NS_PER_S);
 }
 
 int journal_fact_set(struct journal *j, const char *job, const char *key, const char *value, struct err *e)

@@ -103,6 +103,16 @@ int journal_run_state(struct journal *j, struct run *run, enum run_state state, 
 	return 0;
 }
 
+int journal_run_raise(struct journal *j, struct run *run, uint64_t epoch, struct err *e)
+{
+	if (run->epoch >= epoch)
+		return 0;
+	if (db_run(j, "raise the epoch of a run", e, "UPDATE runs SET epoch = ? WHERE id = ?", "ut", epoch, run->id) < 0)
+		return -1;
+	run->epoch = epoch;
+	return 0;
+}
+
 int journal_run_end(struct journal *j, const struct run *r, struct err *e)
 {
 	if (r->state != RUN_DONE && r->state != RUN_FAILED)

@@ -8,8 +8,9 @@
  * under exactly that name with exactly those tags and fills ref->id. If something of that name exists with the same
  * job, run and owner tags it is adopted (the reply of an earlier call was lost); with other tags: BUSY, untouched.
  * Removal of what is absent is success; removal of something of that name whose owner, job and run tags are not
- * ref->tags' (replicas: owner and job) is refused with BUSY: nothing that is not ours is ever deleted. `poll` says whether it is ready. Drivers block only for one call, never to wait
- * for a state. Messages name the cloud's own words and request ids. Not thread-safe: one provider, one thread.
+ * ref->tags' (replicas: owner and job) is refused with BUSY: nothing that is not ours is ever deleted. `poll` says
+ * whether it is ready. Drivers block only for one call, never to wait for a state. Messages name the cloud's own words
+ * and request ids. Not thread-safe: one provider, one thread.
  *
  * An operation a driver does not have is NULL in its table, and the core says what is lost without it.
  */
@@ -91,7 +92,7 @@ struct machine {
 void machine_fini(struct machine *m);
 
 struct disk_spec {
-	uint64_t size;
+	uint64_t size;           /* bytes; 0: as large as the snapshot */
 	uint32_t logical_sector;
 	const struct res_ref *from_snapshot; /* NULL: empty */
 };
@@ -115,7 +116,6 @@ struct target_spec {
 	const struct machine *like;      /* the source's description, as last seen */
 	const struct res_ref *disks;     /* in the machine's order */
 	unsigned disk_count;
-	bool start;
 };
 
 /* Where a resource can be reached. LOOPBACK: only from the controller's own host (or through host_alias). */
@@ -197,6 +197,7 @@ struct provider_ops {
 	int (*changed_ranges)(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
 			      struct byte_range **out, size_t *count, struct err *e);
 
+	/* Created, not started. */
 	int (*target_create)(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e);
 	int (*machine_start)(struct provider *p, const char *name, struct err *e);
 	int (*machine_stop)(struct provider *p, const char *name, struct err *e);

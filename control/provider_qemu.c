@@ -306,7 +306,7 @@ static int changed_ranges(struct provider *p, const struct machine *m, unsigned 
 
 static int target_create(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e)
 {
-	return qemu_target_create(&of(p)->cloud, &of(p)->options, spec, ref, e);
+	return qemu_target_create(&of(p)->cloud, spec, ref, e);
 }
 
 static int machine_start(struct provider *p, const char *name, struct err *e)
@@ -345,5 +345,6 @@ const struct provider_ops provider_qemu_ops = {
 	.changed_ranges = changed_ranges,
 	.target_create = target_create,
 	.machine_start = machine_start,
+	.path_keys = (const char *const[]){"cloud", "image", NULL},
 	.machine_stop = machine_stop,
 };

@@ -76,7 +76,6 @@ struct qemu_machine {
 	bool tagged;                 /* made by target_create */
 	struct res_tags tags;
 	char uid[QEMU_UID_SIZE];
-	bool started;                /* target_create was asked to start it */
 };
 
 struct qemu_worker_disk {

@@ -75,7 +75,6 @@ static void read_machine(struct json_at *at, struct qemu_machine *m)
 	if (m->tagged)
 		qemu_read_tags(at, JSON_REQUIRED, &m->tags);
 	qemu_read_text(at, "uid", JSON_OPTIONAL, m->uid, sizeof m->uid);
-	m->started = json_bool(at, "started", JSON_OPTIONAL, false);
 }
 
 static int resolve_disks(const struct qemu_cloud *c, struct qemu_machine *m, struct err *e)
@@ -149,7 +148,7 @@ char *qemu_machine_json(const struct qemu_machine *m)
 	if (m->tagged) {
 		cleanup(cleanup_free) char *tags = qemu_tags_json(&m->tags);
 
-		qemu_json_add(&b, ",'uid':%s,'started':%b,'tags':%j", m->uid, m->started, tags);
+		qemu_json_add(&b, ",'uid':%s,'tags':%j", m->uid, tags);
 	}
 	buf_adds(&b, "}");
 	return buf_take(&b);

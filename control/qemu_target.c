@@ -27,7 +27,7 @@ static int load(const struct qemu_cloud *c, const char *name, struct qemu_machin
 static int describe(const struct qemu_cloud *c, const struct target_spec *spec, const struct res_ref *ref,
 		    struct qemu_machine *m, struct err *e)
 {
-	*m = (struct qemu_machine){.tagged = true, .tags = ref->tags, .started = spec->start};
+	*m = (struct qemu_machine){.tagged = true, .tags = ref->tags};
 	snprintf(m->name, sizeof m->name, "%s", ref->name);
 	m->memory_mib = spec->like->memory_mib;
 	m->vcpus = spec->like->vcpus != 0 ? spec->like->vcpus : 1;
@@ -76,14 +76,13 @@ static int create(const struct qemu_cloud *c, const struct target_spec *spec, st
 	return 0;
 }
 
-int qemu_target_create(const struct qemu_cloud *c, const struct qemu_options *o, const struct target_spec *spec,
-		       struct res_ref *ref, struct err *e)
+int qemu_target_create(const struct qemu_cloud *c, const struct target_spec *spec, struct res_ref *ref, struct err *e)
 {
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(c, "creating a machine", e);
 
 	if (lock < 0 || qemu_name_check(ref->name, e) < 0 || create(c, spec, ref, e) < 0)
 		return -1;
-	return spec->start ? qemu_machine_start_locked(c, ref->name, o, e) : 0;
+	return 0;
 }
 
 int qemu_target_poll(const struct qemu_cloud *c, const struct res_ref *ref, enum res_state *state, struct err *e)
@@ -94,15 +93,6 @@ int qemu_target_poll(const struct qemu_cloud *c, const struct res_ref *ref, enum
 	if (absent < 0)
 		return -1;
 	*state = absent || (m.tagged && !qemu_id_matches(ref, m.uid)) ? RES_ABSENT : RES_READY;
-	if (*state == RES_READY && m.started && !qemu_machine_running(c, m.name)) {
-		cleanup(cleanup_free) char *log = qemu_cloud_path(c, "run/%s/qemu.log", m.name);
-		char words[200];
-
-		*state = RES_FAILED;
-		qemu_tail(log, words, sizeof words);
-		err_set(e, ERR_NOT_FOUND, 0, "machine %s was started and has ended%s%s; its console is in %s/run/%s/serial.log",
-			m.name, words[0] != '\0' ? "; QEMU said: " : "", words, c->dir, m.name);
-	}
 	return 0;
 }
 

@@ -7,8 +7,7 @@
 #include "qemu_options.h"
 #include "qemu_record.h"
 
-int qemu_target_create(const struct qemu_cloud *c, const struct qemu_options *o, const struct target_spec *spec,
-		       struct res_ref *ref, struct err *e);
+int qemu_target_create(const struct qemu_cloud *c, const struct target_spec *spec, struct res_ref *ref, struct err *e);
 int qemu_target_poll(const struct qemu_cloud *c, const struct res_ref *ref, enum res_state *state, struct err *e);
 /* Stops it and removes its record; its disks stay. */
 int qemu_target_remove(const struct qemu_cloud *c, const struct res_ref *ref, struct err *e);

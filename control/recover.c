@@ -1,6 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
+
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "net/wire.h"
 #include "replicate.h"
+
+struct leftovers {
+	struct context *c;
+	struct cloud_res found[WIRE_MAX_DISKS + 1];
+	unsigned count;
+};
+
+static int collect_target(void *ctx, const struct journal_entry *entry)
+{
+	struct leftovers *l = ctx;
+
+	if (entry->ref.tags.purpose == PURPOSE_TARGET && entry->place == l->c->target.place &&
+	    entry->state != ENTRY_INTENDED && l->count < sizeof l->found / sizeof l->found[0])
+		l->found[l->count++] = (struct cloud_res){.ref = entry->ref, .row = entry->row};
+	return 0;
+}
+
+/* A promotion that died before its machine could run ("promoted" is set first): its machine, then its disks, go. */
+static int undo_promotion(struct context *c, unsigned *removed, struct err *e)
+{
+	struct leftovers l = {.c = c};
+	cleanup(cleanup_free) char *machine = NULL;
+
+	if (journal_fact_get(c->journal, c->job.name, "promoted", &machine, e) < 0)
+		return -1;
+	if (machine != NULL)
+		return 0;
+	if (journal_entries(c->journal, c->job.name, collect_target, &l, e) < 0)
+		return -1;
+	for (int disks = 0; disks < 2; disks++)
+		for (unsigned i = 0; i < l.count; i++) {
+			if ((l.found[i].ref.kind == RES_DISK) != (disks == 1))
+				continue;
+			if (cloud_remove(&c->target, &l.found[i], e) < 0)
+				return -1;
+			++*removed;
+		}
+	return 0;
+}
 
 int recover(struct context *c, unsigned *removed, struct err *e)
 {
@@ -20,6 +63,8 @@ int recover(struct context *c, unsigned *removed, struct err *e)
 	}
 	if (rc < 0)
 		return err_wrap(e, "cleaning up after a run that died");
+	if (undo_promotion(c, removed, e) < 0)
+		return -1;
 	/* The job's lock is held, so a run that has not ended has no process any more. */
 	return journal_runs_end_dead(c->journal, c->job.name, &dead, e);
 }

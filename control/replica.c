@@ -19,6 +19,16 @@ struct seen {
 	unsigned count;
 };
 
+/* A run's own is above it: no two state directories ever write under one epoch. */
+static uint64_t top_epoch(const struct seen *s)
+{
+	uint64_t top = 0;
+
+	for (unsigned i = 0; i < s->count; i++)
+		top = s->refs[i].tags.epoch > top ? s->refs[i].tags.epoch : top;
+	return top;
+}
+
 static int see(void *ctx, const struct res_ref *ref)
 {
 	struct seen *s = ctx;
@@ -73,9 +83,34 @@ static int check_unchanged(const struct replica *r, unsigned i, const struct mac
 	return 0;
 }
 
+/* Do the replica's tags follow from what this journal did last? `known` is what it knows of them. */
+static bool tags_follow(const struct res_tags *known, const struct res_tags *now, uint64_t last_writer,
+			uint64_t generation)
+{
+	if (now->generation > generation)
+		return false; /* committed by a later state directory */
+	if (now->epoch == known->epoch && now->dirty == known->dirty && now->generation == known->generation)
+		return true;
+	/* Claims whose outcome we never learned: for writing, and for clean after a commit. */
+	if (now->dirty)
+		return now->epoch == last_writer && known->epoch < now->epoch && now->generation == known->generation;
+	return known->dirty && now->epoch == known->epoch && now->generation == generation;
+}
+
+static int recognise(struct context *c, struct replica_disk *rd, const struct journal_entry *known, bool found,
+		     uint64_t generation, struct err *e)
+{
+	uint64_t last_writer;
+
+	if (journal_last_writer(c->journal, c->job.name, &last_writer, e) < 0)
+		return -1;
+	rd->believed = found && tags_follow(&known->ref.tags, &rd->res.ref.tags, last_writer, generation);
+	return 0;
+}
+
 /* Make the disk, or adopt the one that is there under our name and owner. */
 static int obtain(struct context *c, const struct run *run, const struct machine_disk *d, const struct seen *seen,
-		  struct replica_disk *rd, const char *what, struct err *e)
+		  struct replica_disk *rd, uint64_t generation, const char *what, struct err *e)
 {
 	const struct res_ref *there = seen_by_name(seen, rd->res.ref.name);
 	struct journal_entry entry;
@@ -95,6 +130,7 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 			return -1;
 		cloud_ref(&rd->res, RES_DISK, PURPOSE_REPLICA, journal_owner(c->journal), run, what, 0);
 		rd->res.ref.tags.dirty = true;
+		rd->believed = true;
 		events_step(c->events, "create", "replica disk %s, %llu bytes", rd->res.ref.name,
 			    (unsigned long long)d->size);
 		return cloud_disk_create(&c->target, &spec, &rd->res, e) < 0 ||
@@ -107,7 +143,7 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 	rd->res.row = entry.row;
 	if (!found && journal_intend(c->journal, c->target.place, there, &rd->res.row, e) < 0)
 		return -1;
-	return journal_created(c->journal, rd->res.row, there, e);
+	return recognise(c, rd, &entry, found, generation, e);
 }
 
 static int fit_size(struct context *c, const struct machine_disk *d, struct replica_disk *rd, struct err *e)
@@ -127,8 +163,8 @@ static int fit_size(struct context *c, const struct machine_disk *d, struct repl
 		return err_set(e, ERR_REFUSED, 0, "replica disk %s holds %llu bytes and the source disk %s %llu: the target "
 			       "must not be smaller than the source", rd->res.ref.name, (unsigned long long)got.size,
 			       d->name, (unsigned long long)d->size);
-	events_step(c->events, "resize", "replica disk %s to %llu bytes", rd->res.ref.name, (unsigned long long)d->size);
-	return c->target_p->ops->disk_resize(c->target_p, &rd->res.ref, d->size, e);
+	rd->grow = true; /* after the last generation was kept: it has the old size */
+	return 0;
 }
 
 /* After growth the old last chunk was shorter: its page is unknown, and pages past the old end read as unknown. */
@@ -168,6 +204,8 @@ static const char *distrust(const struct context *c, const struct replica_disk *
 {
 	if (i->chunk_size != c->job.chunk_size)
 		return "the chunk size of the job was changed";
+	if (!rd->believed)
+		return "the replica is not in the state in which this state directory left it";
 	if (i->epoch < rd->res.ref.tags.epoch)
 		return "the replica was written by a later run than the state directory knows";
 	if (strncmp(i->disk, rd->source_id, sizeof i->disk - 1) != 0)
@@ -220,14 +258,16 @@ static int open_disk(struct context *c, const struct machine *m, unsigned i, con
 
 	if (d->why_not[0] != '\0')
 		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be replicated: %s", d->name, d->why_not);
-	if (check_unchanged(r, i, d, e) < 0 || obtain(c, run, d, seen, rd, what, e) < 0)
+	if (check_unchanged(r, i, d, e) < 0 || obtain(c, run, d, seen, rd, r->generation, what, e) < 0)
 		return -1;
 	if (c->target_p->ops->replica_lock != NULL &&
 	    c->target_p->ops->replica_lock(c->target_p, &rd->res.ref, holder, e) < 0)
 		return -1;
 	if (fit_size(c, d, rd, e) < 0 || open_working(c, rd, i, fresh, e) < 0)
 		return -1;
-	r->dirty |= rd->res.ref.tags.dirty;
+	/* Only now: a distrusted manifest is gone before the journal knows the tags that it was distrusted for. */
+	if (journal_created(c->journal, rd->res.row, &rd->res.ref, e) < 0)
+		return -1;
 	r->count = i + 1;
 	return 0;
 }
@@ -238,7 +278,7 @@ static int load_committed(struct context *c, struct replica *r, struct err *e)
 				       WIRE_MAX_DISKS, &r->committed_count, &r->machine_json, e);
 }
 
-int replica_open(struct context *c, const struct machine *m, const struct run *run, struct replica *r, struct err *e)
+int replica_open(struct context *c, const struct machine *m, struct run *run, struct replica *r, struct err *e)
 {
 	struct seen *seen = mem_alloc(sizeof *seen);
 	char holder[200], host[80] = "";
@@ -258,6 +298,9 @@ int replica_open(struct context *c, const struct machine *m, const struct run *r
 			     (unsigned long long)r->generation);
 	if (rc == 0)
 		rc = c->target_p->ops->find(c->target_p, c->job.name, see, seen, e);
+	r->top_epoch = top_epoch(seen);
+	if (rc == 0)
+		rc = journal_run_raise(c->journal, run, r->top_epoch + 1, e);
 	for (unsigned i = 0; rc == 0 && i < m->disks.len; i++)
 		rc = open_disk(c, m, i, run, seen, r, holder, e);
 	free(seen);
@@ -280,6 +323,7 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e)
 			     c->job.name);
 	if (rc == 0)
 		rc = c->target_p->ops->find(c->target_p, c->job.name, see, seen, e);
+	r->top_epoch = top_epoch(seen);
 	for (unsigned i = 0; rc == 0 && i < r->committed_count; i++) {
 		struct replica_disk *rd = &r->disks[i];
 		struct journal_entry entry;
@@ -298,7 +342,8 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e)
 		*rd = (struct replica_disk){.res = {.ref = *there, .row = entry.row},
 					    .size = r->committed[i].size,
 					    .logical_sector = r->committed[i].sector_size};
-		r->dirty |= there->tags.dirty;
+		if (rc == 0)
+			rc = recognise(c, rd, &entry, found, r->generation, e);
 		r->count = i + 1;
 	}
 	free(seen);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The replica of a job: its disks at the target, their working manifests, and the steps of a generation
- * (ARCHITECTURE "Durability"). One epoch rules: a working manifest is believed only if its epoch is at least the one
- * the replica itself carries, so an old state directory brought back cannot pass off old hashes as the truth.
+ * (ARCHITECTURE "Durability"). What this state directory knows is believed only if the replica itself agrees: its tags
+ * must be those that our last step left (or would have left, had its outcome been learned), and the working manifest's
+ * epoch at least the replica's. So neither an old state directory nor an old disk brought back can pass off old
+ * hashes as the truth: the replica is then hashed where it is.
  */
 #ifndef WHERRY_CONTROL_REPLICA_H
 #define WHERRY_CONTROL_REPLICA_H
@@ -20,7 +22,9 @@ struct replica_disk {
 	char source_id[RES_ID_SIZE];
 	char source_name[RES_NAME_SIZE];
 	struct manifest *working;  /* open for writing; NULL after replica_open_committed */
+	bool believed;             /* its tags are those that this journal's last step left or may have left */
 	bool rehash;               /* nothing is known of a disk that holds something: hash it there */
+	bool grow;                 /* the replica is smaller than the source has become */
 };
 
 struct replica {
@@ -28,7 +32,8 @@ struct replica {
 	unsigned count;
 	uint64_t generation;       /* last committed, 0: none */
 	int64_t committed_s;
-	bool dirty;                /* a run wrote since that commit, or is writing */
+	uint64_t top_epoch;        /* highest that any of its disks carries */
+	bool dirty;                /* a run wrote since that commit, or is writing, or somebody else did */
 	struct generation_disk committed[WIRE_MAX_DISKS];
 	unsigned committed_count;
 	char *machine_json;        /* description of the machine at that generation; owned */
@@ -36,11 +41,11 @@ struct replica {
 
 /* For a run: finds or makes the disks for machine m, refuses what must not be written (sizes, sector sizes, another
  * owner, changed disks), holds the replica for this process, opens the working manifests. */
-int replica_open(struct context *c, const struct machine *m, const struct run *run, struct replica *r, struct err *e);
+int replica_open(struct context *c, const struct machine *m, struct run *run, struct replica *r, struct err *e);
 /* What there is, without making or changing anything: for verify, promote, status. NOT_FOUND when nothing is. */
 int replica_open_committed(struct context *c, struct replica *r, struct err *e);
 /* Before the disks are attached anywhere: keep the last generation as snapshots (unless they are kept already) and let
- * older ones go. Safe to repeat. */
+ * older ones go; then grow disks that must grow. Safe to repeat. */
 int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e);
 /* Before the first byte: mark run, working manifests and replica as being written by this epoch. */
 int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct err *e);
@@ -51,7 +56,10 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 int replica_drop_old_generations(struct context *c, const struct replica *r, struct err *e);
 /* Tags of the replica disks to "clean, generation n" where a run died between commit and tag. */
 int replica_settle(struct context *c, struct replica *r, struct err *e);
-/* The kept snapshot of disk i at `generation`; found false when there is none. */
+/* The replica's disks become a machine's: its epoch leaves every manifest behind, so that whatever the guest writes is
+ * found by hashing should the replica ever be synced again. */
+int replica_hand_over(struct context *c, const struct run *run, struct replica *r, struct err *e);
+/* The kept snapshot of disk i at `generation`, there and made after that commit; found false when there is none. */
 int replica_generation(struct context *c, const struct replica *r, unsigned i, uint64_t generation,
 		       struct journal_entry *out, bool *found, struct err *e);
 void replica_close(struct replica *r);

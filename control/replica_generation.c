@@ -16,17 +16,20 @@ static void generation_name(const struct context *c, uint64_t generation, unsign
 	snprintf(out, RES_NAME_SIZE, "wherry-%.32s-gen%llu-disk%u", c->job.name, (unsigned long long)generation, disk);
 }
 
-int replica_generation(struct context *c, const struct replica *r, unsigned i, uint64_t generation,
-		       struct journal_entry *out, bool *found, struct err *e)
+/* The epoch that committed generation n of disk i; 0 when its manifest cannot be read. */
+static uint64_t committed_epoch(struct context *c, unsigned i, uint64_t generation)
 {
-	char name[RES_NAME_SIZE];
+	cleanup(cleanup_free) char *path = state_generation_path(&c->state, c->job.name, i, generation);
+	struct err ignored = ERR_INIT;
+	struct manifest *m = manifest_open(path, MANIFEST_READ, &c->keys.hash, &ignored);
+	uint64_t epoch = m == NULL ? 0 : manifest_info(m)->epoch;
 
-	(void)r;
-	generation_name(c, generation, i, name);
-	return journal_find_entry(c->journal, c->job.name, PURPOSE_GENERATION, name, out, found, e);
+	manifest_close(m);
+	return epoch;
 }
 
 struct wanted {
+	const struct context *c;
 	const char *name;
 	struct res_ref ref;
 	bool found;
@@ -36,36 +39,64 @@ static int look(void *ctx, const struct res_ref *ref)
 {
 	struct wanted *w = ctx;
 
-	if (ref->kind != RES_SNAPSHOT || strcmp(ref->name, w->name) != 0)
+	if (ref->kind != RES_SNAPSHOT || strcmp(ref->name, w->name) != 0 ||
+	    strcmp(ref->tags.owner, journal_owner(w->c->journal)) != 0)
 		return 0;
 	w->ref = *ref;
 	w->found = true;
 	return 1;
 }
 
-/* A call whose outcome a dead run never learned: true when the snapshot is there after all. */
-static int settle_intent(struct context *c, const struct journal_entry *entry, bool *there, struct err *e)
+/* The snapshot under its name, whatever became of it. *valid: it is there and was made after the commit of that
+ * generation, so not by an earlier life of the replica. */
+static int look_up(struct context *c, unsigned i, uint64_t generation, struct journal_entry *out, bool *known,
+		   bool *valid, struct err *e)
 {
-	struct wanted w = {.name = entry->ref.name};
+	char name[RES_NAME_SIZE];
+	struct wanted w = {.c = c, .name = name};
 
+	*valid = false;
+	generation_name(c, generation, i, name);
+	if (journal_find_entry(c->journal, c->job.name, PURPOSE_GENERATION, name, out, known, e) < 0)
+		return -1;
+	if (!*known || out->state == ENTRY_REMOVED)
+		return 0;
 	if (c->target_p->ops->find(c->target_p, c->job.name, look, &w, e) < 0)
 		return -1;
-	*there = w.found && strcmp(w.ref.tags.owner, journal_owner(c->journal)) == 0;
-	return *there ? journal_created(c->journal, entry->row, &w.ref, e) : journal_removed(c->journal, entry->row, e);
+	if (!w.found || out->state == ENTRY_REMOVING || w.ref.tags.epoch <= committed_epoch(c, i, generation))
+		return 0;
+	if (out->state == ENTRY_INTENDED && journal_created(c->journal, out->row, &w.ref, e) < 0)
+		return -1;
+	out->ref = w.ref;
+	*valid = true;
+	return 0;
+}
+
+int replica_generation(struct context *c, const struct replica *r, unsigned i, uint64_t generation,
+		       struct journal_entry *out, bool *found, struct err *e)
+{
+	bool known;
+
+	(void)r;
+	return look_up(c, i, generation, out, &known, found, e);
 }
 
 static int keep_disk(struct context *c, const struct run *run, struct replica *r, unsigned i, struct err *e)
 {
 	struct journal_entry entry;
 	struct cloud_res snap = {0};
-	bool found;
+	bool known, valid;
 
-	if (replica_generation(c, r, i, r->generation, &entry, &found, e) < 0)
+	if (look_up(c, i, r->generation, &entry, &known, &valid, e) < 0)
 		return -1;
-	if (found && entry.state == ENTRY_INTENDED && settle_intent(c, &entry, &found, e) < 0)
-		return -1;
-	if (found)
+	if (valid)
 		return 0;
+	if (known && entry.state != ENTRY_REMOVED) {
+		struct cloud_res old = {.ref = entry.ref, .row = entry.row};
+
+		if (cloud_remove(&c->target, &old, e) < 0)
+			return -1;
+	}
 	cloud_ref(&snap, RES_SNAPSHOT, PURPOSE_GENERATION, journal_owner(c->journal), run, "gen", 0);
 	generation_name(c, r->generation, i, snap.ref.name);
 	snap.ref.tags.generation = r->generation;
@@ -76,14 +107,28 @@ static int keep_disk(struct context *c, const struct run *run, struct replica *r
 	return cloud_wait_ready(&c->target, &snap.ref, READY_TIMEOUT_NS, e);
 }
 
+static int grow(struct context *c, struct replica_disk *d, struct err *e)
+{
+	if (!d->grow)
+		return 0;
+	events_step(c->events, "resize", "replica disk %s to %llu bytes", d->res.ref.name, (unsigned long long)d->size);
+	if (c->target_p->ops->disk_resize(c->target_p, &d->res.ref, d->size, e) < 0)
+		return -1;
+	d->grow = false;
+	return 0;
+}
+
 int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e)
 {
+	bool keep = r->generation != 0 && !r->dirty && c->target_p->ops->snapshot_disk != NULL;
+
 	if (replica_drop_old_generations(c, r, e) < 0)
 		return -1;
-	if (r->generation == 0 || r->dirty || c->target_p->ops->snapshot_disk == NULL)
-		return 0;
-	for (unsigned i = 0; i < r->count; i++)
+	for (unsigned i = 0; keep && i < r->count; i++)
 		if (keep_disk(c, run, r, i, e) < 0)
+			return -1;
+	for (unsigned i = 0; i < r->count; i++)
+		if (grow(c, &r->disks[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -178,16 +223,13 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 	return 0;
 }
 
-/* The epoch that committed generation n of disk i; 0 when its manifest cannot be read. */
-static uint64_t committed_epoch(struct context *c, unsigned i, uint64_t generation)
+int replica_hand_over(struct context *c, const struct run *run, struct replica *r, struct err *e)
 {
-	cleanup(cleanup_free) char *path = state_generation_path(&c->state, c->job.name, i, generation);
-	struct err ignored = ERR_INIT;
-	struct manifest *m = manifest_open(path, MANIFEST_READ, &c->keys.hash, &ignored);
-	uint64_t epoch = m == NULL ? 0 : manifest_info(m)->epoch;
-
-	manifest_close(m);
-	return epoch;
+	for (unsigned i = 0; i < r->count; i++)
+		if (claim(c, &r->disks[i], run, r->generation, true, e) < 0)
+			return -1;
+	r->dirty = true;
+	return 0;
 }
 
 int replica_settle(struct context *c, struct replica *r, struct err *e)
@@ -198,13 +240,13 @@ int replica_settle(struct context *c, struct replica *r, struct err *e)
 		struct replica_disk *d = &r->disks[i];
 		struct res_tags set = d->res.ref.tags;
 
-		if (set.dirty && r->generation > 0 && committed_epoch(c, i, r->generation) == set.epoch) {
+		if (d->believed && set.dirty && r->generation > 0 && committed_epoch(c, i, r->generation) == set.epoch) {
 			set.dirty = false;
 			set.generation = r->generation;
 			if (cloud_claim(&c->target, &d->res, &set, e) < 0)
 				return -1;
 		}
-		dirty |= set.dirty;
+		dirty |= set.dirty || !d->believed;
 	}
 	r->dirty = dirty;
 	return 0;

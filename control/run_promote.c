@@ -19,6 +19,7 @@ struct promote {
 	unsigned restored_count;
 	struct cloud_res target;
 	bool began;
+	bool handed; /* the fact "promoted" is set */
 };
 
 /* The replica's own disks when it is clean; else, if asked, disks from the kept snapshots of the last generation. */
@@ -36,14 +37,14 @@ static int choose_disks(struct context *c, struct promote *p, bool last_good, st
 			       "run `wherry sync` to finish it, or `wherry promote --last-good` to start from generation %llu",
 			       c->job.name, (unsigned long long)r->generation, (unsigned long long)r->generation);
 	for (unsigned i = 0; i < r->count; i++) {
-		struct disk_spec spec = {.size = r->disks[i].size, .logical_sector = r->disks[i].logical_sector};
+		struct disk_spec spec = {.logical_sector = r->disks[i].logical_sector};
 		struct journal_entry kept;
 		bool found;
 		char what[24];
 
 		if (replica_generation(c, r, i, r->generation, &kept, &found, e) < 0)
 			return -1;
-		if (!found || kept.state != ENTRY_CREATED)
+		if (!found)
 			return err_set(e, ERR_NOT_FOUND, 0, "no snapshot of generation %llu of %s is kept in %s",
 				       (unsigned long long)r->generation, r->disks[i].res.ref.name, c->target_p->place);
 		snprintf(what, sizeof what, "restored%u", i);
@@ -58,50 +59,94 @@ static int choose_disks(struct context *c, struct promote *p, bool last_good, st
 	return 0;
 }
 
-static int refuse_twice(struct context *c, struct err *e)
+/* "promoted" is durable before the machine can run: from then on nothing writes to the replica or removes it. A promotion
+ * that died after that is finished here. 1: finished; 0: there was none; -1. */
+static int finish_earlier(struct context *c, bool start, struct err *e)
 {
-	cleanup(cleanup_free) char *machine = NULL;
+	cleanup(cleanup_free) char *name = NULL;
+	struct machine m = {0};
+	struct run last;
+	bool found;
 
-	if (journal_fact_get(c->journal, c->job.name, "promoted", &machine, e) < 0)
+	if (journal_fact_get(c->journal, c->job.name, "promoted", &name, e) < 0 ||
+	    journal_run_last(c->journal, c->job.name, &last, &found, e) < 0)
 		return -1;
-	return machine == NULL ? 0 : err_set(e, ERR_REFUSED, 0, "job %s was promoted already: machine %s in %s",
-					     c->job.name, machine, c->target_p->place);
+	if (name == NULL)
+		return 0;
+	if (c->target_p->ops->machine_get(c->target_p, name, &m, e) < 0)
+		return err_wrap(e, "job %s was promoted", c->job.name);
+	bool running = m.running;
+	machine_fini(&m);
+	if (running || !found || last.kind != RUN_PROMOTE || last.state == RUN_DONE)
+		return err_set(e, ERR_REFUSED, 0, "job %s was promoted already: machine %s in %s", c->job.name, name,
+			       c->target_p->place);
+	events_step(c->events, "promote", "finishing an earlier promotion of machine %s", name);
+	if (start && c->target_p->ops->machine_start(c->target_p, name, e) < 0)
+		return -1;
+	last.state = RUN_DONE;
+	last.ended_s = clock_wall_ns() / NS_PER_S;
+	last.error[0] = '\0';
+	events_result(c->events, "promoted", "%s", name);
+	return journal_run_end(c->journal, &last, e) < 0 ? -1 : 1;
+}
+
+static int create_machine(struct context *c, struct promote *p, struct err *e)
+{
+	struct target_spec spec = {.like = &p->machine, .disks = p->disks, .disk_count = p->replica.count};
+
+	cloud_ref(&p->target, RES_MACHINE, PURPOSE_TARGET, journal_owner(c->journal), &p->run, "machine", 0);
+	snprintf(p->target.ref.name, sizeof p->target.ref.name, "%s", c->job.target_machine);
+	events_step(c->events, "promote", "machine %s in %s from generation %llu", p->target.ref.name, c->target_p->place,
+		    (unsigned long long)p->replica.generation);
+	return cloud_target_create(&c->target, &spec, &p->target, e);
+}
+
+/* From here on the guest may write. */
+static int hand_over(struct context *c, struct promote *p, bool start, struct err *e)
+{
+	if (journal_fact_set(c->journal, c->job.name, "promoted", p->target.ref.name, e) < 0)
+		return -1;
+	p->handed = true;
+	if (p->restored_count == 0 && replica_hand_over(c, &p->run, &p->replica, e) < 0)
+		return -1;
+	return start ? c->target_p->ops->machine_start(c->target_p, p->target.ref.name, e) : 0;
 }
 
 static int work(struct context *c, struct promote *p, bool last_good, bool start, struct err *e)
 {
 	unsigned removed = 0;
 
-	if (refuse_twice(c, e) < 0 || recover(c, &removed, e) < 0 || replica_open_committed(c, &p->replica, e) < 0)
+	if (c->target_p->ops->target_create == NULL || c->target_p->ops->machine_start == NULL)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s cannot create machines", c->target_p->place);
+	if (recover(c, &removed, e) < 0 || replica_open_committed(c, &p->replica, e) < 0)
 		return -1;
 	if (p->replica.dirty && !last_good)
 		return choose_disks(c, p, false, e);
-	if (c->target_p->ops->target_create == NULL)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s cannot create machines", c->target_p->place);
 	if (machine_from_json(p->replica.machine_json, &p->machine, e) < 0 ||
 	    journal_run_begin(c->journal, c->job.name, RUN_PROMOTE, &p->run, e) < 0)
 		return -1;
 	p->began = true;
-	if (choose_disks(c, p, last_good, e) < 0)
+	if (journal_run_raise(c->journal, &p->run, p->replica.top_epoch + 1, e) < 0)
 		return -1;
-	struct target_spec spec = {.like = &p->machine, .disks = p->disks, .disk_count = p->replica.count, .start = start};
-	cloud_ref(&p->target, RES_MACHINE, PURPOSE_TARGET, journal_owner(c->journal), &p->run, "machine", 0);
-	snprintf(p->target.ref.name, sizeof p->target.ref.name, "%s", c->job.target_machine);
-	events_step(c->events, "promote", "machine %s in %s from generation %llu", p->target.ref.name, c->target_p->place,
-		    (unsigned long long)p->replica.generation);
-	if (cloud_target_create(&c->target, &spec, &p->target, e) < 0)
+	/* A way back, should the machine spoil what it starts from. */
+	if (replica_keep_generation(c, &p->run, &p->replica, e) < 0 || choose_disks(c, p, last_good, e) < 0 ||
+	    create_machine(c, p, e) < 0)
 		return -1;
-	return journal_fact_set(c->journal, c->job.name, "promoted", p->target.ref.name, e);
+	return hand_over(c, p, start, e);
 }
 
-/* A promotion that failed leaves no half machine; the replica itself is untouched. */
+/* A promotion that failed leaves no half machine. What its guest may have written is found by the next sync. */
 static void undo(struct context *c, struct promote *p)
 {
 	struct err e = ERR_INIT;
 	struct cloud stubborn = c->target;
 
 	stubborn.cancel = NULL;
-	if (p->target.row != 0 && cloud_remove(&stubborn, &p->target, &e) < 0)
+	if (p->target.row != 0 && cloud_remove(&stubborn, &p->target, &e) < 0) {
+		events_warn(c->events, "%s; machine %s stays, and so do its disks", e.msg, p->target.ref.name);
+		return;
+	}
+	if (p->handed && journal_fact_set(c->journal, c->job.name, "promoted", NULL, &e) < 0)
 		events_warn(c->events, "%s", e.msg);
 	for (unsigned i = 0; i < p->restored_count; i++)
 		if (p->restored[i].row != 0 && cloud_remove(&stubborn, &p->restored[i], &e) < 0)
@@ -112,7 +157,8 @@ int replicate_promote(struct context *c, bool last_good, bool start, struct err 
 {
 	struct promote *p = mem_alloc(sizeof *p);
 	struct err second = ERR_INIT;
-	int rc = work(c, p, last_good, start, e);
+	int done = finish_earlier(c, start, e);
+	int rc = done != 0 ? done : work(c, p, last_good, start, e);
 
 	if (p->began) {
 		if (rc < 0)
@@ -125,12 +171,12 @@ int replicate_promote(struct context *c, bool last_good, bool start, struct err 
 			rc = -1;
 		}
 	}
-	if (rc == 0) {
+	if (p->began && rc == 0) {
 		events_result(c->events, "promoted", "%s", p->target.ref.name);
 		events_result(c->events, "generation", "%llu", (unsigned long long)p->replica.generation);
 	}
 	replica_close(&p->replica);
 	machine_fini(&p->machine);
 	free(p);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }

@@ -87,6 +87,7 @@ static int work(struct context *c, struct verify *v, struct err *e)
 	if (journal_run_begin(c->journal, c->job.name, RUN_VERIFY, &v->run, e) < 0)
 		return -1;
 	v->began = true;
+	c->job.chunk_size = v->replica.committed[0].chunk_size; /* the grid of that generation, whatever the job says now */
 	scaffold_init(&v->scaffold, c, &v->run);
 	if (scaffold_workers(&v->scaffold, &v->replica, false, true, e) < 0)
 		return -1;

@@ -28,13 +28,14 @@ struct run_spec {
 };
 
 /* Body of POST /v1/run (net/api_names.h). Holds the hash key: wiped by its caller. */
-static char *run_body(const struct context *c, const struct run_spec *spec)
+static char *run_body(const struct context *c, const struct run_spec *spec, const char *attempt)
 {
 	char key[2 * sizeof c->keys.hash_secret + 1];
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *root = yyjson_mut_obj(doc);
 
 	yyjson_mut_doc_set_root(doc, root);
+	yyjson_mut_obj_add_str(doc, root, "attempt", attempt);
 	yyjson_mut_obj_add_str(doc, root, "kind", spec->kind);
 	yyjson_mut_obj_add_str(doc, root, "key", hex_encode(c->keys.hash_secret, sizeof c->keys.hash_secret, key));
 	yyjson_mut_obj_add_uint(doc, root, "chunk_size", c->job.chunk_size);
@@ -68,7 +69,11 @@ static char *run_body(const struct context *c, const struct run_spec *spec)
 
 static int start_run(const struct context *c, const struct run_spec *spec, struct err *e)
 {
-	cleanup(cleanup_free) char *body = run_body(c, spec);
+	const char *attempt = worker_client_attempt_new(spec->side->client, e);
+
+	if (attempt == NULL)
+		return -1;
+	cleanup(cleanup_free) char *body = run_body(c, spec, attempt);
 	int rc = worker_client_run(spec->side->client, body, e);
 
 	mem_wipe(body, strlen(body));

@@ -26,6 +26,7 @@ struct worker_client {
 	struct worker_client_spec spec;
 	char *cert_pem;             /* the controller's: self-signed, then of the job's CA */
 	bool enrolled;
+	char attempt[API_ATTEMPT_LEN + 1]; /* of the run ordered last; "": none yet */
 	struct stream *calls, *feed; /* NULL: to be connected */
 };
 
@@ -374,6 +375,15 @@ static int post(struct worker_client *w, const char *target, const char *body, b
 	return call(w, &w->calls, &c, NULL, e);
 }
 
+const char *worker_client_attempt_new(struct worker_client *w, struct err *e)
+{
+	uint8_t id[API_ATTEMPT_LEN / 2];
+
+	if (pki_random(id, sizeof id, e) < 0)
+		return NULL;
+	return hex_encode(id, sizeof id, w->attempt);
+}
+
 int worker_client_run(struct worker_client *w, const char *body, struct err *e)
 {
 	return post(w, API_RUN, body, false, e);
@@ -381,7 +391,10 @@ int worker_client_run(struct worker_client *w, const char *body, struct err *e)
 
 int worker_client_stop(struct worker_client *w, struct err *e)
 {
-	return post(w, API_RUN_STOP, "{}", true, e);
+	char body[32 + API_ATTEMPT_LEN];
+
+	snprintf(body, sizeof body, "{\"attempt\":\"%s\"}", w->attempt);
+	return post(w, API_RUN_STOP, body, true, e);
 }
 
 int worker_client_poweroff(struct worker_client *w, struct err *e)
@@ -393,9 +406,10 @@ int worker_client_poweroff(struct worker_client *w, struct err *e)
 
 int worker_client_feed(struct worker_client *w, uint64_t ack, unsigned wait_ms, struct buf *out, struct err *e)
 {
-	char body[80];
+	char body[96 + API_ATTEMPT_LEN];
 
-	snprintf(body, sizeof body, "{\"ack\":%llu,\"wait_ms\":%u}", (unsigned long long)ack, wait_ms);
+	snprintf(body, sizeof body, "{\"attempt\":\"%s\",\"ack\":%llu,\"wait_ms\":%u}", w->attempt,
+		 (unsigned long long)ack, wait_ms);
 	struct call c = {.method = "POST", .target = API_RUN_FEED, .type = "application/json", .body = body,
 			 .len = strlen(body), .again = true};
 	return call(w, &w->feed, &c, out, e);
@@ -404,9 +418,10 @@ int worker_client_feed(struct worker_client *w, uint64_t ack, unsigned wait_ms, 
 int worker_client_put_pages(struct worker_client *w, unsigned disk, uint64_t first, const void *hashes, size_t len,
 			    struct err *e)
 {
-	char target[96];
+	char target[96 + API_ATTEMPT_LEN];
 
-	snprintf(target, sizeof target, API_RUN_DISKS "%u/pages?first=%llu", disk, (unsigned long long)first);
+	snprintf(target, sizeof target, API_RUN_DISKS "%u/pages?attempt=%s&first=%llu", disk, w->attempt,
+		 (unsigned long long)first);
 	struct call c = {.method = "PUT", .target = target, .type = "application/octet-stream", .body = hashes,
 			 .len = len, .again = true};
 	return call(w, &w->feed, &c, NULL, e);

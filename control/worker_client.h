@@ -51,12 +51,17 @@ struct worker_state {
 };
 int worker_client_status(struct worker_client *w, struct disk_progress *disks, unsigned max, unsigned *n,
 			 struct worker_state *state, struct err *e);
-/* body: POST /v1/run as in net/api_names.h. */
+/* A new id for the run that is about to be ordered, for the body of that order. From now on the calls below are for that
+ * run: the worker refuses (REFUSED) those that the network delivers only after the next one has begun. The client's own,
+ * until the next call of this; no client_feed or put_pages may be under way. */
+const char *worker_client_attempt_new(struct worker_client *w, struct err *e);
+/* body: POST /v1/run as in net/api_names.h, with the id of worker_client_attempt_new(). */
 int worker_client_run(struct worker_client *w, const char *body, struct err *e);
 /* Everything after `ack`; waits up to wait_ms for the first. Raw feed records (net/feed.h). Reconnects. */
 int worker_client_feed(struct worker_client *w, uint64_t ack, unsigned wait_ms, struct buf *out, struct err *e);
 int worker_client_put_pages(struct worker_client *w, unsigned disk, uint64_t first, const void *hashes, size_t len,
 			    struct err *e);
+/* Also when the worker has no run, or its run is over. */
 int worker_client_stop(struct worker_client *w, struct err *e);
 int worker_client_poweroff(struct worker_client *w, struct err *e);
 

@@ -17,7 +17,8 @@ struct host_target {
 	bool grown;       /* was empty */
 };
 
-/* REFUSED: its size, or it is the source. must_exist: a manifest says what it holds. Leaves nothing behind on failure. */
+/* REFUSED: its size, or it is the source. must_exist: a manifest says what it holds. Leaves nothing behind on
+ * failure. */
 int host_target_open(struct host_target *t, const char *path, const char *source, const struct block_info *info,
 		     bool must_exist, struct err *e);
 /* Nothing in it is of use: back to what was there before, where that was nothing. */

@@ -49,7 +49,7 @@ static void *watch_main(void *arg)
 	return NULL;
 }
 
-/* A signal that is blocked counts even when it is ignored, as nohup and shells do it for what runs in the background. */
+/* A signal that is blocked counts even when it is ignored, as nohup and shells do it for background jobs. */
 static void add_unless_ignored(struct host_watch *w, int sig)
 {
 	struct sigaction now;

@@ -5,7 +5,8 @@
 # A sparse file of 32 TiB, with data at both ends and around 2 TiB (2^32 sectors) and 16 TiB (2^32 pages), is copied,
 # and copied again after a change; the copy holds the same bytes, and no run takes more than 128 MiB of memory.
 
-. "$(dirname "$0")/../e2e/lib.sh"
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname "$0")/../e2e/lib.sh"
 requires python3 jq truncate
 
 worker=$BUILD/wherry-worker

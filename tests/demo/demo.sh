@@ -114,7 +114,7 @@ done
 kill -KILL "$victim"
 wait "$victim" 2>/dev/null || :
 say "killed after $(mib "${durable:-0}") were written; left behind:"
-wherry cleanup --list "$job" | cut -c 1-72
+wherry cleanup --list "$job" | cut -c 1-66
 run_sync
 tell
 removed=$(jq -r 'select(.event == "step" and .step == "recover") | .text' "$work/events")
@@ -146,7 +146,7 @@ row promoted 'boots in cloud B, mounts clean, same SHA-256'
 for ((i = 0; i < 150; i++)); do [ -n "$(cloud_pids "$cloud_b")" ] || break; sleep 0.2; done
 left=$(cloud_pids "$cloud_a"; cloud_pids "$cloud_b")
 [ -z "$left" ] || fail "processes are left: $left"
-wherry cleanup --list "$job" | cut -c 1-72
+wherry cleanup --list "$job" | cut -c 1-66
 row 'nothing left' 'no worker, cloned disk, snapshot, port or process'
 
 echo

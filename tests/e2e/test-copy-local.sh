@@ -4,12 +4,13 @@
 # wherry-worker copy and scan on files: sizes, uniform contents, incremental, resume after SIGKILL, wrong inputs. The
 # oracle is cmp. Loop devices: test-copy-loop.sh.
 
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname "$0")/lib.sh"
 requires cmp jq shuf truncate
 
 worker=$BUILD/wherry-worker
 export XDG_STATE_HOME=$work/state
-cd "$work"
+cd "$work" || exit 1
 
 chunk=262144
 fill() { # FILE BYTES OCTAL: that many times the byte

@@ -4,14 +4,15 @@
 # wherry-worker copy on loop devices: sizes, 512 and 4096 bytes of logical sectors, contents under the copy, a target
 # that is larger, smaller, of other sectors, or full. The oracle is cmp.
 
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname "$0")/lib.sh"
 requires cmp jq losetup blockdev mount
 [ "$(id -u)" = 0 ] || { echo "needs root for loop devices"; exit 77; }
 loop=$(losetup -f 2>/dev/null) || { echo "needs loop devices"; exit 77; }
 
 worker=$BUILD/wherry-worker
 export XDG_STATE_HOME=$work/state
-cd "$work"
+cd "$work" || exit 1
 loops=()
 detach() {
 	local l

@@ -99,20 +99,31 @@ expect 0 "^200 .*\"serial\":\"src-1\",\"size\":$size1" controller call source "$
 expect 0 '^200 .*"wire":\[1,1\].*"epoch":7,"role":"export"' controller call source "$source" GET /v1/identity
 expect 0 '^404 ' controller call source "$source" GET /v1/nothing
 expect 0 '^405 ' controller call source "$source" DELETE /v1/run
-expect 0 '^404 .*no run' controller call source "$source" POST /v1/run/feed '{"ack":0,"wait_ms":0}'
+expect 0 '^404 .*no run' controller call source "$source" POST /v1/run/feed '{"attempt":"","ack":0,"wait_ms":0}'
+expect 0 '^204 ' controller call source "$source" POST /v1/run/stop '{"attempt":""}'
 expect 0 '^400 .*unknown key' controller call source "$source" POST /v1/run '{"kind":"scan","x":1}'
 
 say 'one run at a time, and its end by order'
-order='{"kind":"export","key":"'$(printf '%064d' 0)'","chunk_size":65536,"disks":[{"index":0,"serial":"src-0","size":'$size0'}],
+order='{"attempt":"0000000000000001","kind":"export","key":"'$(printf '%064d' 0)'","chunk_size":65536,"disks":[{"index":0,"serial":"src-0","size":'$size0'}],
 	"peer":{"listen":true}}'
 expect 0 '^202 ' controller call source "$source" POST /v1/run "$order"
 expect 0 '^409 .*under way' controller call source "$source" POST /v1/run "$order"
-expect 0 '^204 ' controller call source "$source" POST /v1/run/stop
+expect 0 '^204 ' controller call source "$source" POST /v1/run/stop '{"attempt":"0000000000000001"}'
 expect 0 '"state":"failed","error":{"kind":"canceled"' controller call source "$source" GET /v1/status
-expect 0 '^400 .*does not import' controller call source "$source" POST /v1/run "${order/export/import}"
+expect 0 '^409 .*does not import' controller call source "$source" POST /v1/run "${order/export/import}"
 expect 0 '^202 ' controller call source "$source" POST /v1/run "${order/src-0/src-9}"
 sleep 0.3
 expect 0 '"failed","error":{"kind":"not-found"' controller call source "$source" GET /v1/status
+
+say 'what comes late for an earlier run does not touch the next one'
+next=${order/0000000000000001/0000000000000002}
+expect 0 '^202 ' controller call source "$source" POST /v1/run "$next"
+expect 0 '^409 .*refused.*0000000000000001' controller call source "$source" POST /v1/run/stop '{"attempt":"0000000000000001"}'
+expect 0 '^409 .*refused' controller call source "$source" POST /v1/run/feed '{"attempt":"0000000000000001","ack":0,"wait_ms":0}'
+expect 0 '^409 .*refused' controller call source "$source" PUT '/v1/run/disks/0/pages?attempt=0000000000000001&first=0' x
+expect 0 '^200 .*"state":"running"' controller call source "$source" GET /v1/status
+expect 0 '^200 ' controller call source "$source" POST /v1/run/feed '{"attempt":"0000000000000002","ack":0,"wait_ms":0}'
+expect 0 '^204 ' controller call source "$source" POST /v1/run/stop '{"attempt":"0000000000000002"}'
 
 say 'power-off by order ends the process'
 expect 0 '^204 ' controller call source "$source" POST /v1/poweroff

@@ -53,6 +53,7 @@ struct worker {
 	const char *role, *address;
 	uint8_t pin[PKI_PIN_SIZE];
 	bool pinned;
+	char attempt[API_ATTEMPT_LEN + 1]; /* of the run that was ordered */
 	int listener; /* -1: none */
 	struct stream *s;
 };
@@ -299,14 +300,17 @@ static int post_run(struct sync *y, bool source, struct err *e)
 {
 	struct worker *w = source ? &y->source : &y->target;
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+	uint8_t id[API_ATTEMPT_LEN / 2];
 	char key[65];
 
+	if (pki_random(id, sizeof id, e) < 0)
+		return -1;
 	buf_addf(&b,
-		 "{\"kind\":\"%s\",\"key\":\"%s\",\"chunk_size\":%u,\"checkpoint_bytes\":%" PRIu64
+		 "{\"attempt\":\"%s\",\"kind\":\"%s\",\"key\":\"%s\",\"chunk_size\":%u,\"checkpoint_bytes\":%" PRIu64
 		 ",\"checkpoint_ms\":60000,"
 		 "\"compression\":\"zstd\",\"level\":1,\"read_back\":true,\"disks\":[",
-		 source ? "export" : "import", hex_encode(y->source.c->secret, 32, key), y->chunk_size,
-		 y->checkpoint_bytes);
+		 hex_encode(id, sizeof id, w->attempt), source ? "export" : "import",
+		 hex_encode(y->source.c->secret, 32, key), y->chunk_size, y->checkpoint_bytes);
 	for (unsigned i = 0; i < y->disks; i++)
 		buf_addf(&b, "%s{\"index\":%u,\"serial\":\"%s\",\"size\":%" PRIu64 "}", i > 0 ? "," : "", i,
 			 source ? y->disk[i].source : y->disk[i].target, y->disk[i].size);
@@ -319,7 +323,8 @@ static int post_run(struct sync *y, bool source, struct err *e)
 
 static int answer_want(struct sync *y, const struct feed_record *r, struct err *e)
 {
-	cleanup(cleanup_free) char *path = mem_printf(API_RUN_DISKS "%u/pages?first=%" PRIu64, r->disk, r->page);
+	cleanup(cleanup_free) char *path = mem_printf(API_RUN_DISKS "%u/pages?attempt=%s&first=%" PRIu64, r->disk,
+						      y->source.attempt, r->page);
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 
 	for (uint64_t i = 0; i < r->count; i++) {
@@ -364,10 +369,11 @@ static int pump(struct sync *y, struct err *e)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	struct feed_record r;
-	char ask[64];
+	char ask[96];
 	int got, rc = 0;
 
-	snprintf(ask, sizeof ask, "{\"ack\":%" PRIu64 ",\"wait_ms\":1000}", y->acked);
+	snprintf(ask, sizeof ask, "{\"attempt\":\"%s\",\"ack\":%" PRIu64 ",\"wait_ms\":1000}",
+		 y->source.attempt, y->acked);
 	if (call_good(&y->source, "POST", API_RUN_FEED, ask, strlen(ask), &body, e) < 0)
 		return -1;
 	const uint8_t *at = (const uint8_t *)body.data;

@@ -290,7 +290,10 @@ static int remove_item(struct provider *p, const struct res_ref *ref, struct err
 		it->refusals--;
 		return err_set(e, ERR_BUSY, 0, "%s is still held", ref->name);
 	}
-	if (it != NULL && strcmp(it->ref.tags.owner, ref->tags.owner) == 0) {
+	if (it != NULL && (strcmp(it->ref.tags.owner, ref->tags.owner) != 0 ||
+			   (it->ref.tags.purpose != PURPOSE_REPLICA && strcmp(it->ref.tags.run, ref->tags.run) != 0)))
+		return err_set(e, ERR_BUSY, 0, "%s is another's", ref->name);
+	if (it != NULL) {
 		c->removal_order[c->removals++ % 128] = it->ref.kind;
 		it->removing = true;
 		it->pending = c->new_pending;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Who may include whom. A folder of worker/ includes itself and lower floors, never a folder of its own floor.
-# control/ includes base, net and the manifest format; initramfs/ includes base. A library's headers are seen only
+# The programs' own files, directly in worker/, include all of it and each other. control/ includes base, net and the manifest format; initramfs/ includes base. A library's headers are seen only
 # by the folders that own its use.
 
 . "$(dirname "$0")/files.sh"
@@ -36,7 +36,7 @@ function bad(why) { printf "%s:%d: %s: %s\n", FILENAME, FNR, $0, why; wrong = 1 
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split($0, q, "\""); n = split(q[2], part, "/"); to = part[1]
 	if (n == 1) {
-		if (top == "worker") bad("name the folder, as in \"base/err.h\"")
+		if (top == "worker" && own != "worker") bad("name the folder, as in \"base/err.h\"")
 	} else if (to == ".." || to == "worker" || to == "control") {
 		bad("paths start below worker/ or control/")
 	} else if (!(to in floor)) {

@@ -32,7 +32,8 @@ void checkpoints_free(struct checkpoints *k); /* NULL is fine */
 
 /* The one that is open: 1, 2, ... */
 uint64_t checkpoints_current(const struct checkpoints *k);
-/* A chunk, or a range of zeros, of so many bytes was handed on. Zeros count a sixty-fourth: writing them again costs little. */
+/* A chunk, or a range of zeros, of so many bytes was handed on. Zeros count a sixty-fourth: writing them again costs
+ * little. */
 void checkpoints_count(struct checkpoints *k, uint64_t bytes, bool zero);
 /* A changed page is complete. hashes NULL: all its chunks are zeros and of full length. */
 void checkpoints_add(struct checkpoints *k, unsigned disk, uint64_t page, const uint8_t *hashes);

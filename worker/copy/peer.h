@@ -5,7 +5,8 @@
  *
  * One thread reads (listener or receiver), and until `ready` also writes: the greeting. From then on another thread
  * writes (sender or replier). On failure the writing thread sends ERROR; the reading one then takes what still comes
- * until the peer hangs up, so that the peer reads the ERROR instead of a reset; after PEER_GRACE_NS the stream is aborted.
+ * until the peer hangs up, so that the peer reads the ERROR instead of a reset; after PEER_GRACE_NS the stream is
+ * aborted.
  */
 #ifndef WHERRY_COPY_PEER_H
 #define WHERRY_COPY_PEER_H

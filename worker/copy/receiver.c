@@ -7,8 +7,8 @@
 #include "copy/stages.h"
 
 /*
- * Frames of data in one checkpoint: it bounds what the target remembers, whatever its peer does. A source of ours closes
- * a checkpoint with the page that ends after CHECKPOINT_MAX_CHUNKS; of each disk a page may be half done by then.
+ * Frames of data in one checkpoint: it bounds what the target remembers, whatever its peer does. A source of ours
+ * closes a checkpoint with the page that ends after CHECKPOINT_MAX_CHUNKS; of each disk a page may be half done then.
  */
 #define MAX_FRAMES (2 * (uint64_t)CHECKPOINT_MAX_CHUNKS)
 

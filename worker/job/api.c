@@ -113,23 +113,43 @@ static int post_run(const struct api *api, const struct http_request *req, struc
 	return rc;
 }
 
+/* The attempt a call is for, or "" from a controller that has ordered none yet. */
+static bool parse_attempt(const char *text, size_t len, char out[API_ATTEMPT_LEN + 1])
+{
+	if (text == NULL || (len != 0 && !run_attempt_is_valid(text, len)))
+		return false;
+	memcpy(out, text, len + 1);
+	return true;
+}
+
+static bool take_attempt(yyjson_val *root, char out[API_ATTEMPT_LEN + 1])
+{
+	yyjson_val *v = yyjson_obj_get(root, "attempt");
+
+	return parse_attempt(yyjson_get_str(v), yyjson_get_len(v), out);
+}
+
 static int post_feed(const struct api *api, const struct http_request *req, struct http_response *res, struct err *e)
 {
+	char attempt[API_ATTEMPT_LEN + 1];
 	yyjson_doc *doc;
 
 	if (read_body(req, &doc, e) < 0)
 		return -1;
 	yyjson_val *root = yyjson_doc_get_root(doc), *ack = yyjson_obj_get(root, "ack");
 	yyjson_val *wait = yyjson_obj_get(root, "wait_ms");
-	bool good = yyjson_obj_size(root) == 2 && yyjson_is_uint(ack) && yyjson_is_uint(wait);
+	bool good = yyjson_obj_size(root) == 3 && take_attempt(root, attempt) && yyjson_is_uint(ack) &&
+		    yyjson_is_uint(wait);
 	uint64_t after = yyjson_get_uint(ack), wait_ms = yyjson_get_uint(wait);
 	yyjson_doc_free(doc);
 	if (!good)
-		return err_set(e, ERR_CONFIG, 0, "the body of %s must be {\"ack\":N,\"wait_ms\":N}", req->path);
+		return err_set(e, ERR_CONFIG, 0,
+			       "the body of %s must be {\"attempt\":\"16 hex digits\",\"ack\":N,\"wait_ms\":N}",
+			       req->path);
 	if (wait_ms > MAX_WAIT_MS)
 		wait_ms = MAX_WAIT_MS;
 	res->content_type = "application/octet-stream";
-	return runner_feed(api->runner, after, (int64_t)wait_ms * NS_PER_MS, &res->body, e);
+	return runner_feed(api->runner, attempt, after, (int64_t)wait_ms * NS_PER_MS, &res->body, e);
 }
 
 static bool parse_number(const char *s, size_t len, uint64_t *out)
@@ -150,25 +170,35 @@ static int put_pages(const struct api *api, const struct http_request *req, stru
 	const char *index_text = req->path + strlen(API_RUN_DISKS);
 	size_t index_len = strcspn(index_text, "/");
 	uint64_t index, first;
-	char first_text[24];
+	char first_text[24], attempt_text[API_ATTEMPT_LEN + 1], attempt[API_ATTEMPT_LEN + 1];
 
 	if (strcmp(index_text + index_len, "/pages") != 0 || !parse_number(index_text, index_len, &index) ||
 	    index >= WIRE_MAX_DISKS || !http_query(req->query, "first", first_text, sizeof first_text) ||
-	    !parse_number(first_text, strlen(first_text), &first))
+	    !parse_number(first_text, strlen(first_text), &first) ||
+	    !http_query(req->query, "attempt", attempt_text, sizeof attempt_text) ||
+	    !parse_attempt(attempt_text, strlen(attempt_text), attempt))
 		return err_set(e, ERR_CONFIG, 0,
-			       "baseline pages go to " API_RUN_DISKS "DISK/pages?first=PAGE, not to %s?%s",
+			       "baseline pages go to " API_RUN_DISKS "DISK/pages?attempt=16 hex digits&first=PAGE, not "
+			       "to %s?%s",
 			       req->path, req->query);
 	res->status = 204;
-	return runner_put_pages(api->runner, (unsigned)index, first, req->body.data, req->body.len, e);
+	return runner_put_pages(api->runner, attempt, (unsigned)index, first, req->body.data, req->body.len, e);
 }
 
 static int post_stop(const struct api *api, const struct http_request *req, struct http_response *res, struct err *e)
 {
-	(void)req;
-	(void)e;
-	runner_stop(api->runner, STOP_WAIT_NS);
+	char attempt[API_ATTEMPT_LEN + 1];
+	yyjson_doc *doc;
+
+	if (read_body(req, &doc, e) < 0)
+		return -1;
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	bool good = yyjson_obj_size(root) == 1 && take_attempt(root, attempt);
+	yyjson_doc_free(doc);
+	if (!good)
+		return err_set(e, ERR_CONFIG, 0, "the body of %s must be {\"attempt\":\"16 hex digits\"}", req->path);
 	res->status = 204;
-	return 0;
+	return runner_stop_attempt(api->runner, attempt, STOP_WAIT_NS, e);
 }
 
 static int post_poweroff(const struct api *api, const struct http_request *req, struct http_response *res,
@@ -207,13 +237,13 @@ static int status_of(enum err_kind kind)
 	case ERR_CONFIG:
 	case ERR_PROTOCOL:
 	case ERR_USAGE:
-	case ERR_REFUSED:
 		return 400;
 	case ERR_DENIED:
 		return 403;
 	case ERR_NOT_FOUND:
 		return 404;
 	case ERR_BUSY:
+	case ERR_REFUSED:
 		return 409;
 	default:
 		return 500;

@@ -12,6 +12,21 @@ static int wrong(const char *key, const char *expected, struct err *e)
 	return err_set(e, ERR_CONFIG, 0, "the order for a run: \"%s\" must be %s", key, expected);
 }
 
+bool run_attempt_is_valid(const char *text, size_t len)
+{
+	return len == API_ATTEMPT_LEN && strspn(text, "0123456789abcdef") == len && text[len] == '\0';
+}
+
+static int take_attempt(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	const char *text = yyjson_get_str(v);
+
+	if (text == NULL || !run_attempt_is_valid(text, yyjson_get_len(v)))
+		return wrong("attempt", "16 lower-case hex digits, other ones for every run", e);
+	memcpy(s->attempt, text, sizeof s->attempt);
+	return 0;
+}
+
 static int take_kind(yyjson_val *v, struct run_spec *s, struct err *e)
 {
 	if (yyjson_equals_str(v, "export"))
@@ -148,6 +163,7 @@ static const struct {
 	int (*take)(yyjson_val *v, struct run_spec *s, struct err *e);
 	bool optional;
 } keys[] = {
+	{"attempt", take_attempt, false},
 	{"kind", take_kind, false},
 	{"key", take_key, false},
 	{"chunk_size", take_chunk_size, false},

@@ -10,11 +10,13 @@
 #include "base/err.h"
 #include "block/disk_source.h"
 #include "copy/copy.h"
+#include "net/api_names.h"
 #include "net/wire.h"
 
 enum run_kind { RUN_EXPORT, RUN_IMPORT, RUN_SCAN };
 
 struct run_spec {
+	char attempt[API_ATTEMPT_LEN + 1]; /* the controller's name for this run */
 	enum run_kind kind;
 	uint8_t secret[32]; /* the job's; wipe */
 	uint32_t chunk_size;
@@ -34,6 +36,8 @@ struct run_spec {
 	char dial[256];         /* else "host:port" of the peer; "" for scan */
 };
 
+/* Whether `text` (of `len` bytes) can be an attempt's id. */
+bool run_attempt_is_valid(const char *text, size_t len);
 /* CONFIG: which key, what was expected. `secret` is set even then; wipe it. */
 int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct err *e);
 

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -73,15 +74,25 @@ static void put(struct runner *r, struct entry *n)
 	free(n);
 }
 
-static struct entry *get(struct runner *r, struct err *e)
+/* The last run if it is that attempt (NULL: whichever), to be put(). What is done to the entry never reaches a run that
+ * takes its place meanwhile. */
+static struct entry *get(struct runner *r, const char *attempt, struct err *e)
 {
+	struct entry *n = NULL;
+
 	pthread_mutex_lock(&r->lock);
-	struct entry *n = r->last;
+	if (r->last == NULL)
+		err_set(e, ERR_NOT_FOUND, 0, "no run has been started on this worker; POST /v1/run first");
+	else if (attempt != NULL && strcmp(r->last->run->spec.attempt, attempt) != 0)
+		err_set(e, ERR_REFUSED, 0,
+			"the call is for attempt \"%s\", but the last run of this worker is attempt \"%s\": it comes "
+			"late or from another controller, and was ignored",
+			attempt, r->last->run->spec.attempt);
+	else
+		n = r->last;
 	if (n != NULL)
 		n->refs++;
 	pthread_mutex_unlock(&r->lock);
-	if (n == NULL)
-		err_set(e, ERR_NOT_FOUND, 0, "no run has been started on this worker; POST /v1/run first");
 	return n;
 }
 
@@ -210,22 +221,41 @@ int runner_start(struct runner *r, const struct run_spec *spec, struct err *e)
 	return rc;
 }
 
-void runner_stop(struct runner *r, int64_t wait_ns)
+/* Puts `n`. */
+static void stop_entry(struct runner *r, struct entry *n, int64_t wait_ns)
 {
 	int64_t until = clock_mono_ns() + wait_ns;
 
 	pthread_mutex_lock(&r->lock);
-	struct entry *n = r->last;
-	if (n != NULL && n->state == RUNNER_RUNNING) {
-		n->refs++;
+	if (n->state == RUNNER_RUNNING)
 		run_cancel(n->run);
-		while (n->state == RUNNER_RUNNING && thread_cond_wait_until(&r->changed, &r->lock, until))
-			;
-		pthread_mutex_unlock(&r->lock);
-		put(r, n);
-		return;
-	}
+	while (n->state == RUNNER_RUNNING && thread_cond_wait_until(&r->changed, &r->lock, until))
+		;
 	pthread_mutex_unlock(&r->lock);
+	put(r, n);
+}
+
+void runner_stop(struct runner *r, int64_t wait_ns)
+{
+	struct err none = ERR_INIT;
+	struct entry *n = get(r, NULL, &none);
+
+	if (n != NULL)
+		stop_entry(r, n, wait_ns);
+}
+
+int runner_stop_attempt(struct runner *r, const char *attempt, int64_t wait_ns, struct err *e)
+{
+	struct err why = ERR_INIT;
+	struct entry *n = get(r, attempt, &why);
+
+	if (n == NULL && why.kind != ERR_NOT_FOUND) {
+		*e = why;
+		return -1;
+	}
+	if (n != NULL)
+		stop_entry(r, n, wait_ns);
+	return 0;
 }
 
 void runner_shut(struct runner *r)
@@ -302,9 +332,9 @@ void runner_offer_peer(struct runner *r, struct stream *s)
 
 /* ---- The controller's questions ---- */
 
-int runner_feed(struct runner *r, uint64_t ack, int64_t wait_ns, struct buf *out, struct err *e)
+int runner_feed(struct runner *r, const char *attempt, uint64_t ack, int64_t wait_ns, struct buf *out, struct err *e)
 {
-	struct entry *n = get(r, e);
+	struct entry *n = get(r, attempt, e);
 
 	if (n == NULL)
 		return -1;
@@ -313,9 +343,10 @@ int runner_feed(struct runner *r, uint64_t ack, int64_t wait_ns, struct buf *out
 	return rc;
 }
 
-int runner_put_pages(struct runner *r, unsigned index, uint64_t first, const void *data, size_t len, struct err *e)
+int runner_put_pages(struct runner *r, const char *attempt, unsigned index, uint64_t first, const void *data,
+		     size_t len, struct err *e)
 {
-	struct entry *n = get(r, e);
+	struct entry *n = get(r, attempt, e);
 
 	if (n == NULL)
 		return -1;

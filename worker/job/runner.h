@@ -40,15 +40,19 @@ void runner_free(struct runner *r); /* cancels and waits; nobody may be in a cal
 int runner_start(struct runner *r, const struct run_spec *spec, struct err *e);
 /* The run, if one is under way, fails with CANCELED; waits for that, up to wait_ns. */
 void runner_stop(struct runner *r, int64_t wait_ns);
+/* The same for the controller, who means one attempt; nothing to do when there was no run yet. REFUSED as below. */
+int runner_stop_attempt(struct runner *r, const char *attempt, int64_t wait_ns, struct err *e);
 /* The end is near: cancels the run, wakes long polls, refuses new runs. */
 void runner_shut(struct runner *r);
 /* A chunk connection that came in (taken). Returns when a run has it, a newer one took its place, or it was refused:
  * the last run has failed, or none was ordered within 15 s. */
 void runner_offer_peer(struct runner *r, struct stream *s);
 
-/* For the controller, of the last run; NOT_FOUND when there was none. As of ledger_feed.h. */
-int runner_feed(struct runner *r, uint64_t ack, int64_t wait_ns, struct buf *out, struct err *e);
-int runner_put_pages(struct runner *r, unsigned index, uint64_t first, const void *data, size_t len, struct err *e);
+/* For the controller, of the last run; NOT_FOUND when there was none, REFUSED and nothing changed when that is another
+ * attempt than the one meant. As of ledger_feed.h. */
+int runner_feed(struct runner *r, const char *attempt, uint64_t ack, int64_t wait_ns, struct buf *out, struct err *e);
+int runner_put_pages(struct runner *r, const char *attempt, unsigned index, uint64_t first, const void *data,
+		     size_t len, struct err *e);
 
 enum runner_state { RUNNER_IDLE, RUNNER_RUNNING, RUNNER_FINISHED, RUNNER_FAILED };
 

@@ -14,13 +14,23 @@
  *                          "wire":{"in","out"},"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
  *                          "disk_read_bytes","disk_written_bytes","net_in_bytes","net_out_bytes"}}  (all bytes)
  *   GET  /v1/disks      -> {"disks":[{"name","serial","size","logical_sector","physical_sector"}]}
- *   POST /v1/run        struct of API_RUN below -> 202; 409 when one is under way
- *   POST /v1/run/feed   {"ack":N,"wait_ms":N} -> application/octet-stream: feed records after N (see below)
- *   PUT  /v1/run/disks/I/pages?first=P    body: manifest pages' hashes, 127*32 bytes each, from page P -> 204
- *   POST /v1/run/stop   -> 204, the run fails with CANCELED
+ *   POST /v1/run        struct of API_RUN below -> 202; 409 when one is under way, or the other role's
+ *   POST /v1/run/feed   {"attempt":"<A>","ack":N,"wait_ms":N} -> application/octet-stream: feed records after N (see
+ *                       below)
+ *   PUT  /v1/run/disks/I/pages?attempt=A&first=P
+ *                       body: manifest pages' hashes, 127*32 bytes each, from page P -> 204
+ *   POST /v1/run/stop   {"attempt":"<A>"} -> 204, the run fails with CANCELED; 204 also when it is over, or none was
+ *                       ever started here
  *   POST /v1/poweroff   -> 204, then flush and power off
  *
- * POST /v1/run: {"kind":"export|import|scan","key":"<hex 32>","chunk_size":N,"checkpoint_bytes":N,
+ * The attempt: a controller gives every run it orders an id of its own, 16 random lower-case hex digits, and names it
+ * in every later call for that run ("" while it has ordered none). One that names another attempt than this worker's
+ * last run is answered 409 with kind "refused" and has no effect on that run. So a call of an earlier run that the
+ * network delivers late can neither acknowledge records of the run that took its place, which nobody has made durable,
+ * nor feed it pages, nor stop it.
+ *
+ * POST /v1/run: {"attempt":"<16 hex digits>","kind":"export|import|scan","key":"<hex 32>","chunk_size":N,
+ *   "checkpoint_bytes":N,
  *   "checkpoint_ms":N,"compression":"none|zstd","level":N,"read_back":true,"read_only":false,
  *   "disks":[{"index":0,"serial":"...","size":N}],
  *   "peer":{"dial":"host:port"} | {"listen":true}}            (peer: not for scan)
@@ -51,6 +61,7 @@
 #define API_RUN_STOP      "/v1/run/stop"
 #define API_POWEROFF      "/v1/poweroff"
 
+#define API_ATTEMPT_LEN   16 /* hex digits */
 #define API_FEED_HEADER   24
 #define API_MAX_BODY      (4u << 20) /* of a request or a response */
 

@@ -109,7 +109,7 @@ static inline int fixture_setup(void **state)
 	ok(qemu_cloud_open(cloud, &f->cloud, e));
 	for (int i = 0; i < 2; i++) {
 		struct qemu_machine_disk *d = vec_push(&m.disks);
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "d%d.raw", i);
 		char *path = in_dir(f, name);

@@ -374,6 +374,19 @@ static void cloud_sweep_name_taken_by_another_is_untouched(void **state)
 	assert_int_equal(alive(w->j, NULL), 0);
 }
 
+static void cloud_sweep_name_recreated_by_another_is_untouched(void **state)
+{
+	struct world *w = *state;
+	struct cloud_res r = a_res(w, RES_DISK, PURPOSE_SCAFFOLD, "x");
+	struct err e = ERR_INIT;
+
+	assert_int_equal(make_disk(w, &r, &e), 0);
+	snprintf(mem_cloud_get(w->mem, r.ref.name)->ref.tags.owner, 40, "somebody else");
+	sweep(w, "web1");
+	assert_int_equal(mem_cloud_count(w->mem, -1), 1);
+	assert_int_equal(alive(w->j, NULL), 0);
+}
+
 static void cloud_sweep_late_appearing_is_found(void **state)
 {
 	struct world *w = *state;
@@ -527,6 +540,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cloud_sweep_keeps_what_is_not_scaffold_or_not_ours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_found_only_by_tag_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_name_taken_by_another_is_untouched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_sweep_name_recreated_by_another_is_untouched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_late_appearing_is_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_open_intent_of_a_replica_is_adopted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_goes_on_after_an_error, set_up, tear_down),

@@ -96,7 +96,7 @@ static void snapshotMachine_whileItWrites_isOneInstant(void **state)
 
 	for (int round = 0; round < 5; round++) {
 		struct res_ref snap[2];
-		char run[8], *data[2];
+		char run[16], *data[2];
 
 		snprintf(run, sizeof run, "r%d", round);
 		two_snapshots(f, run, snap);

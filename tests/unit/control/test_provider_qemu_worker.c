@@ -186,41 +186,69 @@ static void workerPoll_killed_failsWithItsConsole(void **state)
 	assert_nothing_left(f);
 }
 
+/* A child that does nothing; it has become that program when this returns. */
+static pid_t start_sleep(void)
+{
+	int done[2];
+	char c;
+
+	assert_int_equal(pipe2(done, O_CLOEXEC), 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		for (int fd = 0; fd < 3; fd++)
+			dup2(null, fd);
+		execlp("sleep", "sleep", "600", NULL);
+		_exit(1);
+	}
+	close(done[1]);
+	assert_int_equal(read(done[0], &c, 1), 0);
+	close(done[0]);
+	return pid;
+}
+
+static unsigned long long start_of(pid_t pid)
+{
+	struct buf stat = BUF_INIT;
+	unsigned long long start = 0;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	ok(qemu_file_read(path, 4096, &stat, e));
+	assert_int_equal(sscanf(strrchr(buf_str(&stat), ')') + 1,
+				" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start), 1);
+	buf_fini(&stat);
+	return start;
+}
+
 static void remove_recordOfAForeignProcess_signalsNobody(void **state)
 {
 	struct fixture *f = *state;
 	struct provider *p = with_image(f, "");
 	struct res_ref w = worker(p, "w", NULL, 0);
 	char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "w"), *record = mem_printf("%s/process.json", run_dir);
-	struct buf real = BUF_INIT, stat = BUF_INIT;
-	char boot[40], path[64];
-	unsigned long long start = 0;
-	pid_t pid = fork();
+	struct buf real = BUF_INIT;
+	char boot[40];
+	pid_t pid = start_sleep();
 
-	if (pid == 0) {
-		execlp("sleep", "sleep", "600", NULL);
-		_exit(1);
-	}
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	ok(qemu_file_read(path, 4096, &stat, e));
-	assert_int_equal(sscanf(strrchr(buf_str(&stat), ')') + 1,
-				" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start), 1);
 	qemu_boot_id(boot);
-	char *forged = mem_printf("{\"pid\":%d,\"start\":%llu,\"boot\":\"%s\"}", (int)pid, start, boot);
+	char *forged = mem_printf("{\"pid\":%d,\"start\":%llu,\"boot\":\"%s\"}", (int)pid, start_of(pid), boot);
 
 	ok(qemu_file_read(record, 4096, &real, e));
 	temp_write(record, forged, strlen(forged)); /* right pid, right start time: still not our QEMU */
-	assert_false(qemu_proc_alive(run_dir, NULL));
+	bool alive = qemu_proc_alive(run_dir, NULL);
 	ok(qemu_proc_signal(run_dir, SIGKILL, e));
-	assert_int_equal(kill(pid, 0), 0);
-	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	temp_write(record, real.data, real.len);
-	assert_true(qemu_proc_alive(run_dir, NULL));
-	take_away(f, &w);
+	bool spared = waitpid(pid, NULL, WNOHANG) == 0;
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	temp_write(record, real.data, real.len);
+	assert_false(alive);
+	assert_true(spared);
+	assert_true(qemu_proc_alive(run_dir, NULL));
+	take_away(f, &w);
 	buf_fini(&real);
-	buf_fini(&stat);
 	free(forged);
 	free(record);
 	free(run_dir);

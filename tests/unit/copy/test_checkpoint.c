@@ -5,6 +5,8 @@
 
 #include "copy/checkpoint.h"
 
+#define HALF (UINT64_C(1) << 29) /* of checkpoint_bytes below */
+
 struct set {
 	struct manifest_keys keys;
 	struct copy_progress progress;
@@ -22,7 +24,7 @@ static void set_up(struct set *s)
 	memset(s, 0, sizeof *s);
 	s->disk = (struct copy_disk){.size = pages * FX_PAGE, .progress = &s->progress};
 	s->c = (struct copy_config){
-		.keys = &s->keys, .chunk_size = FX_CHUNK, .checkpoint_bytes = 1 << 30, .disks = &s->disk, .disk_count = 1,
+		.keys = &s->keys, .chunk_size = FX_CHUNK, .checkpoint_bytes = 2 * HALF, .disks = &s->disk, .disk_count = 1,
 		.checkpoint_ns = COPY_DEFAULT_CHECKPOINT_NS,
 	};
 	s->ledger = ledger_mem_new(&pages, 1);
@@ -42,8 +44,8 @@ static void checkpoints_due_at_each_limit(void **state)
 		uint64_t bytes, zeros;
 		unsigned data_pages, zero_pages, chunks;
 	} limits[] = {
-		{.bytes = 1 << 30},
-		{.zeros = UINT64_C(64) << 30},
+		{.bytes = HALF - FX_PAGE + 1}, /* another page would not fit into half of it */
+		{.zeros = 64 * (HALF - FX_PAGE + 1)},
 		{.data_pages = CHECKPOINT_MAX_PAGES},
 		{.zero_pages = CHECKPOINT_MAX_ZERO_PAGES},
 		{.chunks = CHECKPOINT_MAX_CHUNKS},
@@ -88,7 +90,6 @@ static void checkpoints_durable_records_its_pages_only(void **state)
 	assert_int_equal(checkpoints_current(s.k), 2);
 	checkpoints_add(s.k, 0, 1, two);
 	checkpoints_passed(s.k, 0, 2 * FX_PAGE);
-	assert_int_equal(checkpoints_close(s.k, &s.e), 0);
 	assert_int_equal(atomic_load(&s.progress.durable), 0);
 	assert_int_equal(checkpoints_durable(s.k, 2, &s.e), -1); /* 1 comes first */
 	assert_int_equal(s.e.kind, ERR_PROTOCOL);
@@ -96,6 +97,7 @@ static void checkpoints_durable_records_its_pages_only(void **state)
 	assert_memory_equal(ledger_mem_page(s.ledger, 0, 0), one, sizeof one);
 	assert_true(manifest_is_unknown(ledger_mem_page(s.ledger, 0, 1)));
 	assert_int_equal(atomic_load(&s.progress.durable), FX_PAGE);
+	assert_int_equal(checkpoints_close(s.k, &s.e), 0);
 	assert_false(checkpoints_all_durable(s.k));
 	assert_int_equal(checkpoints_durable(s.k, 2, &s.e), 0);
 	assert_memory_equal(ledger_mem_page(s.ledger, 0, 1), two, sizeof two);
@@ -124,7 +126,7 @@ static void checkpoints_close_stopped_while_all_are_open_returns(void **state)
 
 	(void)state;
 	set_up(&s);
-	for (unsigned i = 0; i < WIRE_MAX_OPEN_CHECKPOINTS; i++)
+	for (unsigned i = 0; i < CHECKPOINT_MAX_CLOSED; i++)
 		assert_int_equal(checkpoints_close(s.k, &s.e), 0);
 	checkpoints_stop(s.k);
 	assert_int_equal(checkpoints_close(s.k, &s.e), -1);

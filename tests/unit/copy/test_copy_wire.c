@@ -249,6 +249,29 @@ static void wire_faulty_disks_are_told_to_both(void **state)
 	}
 }
 
+static void wire_unsafe_target_is_refused_at_both_ends(void **state)
+{
+	static const struct {
+		uint64_t target;
+		uint32_t sector;
+	} cases[] = {{MIB - 4096, 512}, {MIB, 4096}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fx *f = fx_new();
+
+		f->target_sector = cases[i].sector;
+		fx_add(f, MIB, cases[i].target, false);
+		fx_start(f);
+		fx_fill(f->source[0], 0, MIB, 1);
+		assert_int_equal(fx_wire(f), -1);
+		assert_int_equal(f->source_err.kind, ERR_REFUSED);
+		assert_int_equal(f->target_err.kind, ERR_REFUSED);
+		assert_int_equal(mem_disk_counters(f->target[0])->ops[MEM_WRITE], 0);
+		fx_free(f);
+	}
+}
+
 struct canceler {
 	struct fx *f;
 	int64_t after_ns;
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test(wire_cut_anywhere_ends_and_resumes),
 		cmocka_unit_test(wire_silence_counts_as_death),
 		cmocka_unit_test(wire_faulty_disks_are_told_to_both),
+		cmocka_unit_test(wire_unsafe_target_is_refused_at_both_ends),
 		cmocka_unit_test(wire_canceled_at_any_time_ends_and_resumes),
 	};
 

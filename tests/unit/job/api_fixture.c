@@ -79,10 +79,12 @@ static int fake_import(const struct copy_config *c, struct stream *peer, struct 
 
 static int fake_scan(const struct copy_config *c, struct ledger *l, struct err *e)
 {
-	uint8_t hashes[MANIFEST_PAGE_HASHES];
+	uint64_t ticket;
 
 	if (script.wants_page)
-		return ledger_read_page(l, 0, 0, hashes, e);
+		return ledger_read_page(l, 0, 0, script.page, e);
+	if (script.intends)
+		return ledger_intend(l, 0, 0, &ticket, e) < 0 ? -1 : ledger_wait(l, ticket, e);
 	return play(c, false, e);
 }
 

@@ -10,10 +10,20 @@
 
 #define KEY  "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define DISK "\"disks\":[{\"index\":3,\"serial\":\"a\",\"size\":65536}]"
-#define ORDER(kind, rest) "{\"kind\":\"" kind "\",\"key\":\"" KEY "\",\"chunk_size\":65536," DISK rest "}"
+#define ORDER_OF(attempt, kind, rest) "{\"attempt\":\"" attempt "\",\"kind\":\"" kind "\",\"key\":\"" KEY "\"," \
+				      "\"chunk_size\":65536," DISK rest "}"
+#define ORDER(kind, rest) ORDER_OF(ATTEMPT, kind, rest)
+#define ATTEMPT        "00112233445566aa"
 #define SCAN           ORDER("scan", "")
+#define SCAN_OF(attempt) ORDER_OF(attempt, "scan", "")
 #define SCAN_READ_ONLY ORDER("scan", ",\"read_only\":true")
 #define COPY(kind, peer) ORDER(kind, ",\"peer\":" peer)
+/* Calls for one attempt; the numbers are literals. */
+#define FEED_OF(attempt, ack, wait_ms) "{\"attempt\":\"" attempt "\",\"ack\":" #ack ",\"wait_ms\":" #wait_ms "}"
+#define FEED(ack, wait_ms) FEED_OF(ATTEMPT, ack, wait_ms)
+#define STOP_OF(attempt) "{\"attempt\":\"" attempt "\"}"
+#define STOP STOP_OF(ATTEMPT)
+#define PAGES_OF(attempt, disk, first) "/v1/run/disks/" #disk "/pages?attempt=" attempt "&first=" #first
 #define PEM(what) "-----BEGIN CERTIFICATE-----\\n" what "\\n"
 #define ENROL(ca) "{\"ca\":\"" PEM(ca) "\",\"cert\":\"" PEM("leaf") "\"," \
 		  "\"time_ns\":1800000000000000000,\"lease_seconds\":77}"
@@ -25,6 +35,8 @@ struct script {
 	atomic_int started;
 	enum err_kind kind; /* NONE: success */
 	bool wants_page;   /* a scan asks for a baseline page instead, and waits for it */
+	bool intends;      /* a scan reports an intent instead, and waits for leave */
+	uint8_t page[MANIFEST_PAGE_HASHES]; /* that a scan got */
 	uint64_t epoch;
 	char job[64];
 	bool had_peer;

@@ -29,7 +29,7 @@ static void api_run_second_while_one_runs_is_409(void **state)
 	assert_body_has(w, "\"index\":3,\"size\":65536,\"scanned\":4096");
 	assert_int_equal(script.epoch, 9);
 	assert_string_equal(script.job, "web1");
-	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":0,\"wait_ms\":20000}"), 200);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED(0, 20000)), 200);
 	assert_int_equal(w->res.body.len, API_FEED_HEADER);
 	assert_int_equal(w->res.body.data[8], API_FEED_FINISHED);
 	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
@@ -48,9 +48,9 @@ static void api_run_failed_tells_why_and_can_be_started_again(void **state)
 	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
 	wait_for_state(w, "failed");
 	assert_body_has(w, "\"error\":{\"kind\":\"io\",\"message\":\"as told \\\"so\\\"\"}");
-	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":0,\"wait_ms\":20000}"), 200);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED(0, 20000)), 200);
 	assert_int_equal(w->res.body.data[8], API_FEED_FAILED);
-	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":2,\"wait_ms\":0}"), 400);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED(2, 0)), 400);
 	script.kind = ERR_NONE;
 	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
 	wait_for_state(w, "finished");
@@ -75,9 +75,9 @@ static void api_run_of_the_other_role_is_refused(void **state)
 	struct worker *source = worker_new(WIRE_SOURCE, true), *target = worker_new(WIRE_TARGET, true);
 
 	(void)state;
-	assert_int_equal(ask(source, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 400);
+	assert_int_equal(ask(source, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 409);
 	assert_body_has(source, "\"kind\":\"refused\"");
-	assert_int_equal(ask(target, "POST", API_RUN, COPY("export", "{\"listen\":true}")), 400);
+	assert_int_equal(ask(target, "POST", API_RUN, COPY("export", "{\"listen\":true}")), 409);
 	script.go_on = true;
 	assert_int_equal(ask(target, "POST", API_RUN, SCAN), 202);
 	wait_for_state(target, "finished");
@@ -107,10 +107,10 @@ static void api_stop_ends_whatever_the_run_waits_for(void **state)
 
 		script.wants_page = cases[c].wants_page;
 		assert_int_equal(ask(w, "POST", API_RUN, cases[c].order), 202);
-		assert_int_equal(ask(w, "POST", API_RUN_STOP, "{}"), 204);
+		assert_int_equal(ask(w, "POST", API_RUN_STOP, STOP), 204);
 		wait_for_state(w, "failed");
 		assert_body_has(w, "\"kind\":\"canceled\"");
-		assert_int_equal(ask(w, "POST", API_RUN_STOP, "{}"), 204);
+		assert_int_equal(ask(w, "POST", API_RUN_STOP, STOP), 204);
 		worker_free(w);
 	}
 }
@@ -125,11 +125,102 @@ static void api_run_pages_reach_the_engine(void **state)
 	page[sizeof page - 1] = '\0';
 	script.wants_page = true;
 	assert_int_equal(ask(w, "POST", API_RUN, SCAN), 202);
-	assert_int_equal(ask(w, "POST", API_RUN_FEED, "{\"ack\":0,\"wait_ms\":20000}"), 200);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED(0, 20000)), 200);
 	assert_int_equal(w->res.body.data[8], API_FEED_WANT);
-	assert_int_equal(ask(w, "PUT", "/v1/run/disks/0/pages?first=0", page), 400); /* the controller's index is 3 */
-	assert_int_equal(ask(w, "PUT", "/v1/run/disks/3/pages?first=0", page), 204);
+	assert_int_equal(ask(w, "PUT", PAGES_OF(ATTEMPT, 0, 0), page), 400); /* the controller's index is 3 */
+	assert_int_equal(ask(w, "PUT", PAGES_OF(ATTEMPT, 3, 0), page), 204);
 	wait_for_state(w, "finished");
+	worker_free(w);
+}
+
+/* ---- What the network delivers late ---- */
+
+#define OLD "00000000000000a1"
+#define NEW "00000000000000a2"
+
+/* A run whose queue holds one record, after one like it that was stopped. */
+static struct worker *second_attempt(bool wants_page)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+	size_t one = API_FEED_HEADER + (wants_page ? 4 : 0); /* WANT has a count */
+
+	script.wants_page = wants_page;
+	script.intends = !wants_page;
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN_OF(OLD)), 202);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED_OF(OLD, 0, 20000)), 200);
+	assert_int_equal(w->res.body.len, one);
+	assert_int_equal(ask(w, "POST", API_RUN_STOP, STOP_OF(OLD)), 204);
+	assert_int_equal(ask(w, "POST", API_RUN, SCAN_OF(NEW)), 202);
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED_OF(NEW, 0, 20000)), 200);
+	assert_int_equal(w->res.body.len, one);
+	return w;
+}
+
+static void assert_refused(struct worker *w, const char *method, const char *path, const char *body)
+{
+	if (ask(w, method, path, body) != 409)
+		fail_msg("%s %s %s: %d", method, path, body, w->res.status);
+	assert_body_has(w, "\"kind\":\"refused\"");
+	assert_body_has(w, NEW);
+}
+
+static void api_feed_of_an_earlier_attempt_acknowledges_nothing(void **state)
+{
+	struct worker *w = second_attempt(false);
+
+	(void)state;
+	assert_refused(w, "POST", API_RUN_FEED, FEED_OF(OLD, 1, 0));
+	assert_refused(w, "POST", API_RUN_FEED, FEED_OF("", 1, 0));
+	/* The intent still waits for whom it is meant for, and the engine for the acknowledgement. */
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED_OF(NEW, 0, 0)), 200);
+	assert_int_equal(w->res.body.len, API_FEED_HEADER);
+	assert_int_equal(w->res.body.data[0], 1);
+	assert_int_equal(w->res.body.data[8], API_FEED_INTENT);
+	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
+	assert_body_has(w, "\"state\":\"running\"");
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED_OF(NEW, 1, 20000)), 200);
+	assert_int_equal(w->res.body.data[8], API_FEED_FINISHED);
+	wait_for_state(w, "finished");
+	worker_free(w);
+}
+
+static void api_pages_of_an_earlier_attempt_reach_nobody(void **state)
+{
+	struct worker *w = second_attempt(true);
+	char page[FEED_PAGE_BYTES + 1] = "";
+
+	(void)state;
+	memset(page, 'o', sizeof page - 1);
+	assert_refused(w, "PUT", PAGES_OF(OLD, 3, 0), page);
+	assert_refused(w, "PUT", PAGES_OF("", 3, 0), page);
+	memset(page, 'n', sizeof page - 1);
+	assert_int_equal(ask(w, "PUT", PAGES_OF(NEW, 3, 0), page), 204);
+	wait_for_state(w, "finished");
+	assert_memory_equal(script.page, page, FEED_PAGE_BYTES);
+	worker_free(w);
+}
+
+static void api_stop_of_an_earlier_attempt_stops_nothing(void **state)
+{
+	struct worker *w = second_attempt(false);
+
+	(void)state;
+	assert_refused(w, "POST", API_RUN_STOP, STOP_OF(OLD));
+	assert_refused(w, "POST", API_RUN_STOP, STOP_OF(""));
+	assert_int_equal(ask(w, "POST", API_RUN_FEED, FEED_OF(NEW, 1, 20000)), 200);
+	wait_for_state(w, "finished");
+	assert_refused(w, "POST", API_RUN_STOP, STOP_OF(OLD));
+	assert_int_equal(ask(w, "POST", API_RUN_STOP, STOP_OF(NEW)), 204);
+	worker_free(w);
+}
+
+static void api_stop_before_any_run_is_204(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	assert_int_equal(ask(w, "POST", API_RUN_STOP, STOP_OF("")), 204);
+	assert_int_equal(ask(w, "POST", API_RUN_STOP, STOP_OF(OLD)), 204);
 	worker_free(w);
 }
 
@@ -222,6 +313,10 @@ int main(void)
 		cmocka_unit_test(api_run_of_the_other_role_is_refused),
 		cmocka_unit_test(api_stop_ends_whatever_the_run_waits_for),
 		cmocka_unit_test(api_run_pages_reach_the_engine),
+		cmocka_unit_test(api_feed_of_an_earlier_attempt_acknowledges_nothing),
+		cmocka_unit_test(api_pages_of_an_earlier_attempt_reach_nobody),
+		cmocka_unit_test(api_stop_of_an_earlier_attempt_stops_nothing),
+		cmocka_unit_test(api_stop_before_any_run_is_204),
 		cmocka_unit_test(api_run_that_dials_tries_again),
 		cmocka_unit_test(api_run_that_listens_takes_the_newest_connection),
 		cmocka_unit_test(api_peer_after_a_failed_run_is_told_why),

@@ -12,10 +12,12 @@
 #include "job/run_spec.h"
 
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define ATTEMPT "\"attempt\":\"0123456789abcdef\","
 
 static const struct {
 	const char *key, *value;
 } good[] = {
+	{"attempt", "\"0123456789abcdef\""},
 	{"kind", "\"export\""},
 	{"key", "\"" KEY "\""},
 	{"chunk_size", "262144"},
@@ -53,6 +55,7 @@ static void run_spec_parse_good_order_gives_all_fields(void **state)
 
 	(void)state;
 	assert_int_equal(parse_with(NULL, NULL, &s, &e), 0);
+	assert_string_equal(s.attempt, "0123456789abcdef");
 	assert_int_equal(s.kind, RUN_EXPORT);
 	assert_int_equal(s.secret[1], 0x11);
 	assert_int_equal(s.chunk_size, 262144);
@@ -71,7 +74,7 @@ static void run_spec_parse_good_order_gives_all_fields(void **state)
 
 static void run_spec_parse_optional_keys_have_defaults(void **state)
 {
-	static const char text[] = "{\"kind\":\"scan\",\"key\":\"" KEY "\",\"chunk_size\":65536,"
+	static const char text[] = "{" ATTEMPT "\"kind\":\"scan\",\"key\":\"" KEY "\",\"chunk_size\":65536,"
 				   "\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}]}";
 	struct run_spec s;
 	struct err e = ERR_INIT;
@@ -93,8 +96,8 @@ static void run_spec_parse_optional_keys_have_defaults(void **state)
 
 static void run_spec_parse_read_only_import_is_refused(void **state)
 {
-	static const char text[] = "{\"kind\":\"import\",\"key\":\"" KEY "\",\"chunk_size\":65536,\"read_only\":true,"
-				   "\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}],\"peer\":{\"listen\":true}}";
+	static const char text[] = "{" ATTEMPT "\"kind\":\"import\",\"key\":\"" KEY "\",\"chunk_size\":65536,"
+				   "\"read_only\":true,\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}],\"peer\":{\"listen\":true}}";
 	struct run_spec s;
 	struct err e = ERR_INIT;
 
@@ -108,6 +111,13 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 	static const struct {
 		const char *key, *value;
 	} cases[] = {
+		{"attempt", NULL},
+		{"attempt", "\"\""},
+		{"attempt", "1"},
+		{"attempt", "\"0123456789abcde\""},
+		{"attempt", "\"0123456789abcdef0\""},
+		{"attempt", "\"0123456789ABCDEF\""},
+		{"attempt", "\"0123456789abcde\\u0000\""},
 		{"kind", NULL},
 		{"kind", "\"copy\""},
 		{"kind", "1"},
