@@ -12,6 +12,8 @@
 
 #define FEED_WAIT_MS      250
 #define STATUS_EVERY_NS   (500 * NS_PER_MS)
+/* A disk or network that hangs below us answers no call with an error; nobody waits for it longer than this. */
+#define STALL_NS          (600 * NS_PER_S)
 #define STOP_TIMEOUT_NS   (60 * NS_PER_S)
 #define MAX_FRUITLESS     5 /* attempts in a row that made nothing durable */
 
@@ -164,6 +166,8 @@ struct copy {
 	struct pump pump;
 	struct worker_state source, target;
 	struct transfer_totals base, now; /* of finished attempts; of this one */
+	uint64_t moved;                   /* read, written and durable bytes when anything last moved ... */
+	int64_t moved_at;                 /* ... and when that was */
 };
 
 static int start_copy(struct copy *t, struct err *e)
@@ -200,6 +204,18 @@ static void add_up(struct copy *t, const struct disk_progress *d, unsigned n)
 	}
 }
 
+static void note_movement(struct copy *t, const struct disk_progress *d, unsigned n)
+{
+	uint64_t moved = t->now.read + t->now.written;
+
+	for (unsigned i = 0; i < n; i++)
+		moved += d[i].durable;
+	if (moved == t->moved)
+		return;
+	t->moved = moved;
+	t->moved_at = clock_mono_ns();
+}
+
 /* Both workers' own figures, joined per disk: what was read and sent, what is written. */
 static int look(struct copy *t, struct err *e)
 {
@@ -215,6 +231,7 @@ static int look(struct copy *t, struct err *e)
 				from[i].written = to[k].written;
 	name_disks(t->r, from, n);
 	add_up(t, from, n);
+	note_movement(t, from, n);
 	events_progress(t->s->c->events, from, n);
 	return 0;
 }
@@ -238,6 +255,7 @@ static int attempt(struct copy *t, struct err *e)
 
 	if (start_copy(t, e) < 0)
 		return -1;
+	t->moved_at = clock_mono_ns();
 	while (!t->pump.finished || !t->target.finished) {
 		if (canceled(t->s->c))
 			return err_set(e, ERR_CANCELED, 0,
@@ -253,6 +271,10 @@ static int attempt(struct copy *t, struct err *e)
 			*e = t->target.error;
 			return err_wrap(e, "target worker");
 		}
+		if (clock_mono_ns() - t->moved_at > STALL_NS)
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "nothing was read, written or made durable for %lld minutes: a disk or network below "
+				       "a worker hangs", (long long)(STALL_NS / NS_PER_S / 60));
 	}
 	return look(t, e);
 }
