@@ -127,7 +127,8 @@ static int detach(struct provider *p, const struct res_ref *worker, const struct
 
 static int no_such_kind(const struct res_ref *ref, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, 0, "the qemu provider has no resources of kind %s", res_kind_name(ref->kind));
+	return err_set(e, ERR_UNSUPPORTED, 0, "the qemu provider has no resources of kind %s",
+		       res_kind_name(ref->kind));
 }
 
 static int poll_resource(struct provider *p, const struct res_ref *ref, enum res_state *state, struct err *e)
@@ -262,7 +263,8 @@ static int console(struct provider *p, const struct res_ref *worker, struct buf 
 	return qemu_worker_console(&of(p)->cloud, worker, out, e);
 }
 
-static int endpoint(struct provider *p, const struct res_ref *worker, uint16_t port, struct endpoint *out, struct err *e)
+static int endpoint(struct provider *p, const struct res_ref *worker, uint16_t port, struct endpoint *out,
+		    struct err *e)
 {
 	return qemu_worker_endpoint(&of(p)->cloud, worker, port, out, e);
 }

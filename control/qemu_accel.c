@@ -22,10 +22,27 @@
 
 bool qemu_accel_probe(const char *accel, const char *kernel, int64_t timeout_ns)
 {
-	const char *const argv[] = {
-		QEMU_BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35",
-		"-accel", accel, "-cpu", strcmp(accel, "kvm") == 0 ? "host" : "max", "-m", "128M", "-serial", "stdio",
-		"-kernel", kernel, "-append", "console=ttyS0 panic=-1", NULL};
+	const char *const argv[] = {QEMU_BINARY,
+				    "-nodefaults",
+				    "-no-user-config",
+				    "-display",
+				    "none",
+				    "-no-reboot",
+				    "-machine",
+				    "q35",
+				    "-accel",
+				    accel,
+				    "-cpu",
+				    strcmp(accel, "kvm") == 0 ? "host" : "max",
+				    "-m",
+				    "128M",
+				    "-serial",
+				    "stdio",
+				    "-kernel",
+				    kernel,
+				    "-append",
+				    "console=ttyS0 panic=-1",
+				    NULL};
 	struct err e = ERR_INIT;
 	bool seen;
 
@@ -105,8 +122,9 @@ enum qemu_accel qemu_accel_choose(enum qemu_accel wish, const char *kernel, char
 	cleanup(cleanup_free) char *path = cache_path();
 
 	if (remembered(path, &accel)) {
-		snprintf(why, 160, accel == QEMU_KVM ? "KVM, which has booted a kernel here" :
-			 "TCG, for KVM is there but did not boot a kernel within 5 s");
+		snprintf(why, 160,
+			 accel == QEMU_KVM ? "KVM, which has booted a kernel here"
+					   : "TCG, for KVM is there but did not boot a kernel within 5 s");
 		return accel;
 	}
 	if (kernel == NULL || kernel[0] == '\0') {
@@ -116,7 +134,8 @@ enum qemu_accel qemu_accel_choose(enum qemu_accel wish, const char *kernel, char
 	bool works = qemu_accel_probe("kvm", kernel, PROBE_NS);
 
 	remember(path, works);
-	snprintf(why, 160, works ? "KVM, which has booted a kernel here" :
-		 "TCG, for KVM is there but did not boot a kernel within 5 s");
+	snprintf(why, 160,
+		 works ? "KVM, which has booted a kernel here"
+		       : "TCG, for KVM is there but did not boot a kernel within 5 s");
 	return works ? QEMU_KVM : QEMU_TCG;
 }

@@ -49,10 +49,14 @@ void qemu_args_base(struct qemu_args *a, const char *name, const char *run_dir, 
 		    uint64_t memory_mib, unsigned vcpus, bool keyboard)
 {
 	static const char *const fixed[] = {
-		"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
-		"-chardev", "socket,id=mon,path=qmp.sock,server=on,wait=off", "-mon", "chardev=mon,mode=control",
-		"-serial", "chardev:con",
-		"-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0",
+		"-nodefaults", "-no-user-config",
+		"-display",    "none",
+		"-machine",    "q35",
+		"-chardev",    "socket,id=mon,path=qmp.sock,server=on,wait=off",
+		"-mon",        "chardev=mon,mode=control",
+		"-serial",     "chardev:con",
+		"-object",     "rng-builtin,id=rng0",
+		"-device",     "virtio-rng-pci,rng=rng0",
 	};
 
 	qemu_args_add(a, QEMU_BINARY);
@@ -83,7 +87,8 @@ char *qemu_node_image(const struct qemu_cloud *c, const struct qemu_image *image
 	return qemu_jsonf("{'driver':%s,'node-name':%s,'read-only':%b,'auto-read-only':false,'discard':'unmap',"
 			  "'detect-zeroes':'off','cache':{'direct':%b,'no-flush':false},"
 			  "'file':{'driver':%s,'filename':%s}}",
-			  qemu_format_names[image->format], node, read_only, qemu_file_can_direct(path), driver, path);
+			  qemu_format_names[image->format], node, read_only, qemu_file_can_direct(path), driver,
+			  path);
 }
 
 char *qemu_node_live(const struct qemu_snapshot *s, const char *node)
@@ -92,14 +97,17 @@ char *qemu_node_live(const struct qemu_snapshot *s, const char *node)
 	cleanup(cleanup_free) char *export = mem_printf("s-%s", s->uid);
 
 	return qemu_jsonf("{'driver':'nbd','node-name':%s,'read-only':true,'server':{'type':'unix','path':%s},"
-			  "'export':%s}", node, socket, export);
+			  "'export':%s}",
+			  node, socket, export);
 }
 
 char *qemu_device_json(const struct qemu_device *d)
 {
 	struct buf b = BUF_INIT;
 
-	qemu_json_add(&b, "{'driver':'virtio-blk-pci','id':%s,'drive':%s,'logical_block_size':%d,'physical_block_size':%d",
+	qemu_json_add(&b,
+		      "{'driver':'virtio-blk-pci','id':%s,'drive':%s,'logical_block_size':%d,'physical_block_size':"
+		      "%d",
 		      d->id, d->node, (int)d->logical_sector, (int)d->logical_sector);
 	if (d->serial != NULL)
 		qemu_json_add(&b, ",'serial':%s", d->serial);

@@ -104,7 +104,8 @@ int qemu_bitmap_drop(const struct qemu_cloud *c, struct qmp *q, const struct qem
 
 	struct err why = ERR_INIT;
 
-	if (qemu_machine_load(c, s->machine, &m, &why) == 0 && qemu_live_disk_node(c, q, &m, s->disk, node, &why) == 0)
+	if (qemu_machine_load(c, s->machine, &m, &why) == 0 &&
+	    qemu_live_disk_node(c, q, &m, s->disk, node, &why) == 0)
 		return drop(q, node, name, e);
 	if (why.kind == ERR_NOT_FOUND)
 		return 0;
@@ -132,29 +133,32 @@ static int find_bitmap(struct qmp *q, const char *node, const char *uid, char *o
 			return 0;
 		}
 	}
-	return err_set(e, ERR_UNSUPPORTED, 0, "the machine has no record of changes since that snapshot: it was restarted "
+	return err_set(e, ERR_UNSUPPORTED, 0,
+		       "the machine has no record of changes since that snapshot: it was restarted "
 		       "since, or the record was pruned; the whole disk is read");
 }
 
 /* A bitmap must not record while it is exported, so a still copy of it is. */
 static int still_copy(struct qmp *q, const char *node, const char *from, const char *to, struct err *e)
 {
-	cleanup(cleanup_free) char *args =
-		qemu_jsonf("{'actions':[{'type':'block-dirty-bitmap-add','data':{'node':%s,'name':%s,'disabled':true}},"
-			   "{'type':'block-dirty-bitmap-merge','data':{'node':%s,'target':%s,'bitmaps':[%s]}}]}",
-			   node, to, node, to, from);
+	cleanup(cleanup_free) char *args = qemu_jsonf(
+		"{'actions':[{'type':'block-dirty-bitmap-add','data':{'node':%s,'name':%s,'disabled':true}},"
+		"{'type':'block-dirty-bitmap-merge','data':{'node':%s,'target':%s,'bitmaps':[%s]}}]}",
+		node, to, node, to, from);
 
 	return qmp_do(q, "transaction", args, e);
 }
 
 static int export_bitmap(struct qmp *q, const char *node, const char *bitmap, struct err *e)
 {
-	cleanup(cleanup_free) char *args =
-		qemu_jsonf("{'type':'nbd','id':'wherry-hints','node-name':%s,'name':'wherry-hints','writable':false,"
-			   "'bitmaps':[%s]}", node, bitmap);
+	cleanup(cleanup_free) char *args = qemu_jsonf("{'type':'nbd','id':'wherry-hints','node-name':%s,'name':'"
+						      "wherry-hints','writable':false,"
+						      "'bitmaps':[%s]}",
+						      node, bitmap);
 	struct err why = ERR_INIT;
 
-	if (qmp_do(q, "nbd-server-start", "{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"nbd.sock\"}}}", &why) < 0 &&
+	if (qmp_do(q, "nbd-server-start", "{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"nbd.sock\"}}}", &why) <
+		    0 &&
 	    strstr(why.msg, "already running") == NULL) {
 		*e = why;
 		return -1;
@@ -173,7 +177,8 @@ static int parse_map(const struct buf *json, struct byte_range **out, size_t *co
 
 	if (!yyjson_is_arr(yyjson_doc_get_root(doc))) {
 		yyjson_doc_free(doc);
-		return err_set(e, ERR_PROTOCOL, 0, "qemu-img map did not answer with a list of ranges: is it older than 7.0?");
+		return err_set(e, ERR_PROTOCOL, 0,
+			       "qemu-img map did not answer with a list of ranges: is it older than 7.0?");
 	}
 	yyjson_arr_iter_init(yyjson_doc_get_root(doc), &it);
 	while ((one = yyjson_arr_iter_next(&it)) != NULL) {
@@ -195,9 +200,10 @@ static int parse_map(const struct buf *json, struct byte_range **out, size_t *co
 
 static int read_map(const char *run_dir, const char *bitmap, struct byte_range **out, size_t *count, struct err *e)
 {
-	cleanup(cleanup_free) char *image =
-		qemu_jsonf("json:{'driver':'nbd','server':{'type':'unix','path':'nbd.sock'},'export':'wherry-hints',"
-			   "'x-dirty-bitmap':'qemu:dirty-bitmap:%j'}", bitmap);
+	cleanup(cleanup_free) char *image = qemu_jsonf("json:{'driver':'nbd','server':{'type':'unix','path':'nbd."
+						       "sock'},'export':'wherry-hints',"
+						       "'x-dirty-bitmap':'qemu:dirty-bitmap:%j'}",
+						       bitmap);
 	const char *const argv[] = {"qemu-img", "map", "--output=json", image, NULL};
 	cleanup(buf_fini) struct buf json = BUF_INIT;
 
@@ -232,8 +238,10 @@ int qemu_changed_ranges(const struct qemu_cloud *c, const struct machine *m, uns
 	*out = NULL;
 	*count = 0;
 	if (uid == NULL || !qemu_proc_alive(run_dir, NULL))
-		return err_set(e, ERR_UNSUPPORTED, 0, "machine %s is off, and only a running machine knows what it changed; the "
-			       "whole disk is read", m->name);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "machine %s is off, and only a running machine knows what it changed; the "
+			       "whole disk is read",
+			       m->name);
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(c, "asking for changed ranges", e);
 	cleanup(qmp_cleanup) struct qmp *q = lock < 0 ? NULL : qmp_open(run_dir, MONITOR_NS, e);
 
@@ -241,11 +249,13 @@ int qemu_changed_ranges(const struct qemu_cloud *c, const struct machine *m, uns
 		return -1;
 	if (disk >= record.disks.len)
 		return err_set(e, ERR_NOT_FOUND, 0, "machine %s has no disk %u", m->name, disk);
-	if (qemu_live_disk_node(c, q, &record, record.disks.at[disk].name, node, e) < 0 || find_bitmap(q, node, uid + 1, bitmap, sizeof bitmap, e) < 0)
+	if (qemu_live_disk_node(c, q, &record, record.disks.at[disk].name, node, e) < 0 ||
+	    find_bitmap(q, node, uid + 1, bitmap, sizeof bitmap, e) < 0)
 		return -1;
 	tidy(q, node, still); /* of somebody who died */
 	int rc = still_copy(q, node, bitmap, still, e) < 0 || export_bitmap(q, node, still, e) < 0
-			 ? -1 : read_map(run_dir, still, out, count, e);
+			 ? -1
+			 : read_map(run_dir, still, out, count, e);
 
 	tidy(q, node, still);
 	return rc;

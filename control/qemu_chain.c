@@ -28,8 +28,10 @@ static int name_over(const struct qemu_cloud *c, struct qemu_snapshot *s, struct
 	else
 		len = snprintf(s->over, sizeof s->over, "%.*s.%s.qcow2", (int)n, s->base.file, s->uid);
 	if ((size_t)len >= sizeof s->over)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the path of disk %s is too long for a snapshot beside it: move it to a "
-			       "shorter one", s->disk);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "the path of disk %s is too long for a snapshot beside it: move it to a "
+			       "shorter one",
+			       s->disk);
 	return 0;
 }
 
@@ -38,11 +40,22 @@ static int name_over(const struct qemu_cloud *c, struct qemu_snapshot *s, struct
 int qemu_chain_overlay(const char *base, enum qemu_format format, const char *over, uint64_t size, struct err *e)
 {
 	const char *slash_base = strrchr(base, '/'), *slash_over = strrchr(over, '/');
-	bool beside = slash_base - base == slash_over - over && strncmp(base, over, (size_t)(slash_base - base)) == 0;
+	bool beside = slash_base - base == slash_over - over &&
+		      strncmp(base, over, (size_t)(slash_base - base)) == 0;
 	cleanup(cleanup_free) char *backing = beside ? mem_printf("./%s", slash_base + 1) : mem_strdup(base);
 	cleanup(cleanup_free) char *bytes = mem_printf("%llu", (unsigned long long)size);
-	const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", qemu_format_names[format],
-				    "-b", backing, over, size != 0 ? bytes : NULL, NULL};
+	const char *const argv[] = {"qemu-img",
+				    "create",
+				    "-q",
+				    "-f",
+				    "qcow2",
+				    "-F",
+				    qemu_format_names[format],
+				    "-b",
+				    backing,
+				    over,
+				    size != 0 ? bytes : NULL,
+				    NULL};
 
 	if (qemu_file_unlink(over, e) < 0 || qemu_tool(argv, NULL, NULL, e) < 0 || qemu_file_sync(over, e) < 0)
 		return -1;
@@ -56,7 +69,8 @@ static int refuse_writer(const char *base, struct err *e)
 {
 	if (!qemu_file_has_writer(base))
 		return 0;
-	return err_set(e, ERR_BUSY, 0, "%s is in use: another QEMU or tool has it open for writing; stop that, then run again",
+	return err_set(e, ERR_BUSY, 0,
+		       "%s is in use: another QEMU or tool has it open for writing; stop that, then run again",
 		       base);
 }
 
@@ -133,9 +147,9 @@ int qemu_chain_settle(const struct qemu_cloud *c, struct qemu_snapshot *s, bool 
 
 struct search {
 	const char *machine, *disk;
-	const char *base;            /* find one that stands on this file */
-	const char *not_name;        /* but not this one */
-	bool merging;                /* find one that is MERGING */
+	const char *base;     /* find one that stands on this file */
+	const char *not_name; /* but not this one */
+	bool merging;         /* find one that is MERGING */
 	struct qemu_snapshot found;
 };
 
@@ -174,18 +188,21 @@ int qemu_chain_finish(const struct qemu_cloud *c, const char *machine, const cha
 
 		if (rc <= 0)
 			return rc;
-		if (qemu_chain_undo(c, &w.found, e) < 0 || qemu_record_retire(c, QEMU_SNAPSHOTS, w.found.name, e) < 0)
+		if (qemu_chain_undo(c, &w.found, e) < 0 ||
+		    qemu_record_retire(c, QEMU_SNAPSHOTS, w.found.name, e) < 0)
 			return err_wrap(e, "finishing the removal of snapshot %s", w.found.name);
 	}
 }
 
-static int refuse_clone(const struct qemu_cloud *c, const struct qemu_snapshot *s, const char *for_what, struct err *e)
+static int refuse_clone(const struct qemu_cloud *c, const struct qemu_snapshot *s, const char *for_what,
+			struct err *e)
 {
 	char clone[RES_NAME_SIZE];
 
 	if (!qemu_snapshot_clone(c, s->name, clone))
 		return 0;
-	return err_set(e, ERR_BUSY, 0, "snapshot %s cannot be removed while disk %s is a clone of %s: remove that disk first",
+	return err_set(e, ERR_BUSY, 0,
+		       "snapshot %s cannot be removed while disk %s is a clone of %s: remove that disk first",
 		       for_what, clone, s->name);
 }
 
@@ -242,7 +259,8 @@ static int rebase_above(const struct qemu_cloud *c, const struct qemu_snapshot *
 	if (qemu_holder_running(c, s, &run_dir, &disk, e) < 0)
 		return -1;
 	/* A running QEMU has written the new backing name itself. */
-	if (run_dir == NULL && qemu_file_exists(over) && (qemu_tool(argv, NULL, NULL, e) < 0 || qemu_file_sync(over, e) < 0))
+	if (run_dir == NULL && qemu_file_exists(over) &&
+	    (qemu_tool(argv, NULL, NULL, e) < 0 || qemu_file_sync(over, e) < 0))
 		return -1;
 	above->base = s->base;
 	return qemu_snapshot_save(c, above, e);
@@ -277,7 +295,8 @@ static int merged_below(const struct qemu_cloud *c, const struct qemu_snapshot *
 	return s->state == SNAPSHOT_MERGING ? qemu_snapshots_each(c, match, &w, e) : 0;
 }
 
-static int undo_middle(const struct qemu_cloud *c, struct qemu_snapshot *s, struct qemu_snapshot *above, struct err *e)
+static int undo_middle(const struct qemu_cloud *c, struct qemu_snapshot *s, struct qemu_snapshot *above,
+		       struct err *e)
 {
 	if (refuse_clone(c, above, s->name, e) < 0 || mark_merging(c, s, e) < 0 || merge(c, s, false, e) < 0 ||
 	    rebase_above(c, s, above, e) < 0)
@@ -303,8 +322,10 @@ static int undo_top(const struct qemu_cloud *c, struct qemu_snapshot *s, struct 
 	if (below == 1)
 		return drop_over(c, s, e);
 	if (below == 0)
-		return err_set(e, ERR_REFUSED, 0, "disk %s was changed by hand to %s, which is neither %s nor %s: put one of "
-			       "them back", s->disk, now.file, s->base.file, s->over);
+		return err_set(e, ERR_REFUSED, 0,
+			       "disk %s was changed by hand to %s, which is neither %s nor %s: put one of "
+			       "them back",
+			       s->disk, now.file, s->base.file, s->over);
 	if (mark_merging(c, s, e) < 0 || merge(c, s, true, e) < 0)
 		return -1;
 	return drop_over(c, s, e);

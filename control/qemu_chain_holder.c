@@ -95,7 +95,8 @@ int qemu_holder_set_all(const struct qemu_cloud *c, struct qemu_snapshot *set, u
 }
 
 /* The running machine that is made of disk record `disk`. */
-static int find_machine(const struct qemu_cloud *c, const char *disk, char **run_dir, unsigned *index, struct err *e)
+static int find_machine(const struct qemu_cloud *c, const char *disk, char **run_dir, unsigned *index,
+			struct err *e)
 {
 	cleanup(qemu_names_fini) struct qemu_names names = {0};
 
@@ -135,8 +136,10 @@ int qemu_holder_running(const struct qemu_cloud *c, const struct qemu_snapshot *
 		int index = qemu_machine_disk_index(&m, s->disk);
 
 		if (index < 0)
-			return err_set(e, ERR_REFUSED, 0, "machine %s runs, but its disk %s was taken out of its record: stop it, "
-				       "then clean up again", s->machine, s->disk);
+			return err_set(e, ERR_REFUSED, 0,
+				       "machine %s runs, but its disk %s was taken out of its record: stop it, "
+				       "then clean up again",
+				       s->machine, s->disk);
 		*disk = (unsigned)index;
 		*run_dir = qemu_record_dir(c, QEMU_RUN, s->machine);
 		return 0;

@@ -61,8 +61,10 @@ static int check_mark(const struct qemu_cloud *c, struct err *e)
 
 	if (!qemu_file_exists(mark))
 		return err_set(e, ERR_NOT_FOUND, 0,
-			       "%s is not a qemu cloud, for it has no cloud.json: correct \"cloud\", or make it one with "
-			       "echo '{\"wherry_cloud\":1}' > %s", c->dir, mark);
+			       "%s is not a qemu cloud, for it has no cloud.json: correct \"cloud\", or make it "
+			       "one with "
+			       "echo '{\"wherry_cloud\":1}' > %s",
+			       c->dir, mark);
 	struct json_doc *doc = json_load(mark, e);
 
 	if (doc == NULL)
@@ -84,8 +86,10 @@ int qemu_cloud_open(const char *dir, struct qemu_cloud *c, struct err *e)
 
 	if (real == NULL)
 		return err_set(e, err_kind_of_errno(errno), errno,
-			       "cannot open the qemu cloud %s: correct \"cloud\", or make it with mkdir -p %s && echo "
-			       "'{\"wherry_cloud\":1}' > %s/cloud.json", dir, dir, dir);
+			       "cannot open the qemu cloud %s: correct \"cloud\", or make it with mkdir -p %s && "
+			       "echo "
+			       "'{\"wherry_cloud\":1}' > %s/cloud.json",
+			       dir, dir, dir);
 	c->dir = real;
 	if (check_mark(c, e) == 0)
 		return 0;
@@ -148,8 +152,10 @@ int qemu_cloud_lock(const struct qemu_cloud *c, const char *what, struct err *e)
 
 			holder[n > 0 ? strcspn(holder, "\n") : 0] = '\0';
 			return err_set(e, ERR_BUSY, 0,
-				       "the qemu cloud %s has been locked for a minute by %s: wait for it to end, then "
-				       "run again", c->dir, holder[0] != '\0' ? holder : "somebody");
+				       "the qemu cloud %s has been locked for a minute by %s: wait for it to end, "
+				       "then "
+				       "run again",
+				       c->dir, holder[0] != '\0' ? holder : "somebody");
 		}
 		clock_sleep_ns(LOCK_LOOK_NS);
 	}
@@ -168,8 +174,10 @@ int qemu_name_check(const char *name, struct err *e)
 	if (name[0] != '\0' && name[0] != '.' && strlen(name) < RES_NAME_SIZE && name[strspn(name, ok)] == '\0')
 		return 0;
 	return err_set(e, ERR_CONFIG, 0,
-		       "\"%.80s\" cannot be a name in a qemu cloud: use letters, digits, '-', '_' and '.', at most %d, not "
-		       "beginning with '.'", name, RES_NAME_SIZE - 1);
+		       "\"%.80s\" cannot be a name in a qemu cloud: use letters, digits, '-', '_' and '.', at most "
+		       "%d, not "
+		       "beginning with '.'",
+		       name, RES_NAME_SIZE - 1);
 }
 
 void qemu_uid_make(char uid[QEMU_UID_SIZE])
@@ -200,7 +208,8 @@ bool qemu_record_exists(const struct qemu_cloud *c, enum qemu_folder f, const ch
 	return qemu_file_exists(file);
 }
 
-int qemu_record_save(const struct qemu_cloud *c, enum qemu_folder f, const char *name, const char *json, struct err *e)
+int qemu_record_save(const struct qemu_cloud *c, enum qemu_folder f, const char *name, const char *json,
+		     struct err *e)
 {
 	cleanup(cleanup_free) char *file = qemu_record_file(c, f, name);
 	cleanup(cleanup_free) char *text = mem_printf("%s\n", json);
@@ -323,7 +332,8 @@ static int sweep_dir(const char *path, int depth, struct err *e)
 		cleanup(cleanup_free) char *sub = mem_printf("%s/%s", path, entry->d_name);
 
 		if (is_leftover(entry->d_name)) {
-			if ((entry->d_type == DT_DIR ? qemu_file_remove_tree(sub, e) : qemu_file_unlink(sub, e)) < 0)
+			if ((entry->d_type == DT_DIR ? qemu_file_remove_tree(sub, e) : qemu_file_unlink(sub, e)) <
+			    0)
 				return -1;
 		} else if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && depth > 0) {
 			if (sweep_dir(sub, depth - 1, e) < 0)

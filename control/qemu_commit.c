@@ -30,7 +30,8 @@ static int look(struct qmp *q, enum merge_state *state, struct err *e)
 	yyjson_arr_iter_init(list, &it);
 	while ((one = yyjson_arr_iter_next(&it)) != NULL)
 		if (yyjson_equals_str(yyjson_obj_get(one, "id"), JOB))
-			*state = yyjson_equals_str(yyjson_obj_get(one, "status"), "ready") ? MERGE_READY : MERGE_RUNS;
+			*state = yyjson_equals_str(yyjson_obj_get(one, "status"), "ready") ? MERGE_READY
+											   : MERGE_RUNS;
 	return 0;
 }
 
@@ -69,7 +70,8 @@ static int pivot(struct qmp *q, unsigned disk, const char *base, qemu_live_swap 
 	    qemu_live_node(q, disk, now, e) < 0 || qemu_live_file_node(q, base, want, e) < 0)
 		return -1;
 	if (strcmp(now, want) != 0)
-		return err_set(e, ERR_IO, 0, "QEMU did not merge a snapshot back into %s: see qemu.log in its run directory",
+		return err_set(e, ERR_IO, 0,
+			       "QEMU did not merge a snapshot back into %s: see qemu.log in its run directory",
 			       base);
 	return swap(ctx, e);
 }
@@ -113,23 +115,26 @@ static int merge_middle(struct qmp *q, const char *args, const char *over, struc
 {
 	char node[QEMU_NODE_SIZE];
 
-	if (qmp_do(q, "block-commit", args, e) < 0 || wait_for(q, MERGE_GONE, e) < 0 || qemu_live_file_node(q, over, node, e) < 0)
+	if (qmp_do(q, "block-commit", args, e) < 0 || wait_for(q, MERGE_GONE, e) < 0 ||
+	    qemu_live_file_node(q, over, node, e) < 0)
 		return -1;
 	if (node[0] != '\0')
 		return err_set(e, ERR_IO, 0, "QEMU did not merge %s: see qemu.log in its run directory", over);
 	return 0;
 }
 
-static int merge_top(struct qmp *q, unsigned disk, const char *args, const char *base, qemu_live_swap *swap, void *ctx,
-		     struct err *e)
+static int merge_top(struct qmp *q, unsigned disk, const char *args, const char *base, qemu_live_swap *swap,
+		     void *ctx, struct err *e)
 {
 	enum merge_state state;
 
 	if (qmp_do(q, "block-commit", args, e) < 0 || wait_for(q, MERGE_READY, e) < 0 || look(q, &state, e) < 0)
 		return -1;
 	if (state != MERGE_READY)
-		return err_set(e, ERR_IO, 0, "QEMU gave up merging a snapshot back into %s: is its file system full? See "
-			       "qemu.log in its run directory", base);
+		return err_set(e, ERR_IO, 0,
+			       "QEMU gave up merging a snapshot back into %s: is its file system full? See "
+			       "qemu.log in its run directory",
+			       base);
 	return pause_and_pivot(q, disk, base, swap, ctx, e);
 }
 
@@ -149,11 +154,14 @@ int qemu_live_commit(const char *run_dir, unsigned disk, const char *over, const
 	if (!top && over_node[0] == '\0' && base_node[0] != '\0')
 		return 0;
 	if (over_node[0] == '\0' || base_node[0] == '\0')
-		return err_set(e, ERR_REFUSED, 0, "the running QEMU of %s does not use %s: stop the machine, then clean up again",
+		return err_set(e, ERR_REFUSED, 0,
+			       "the running QEMU of %s does not use %s: stop the machine, then clean up again",
 			       run_dir, over);
-	cleanup(cleanup_free) char *args =
-		top ? qemu_jsonf("{'job-id':'" JOB "','device':%s,'base-node':%s}", active, base_node)
-		    : qemu_jsonf("{'job-id':'" JOB "','device':%s,'top-node':%s,'base-node':%s}", active, over_node, base_node);
+	cleanup(cleanup_free) char *args = top ? qemu_jsonf("{'job-id':'" JOB "','device':%s,'base-node':%s}",
+							    active, base_node)
+					       : qemu_jsonf("{'job-id':'" JOB
+							    "','device':%s,'top-node':%s,'base-node':%s}",
+							    active, over_node, base_node);
 
 	if (!top)
 		return merge_middle(q, args, over, e);

@@ -36,10 +36,11 @@ int qemu_disk_usable(const struct qemu_cloud *c, const struct res_ref *ref, stru
 	if (qemu_disk_load(c, ref->name, d, e) < 0)
 		return -1;
 	if (d->removed || !qemu_id_matches(ref, d->uid))
-		return err_set(e, ERR_NOT_FOUND, 0, "disk %s was removed from the qemu cloud %s", ref->name, c->dir);
+		return err_set(e, ERR_NOT_FOUND, 0, "disk %s was removed from the qemu cloud %s", ref->name,
+			       c->dir);
 	if (!d->ready)
-		return err_set(e, ERR_NOT_FOUND, 0, "disk %s is half-made by a process that died: remove it, then run again",
-			       ref->name);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "disk %s is half-made by a process that died: remove it, then run again", ref->name);
 	return 0;
 }
 
@@ -48,7 +49,8 @@ static int make_file(const struct qemu_cloud *c, const struct qemu_disk *d, cons
 {
 	cleanup(cleanup_free) char *path = qemu_cloud_resolve(c, d->image.file);
 	cleanup(cleanup_free) char *size = mem_printf("%" PRIu64, d->size);
-	const char *const argv[] = {"qemu-img", "create", "-q", "-f", qemu_format_names[d->image.format], path, size, NULL};
+	const char *const argv[] = {"qemu-img", "create", "-q", "-f", qemu_format_names[d->image.format],
+				    path, size, NULL};
 
 	if (d->image.file[0] == '\0')
 		return 0;
@@ -61,8 +63,8 @@ static int make_file(const struct qemu_cloud *c, const struct qemu_disk *d, cons
 }
 
 /* What kind of disk it will be. */
-static int plan(const struct qemu_cloud *c, enum qemu_format format, const struct disk_spec *spec, struct qemu_disk *d,
-		struct qemu_snapshot *from, struct err *e)
+static int plan(const struct qemu_cloud *c, enum qemu_format format, const struct disk_spec *spec,
+		struct qemu_disk *d, struct qemu_snapshot *from, struct err *e)
 {
 	d->size = spec->size;
 	d->logical_sector = spec->logical_sector;
@@ -75,20 +77,21 @@ static int plan(const struct qemu_cloud *c, enum qemu_format format, const struc
 		d->image.format = QEMU_QCOW2;
 		snprintf(d->snapshot, sizeof d->snapshot, "%s", from->name);
 		if (d->size < from->size || (from->live && d->size != from->size))
-			return err_set(e, ERR_UNSUPPORTED, 0, "a clone of snapshot %s has %" PRIu64 " bytes, not %" PRIu64,
-				       from->name, from->size, d->size);
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "a clone of snapshot %s has %" PRIu64 " bytes, not %" PRIu64, from->name,
+				       from->size, d->size);
 	}
 	if (spec->from_snapshot == NULL || !from->live)
 		snprintf(d->image.file, sizeof d->image.file, "disks/%s/data.%s", d->name,
 			 qemu_format_names[d->image.format]);
 	if (d->size == 0 || d->size % 512 != 0)
-		return err_set(e, ERR_UNSUPPORTED, 0, "a disk of %" PRIu64 " bytes cannot be made: only whole sectors of 512",
-			       d->size);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a disk of %" PRIu64 " bytes cannot be made: only whole sectors of 512", d->size);
 	return 0;
 }
 
-static int finish(const struct qemu_cloud *c, struct qemu_disk *d, const struct qemu_snapshot *from, struct res_ref *ref,
-		  struct err *e)
+static int finish(const struct qemu_cloud *c, struct qemu_disk *d, const struct qemu_snapshot *from,
+		  struct res_ref *ref, struct err *e)
 {
 	if (make_file(c, d, from, e) < 0)
 		return -1;
@@ -113,8 +116,9 @@ int qemu_disk_create(const struct qemu_cloud *c, enum qemu_format format, const 
 	if (absent < 0)
 		return -1;
 	if (!absent && (d.removed || !qemu_tags_same(&d.tags, &ref->tags)))
-		return err_set(e, ERR_BUSY, 0, "there is another disk %s in the qemu cloud %s, of job %s, run %s%s", d.name,
-			       c->dir, d.tags.job, d.tags.run, d.removed ? ", removed but held by a snapshot" : "");
+		return err_set(e, ERR_BUSY, 0, "there is another disk %s in the qemu cloud %s, of job %s, run %s%s",
+			       d.name, c->dir, d.tags.job, d.tags.run,
+			       d.removed ? ", removed but held by a snapshot" : "");
 	if (!absent && d.ready) {
 		qemu_ref_id(ref, d.uid);
 		return 0;
@@ -163,14 +167,17 @@ int qemu_disk_resize(const struct qemu_cloud *c, const struct res_ref *ref, uint
 	if (lock < 0 || qemu_disk_usable(c, ref, &d, e) < 0)
 		return -1;
 	if (size < d.size)
-		return err_set(e, ERR_REFUSED, 0, "disk %s is not made smaller than its %" PRIu64 " bytes", d.name, d.size);
+		return err_set(e, ERR_REFUSED, 0, "disk %s is not made smaller than its %" PRIu64 " bytes", d.name,
+			       d.size);
 	if (d.image.file[0] == '\0' || size % d.logical_sector != 0)
-		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be resized to %" PRIu64 " bytes", d.name, size);
+		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be resized to %" PRIu64 " bytes", d.name,
+			       size);
 	if (qemu_disk_user(c, d.name, user))
 		return err_set(e, ERR_BUSY, 0, "disk %s cannot be resized while it is in use by %s", d.name, user);
 	cleanup(cleanup_free) char *path = qemu_cloud_resolve(c, d.image.file);
 	cleanup(cleanup_free) char *bytes = mem_printf("%" PRIu64, size);
-	const char *const argv[] = {"qemu-img", "resize", "-q", "-f", qemu_format_names[d.image.format], path, bytes, NULL};
+	const char *const argv[] = {"qemu-img", "resize", "-q", "-f", qemu_format_names[d.image.format],
+				    path, bytes, NULL};
 
 	if (qemu_tool(argv, NULL, NULL, e) < 0 || qemu_file_sync(path, e) < 0)
 		return err_wrap(e, "resizing disk %s", d.name);
@@ -198,7 +205,8 @@ int qemu_disk_poll(const struct qemu_cloud *c, const struct res_ref *ref, enum r
 	if (!d.ready)
 		err_set(e, ERR_NOT_FOUND, 0, "disk %s is half-made by a process that died: remove it", d.name);
 	else if (d.image.file[0] != '\0' && !qemu_file_exists(path))
-		err_set(e, ERR_NOT_FOUND, 0, "disk %s has lost its file %s: remove it, or restore the file", d.name, path);
+		err_set(e, ERR_NOT_FOUND, 0, "disk %s has lost its file %s: remove it, or restore the file", d.name,
+			path);
 	else if (d.image.file[0] == '\0' && qemu_snapshot_usable(c, &snapshot, &s, &why) < 0)
 		*e = why;
 	else
@@ -254,7 +262,8 @@ int qemu_disk_remove(const struct qemu_cloud *c, const struct res_ref *ref, stru
 	if (qemu_disk_user(c, d.name, user))
 		return err_set(e, ERR_BUSY, 0, "disk %s cannot be removed while it is in use by %s", d.name, user);
 	if (has_machine(c, d.name, machine))
-		return err_set(e, ERR_BUSY, 0, "disk %s cannot be removed, for machine %s is made of it: remove that machine first",
+		return err_set(e, ERR_BUSY, 0,
+			       "disk %s cannot be removed, for machine %s is made of it: remove that machine first",
 			       d.name, machine);
 	if (qemu_chain_finish(c, "", d.name, e) < 0)
 		return -1;
@@ -273,19 +282,21 @@ int qemu_disk_lock(const struct qemu_cloud *c, const struct res_ref *ref, const 
 	cleanup(cleanup_fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
 	if (fd < 0)
-		return err_set(e, err_kind_of_errno(errno), errno, "cannot open the lock of replica disk %s, %s", d.name, path);
+		return err_set(e, err_kind_of_errno(errno), errno, "cannot open the lock of replica disk %s, %s",
+			       d.name, path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		char text[200] = "";
 		ssize_t n = pread(fd, text, sizeof text - 1, 0);
 
 		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-		return err_set(e, ERR_BUSY, 0, "replica disk %s is held by %s: wait for that to end, or stop it", d.name,
-			       text[0] != '\0' ? text : "somebody who did not leave a name");
+		return err_set(e, ERR_BUSY, 0, "replica disk %s is held by %s: wait for that to end, or stop it",
+			       d.name, text[0] != '\0' ? text : "somebody who did not leave a name");
 	}
 	cleanup(cleanup_free) char *line = mem_printf("%s\n", holder);
 
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, line, strlen(line), 0) != (ssize_t)strlen(line))
-		return err_set(e, err_kind_of_errno(errno), errno, "cannot write to the lock of replica disk %s", d.name);
+		return err_set(e, err_kind_of_errno(errno), errno, "cannot write to the lock of replica disk %s",
+			       d.name);
 	return take_fd(&fd);
 }
 
@@ -299,9 +310,10 @@ int qemu_disk_claim(const struct qemu_cloud *c, struct res_ref *ref, const struc
 		return -1;
 	if (d.tags.epoch != expect->epoch || strcmp(d.tags.owner, expect->owner) != 0)
 		return err_set(e, ERR_BUSY, 0,
-			       "replica disk %s was claimed by somebody else: it carries epoch %" PRIu64 " of owner %s, not epoch "
-			       "%" PRIu64 " of %s; let only one state directory run this job", d.name, d.tags.epoch, d.tags.owner,
-			       expect->epoch, expect->owner);
+			       "replica disk %s was claimed by somebody else: it carries epoch %" PRIu64
+			       " of owner %s, not epoch "
+			       "%" PRIu64 " of %s; let only one state directory run this job",
+			       d.name, d.tags.epoch, d.tags.owner, expect->epoch, expect->owner);
 	d.tags = *set;
 	if (qemu_disk_save(c, &d, e) < 0)
 		return -1;
@@ -318,8 +330,8 @@ char *qemu_disk_node(const struct qemu_cloud *c, const struct qemu_disk *d, cons
 	if (d->image.file[0] != '\0')
 		return qemu_node_image(c, &d->image, node, read_only);
 	if (!read_only) {
-		err_set(e, ERR_UNSUPPORTED, 0, "disk %s is a view of a snapshot of a running machine and cannot be written",
-			d->name);
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"disk %s is a view of a snapshot of a running machine and cannot be written", d->name);
 		return NULL;
 	}
 	snprintf(ref.name, sizeof ref.name, "%s", d->snapshot);

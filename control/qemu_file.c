@@ -21,7 +21,8 @@ static int fail(struct err *e, const char *what, const char *path)
 	enum err_kind kind = err_kind_of_errno(sys);
 
 	if (kind == ERR_NO_SPACE)
-		return err_set(e, kind, sys, "cannot %s %s: free space in that file system, then run again", what, path);
+		return err_set(e, kind, sys, "cannot %s %s: free space in that file system, then run again", what,
+			       path);
 	return err_set(e, kind, sys, "cannot %s %s", what, path);
 }
 
@@ -99,8 +100,8 @@ int qemu_file_read(const char *path, size_t max, struct buf *out, struct err *e)
 		if (n == 0)
 			return 0;
 		if (out->len + (size_t)n > max)
-			return err_set(e, ERR_CORRUPT, 0, "%s is larger than the %zu bytes such a file can have", path,
-				       max);
+			return err_set(e, ERR_CORRUPT, 0, "%s is larger than the %zu bytes such a file can have",
+				       path, max);
 		buf_add(out, part, (size_t)n);
 	}
 }
@@ -200,7 +201,8 @@ int qemu_file_image_size(const char *path, bool qcow2, uint64_t *size, struct er
 	if (qcow2) {
 		if (!read_header(fd, header))
 			return err_set(e, ERR_CORRUPT, 0,
-				       "%s is not a qcow2 image: correct its \"format\", or restore the file", path);
+				       "%s is not a qcow2 image: correct its \"format\", or restore the file",
+				       path);
 		*size = 0;
 		for (int i = 24; i < 32; i++)
 			*size = *size << 8 | header[i];

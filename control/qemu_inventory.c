@@ -52,7 +52,8 @@ static void add_tags(struct buf *out, const struct res_tags *t)
 	buf_addf(out, " job=%s run=%s purpose=%s ", t->job, t->run, res_purpose_name(t->purpose));
 }
 
-static int add_machine(const struct qemu_cloud *c, const char *name, struct known *k, struct buf *out, struct err *e)
+static int add_machine(const struct qemu_cloud *c, const char *name, struct known *k, struct buf *out,
+		       struct err *e)
 {
 	cleanup(qemu_machine_fini) struct qemu_machine m = {0};
 
@@ -92,12 +93,13 @@ static int add_disk(const struct qemu_cloud *c, const char *name, struct known *
 	}
 	buf_addf(out, "disk %s", name);
 	add_tags(out, &d.tags);
-	buf_addf(out, "epoch=%" PRIu64 " generation=%" PRIu64 " dirty=%d%s\n", d.tags.epoch, d.tags.generation, d.tags.dirty,
-		 d.removed ? " removed" : "");
+	buf_addf(out, "epoch=%" PRIu64 " generation=%" PRIu64 " dirty=%d%s\n", d.tags.epoch, d.tags.generation,
+		 d.tags.dirty, d.removed ? " removed" : "");
 	return 0;
 }
 
-static int add_snapshot(const struct qemu_cloud *c, const char *name, struct known *k, struct buf *out, struct err *e)
+static int add_snapshot(const struct qemu_cloud *c, const char *name, struct known *k, struct buf *out,
+			struct err *e)
 {
 	static const char *const own[] = {"snapshot.json", "fleece.qcow2"};
 	struct qemu_snapshot s;
@@ -169,7 +171,8 @@ static void add_strays(const struct qemu_cloud *c, const char *path, const char 
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		cleanup(cleanup_free) char *sub = mem_printf("%s/%s", path, entry->d_name);
-		cleanup(cleanup_free) char *rel = mem_printf("%s%s%s", below, below[0] != '\0' ? "/" : "", entry->d_name);
+		cleanup(cleanup_free) char *rel = mem_printf("%s%s%s", below, below[0] != '\0' ? "/" : "",
+							     entry->d_name);
 
 		empty = false;
 		if (strncmp(rel, "run/", 4) == 0 && run_dir_known(c, rel + 4))
@@ -199,8 +202,9 @@ static void add_overlays_beside(const char *file, const struct known *k, struct 
 		const char *rest = entry->d_name + n;
 		cleanup(cleanup_free) char *path = mem_printf("%s/%s", dir, entry->d_name);
 
-		if (strncmp(entry->d_name, slash + 1, n) == 0 && rest[0] == '.' && strspn(rest + 1, "0123456789abcdef") == 16 &&
-		    strcmp(rest + 17, ".qcow2") == 0 && !is_known(k, path))
+		if (strncmp(entry->d_name, slash + 1, n) == 0 && rest[0] == '.' &&
+		    strspn(rest + 1, "0123456789abcdef") == 16 && strcmp(rest + 17, ".qcow2") == 0 &&
+		    !is_known(k, path))
 			buf_addf(out, "file %s\n", path);
 	}
 }
@@ -281,8 +285,9 @@ static void look_inside(const struct qemu_cloud *c, const char *machine, const s
 {
 	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, machine);
 	struct err ignored = ERR_INIT;
-	cleanup(qmp_cleanup) struct qmp *q =
-		qemu_proc_alive(run_dir, NULL) ? qmp_open(run_dir, 5 * NS_PER_S, &ignored) : NULL;
+	cleanup(qmp_cleanup) struct qmp *q = qemu_proc_alive(run_dir, NULL)
+						     ? qmp_open(run_dir, 5 * NS_PER_S, &ignored)
+						     : NULL;
 
 	if (q == NULL)
 		return;
@@ -296,8 +301,10 @@ int qemu_inventory(const struct qemu_cloud *c, struct buf *out, struct err *e)
 	cleanup(known_fini) struct known k = {0};
 	cleanup(qemu_names_fini) struct qemu_names machines = {0};
 
-	if (add_all(c, QEMU_MACHINES, add_machine, &k, out, e) < 0 || add_all(c, QEMU_DISKS, add_disk, &k, out, e) < 0 ||
-	    add_all(c, QEMU_SNAPSHOTS, add_snapshot, &k, out, e) < 0 || add_all(c, QEMU_RUN, add_worker, &k, out, e) < 0 ||
+	if (add_all(c, QEMU_MACHINES, add_machine, &k, out, e) < 0 ||
+	    add_all(c, QEMU_DISKS, add_disk, &k, out, e) < 0 ||
+	    add_all(c, QEMU_SNAPSHOTS, add_snapshot, &k, out, e) < 0 ||
+	    add_all(c, QEMU_RUN, add_worker, &k, out, e) < 0 ||
 	    qemu_record_names(c, QEMU_MACHINES, &machines, e) < 0)
 		return -1;
 	add_strays(c, c->dir, "", &k, out);

@@ -28,6 +28,14 @@ bool qemu_live_alive(const struct qemu_cloud *c, const struct qemu_snapshot *s)
 	       strcmp(now.boot, s->proc.boot) == 0;
 }
 
+/* "/machine/peripheral/disk0/virtio-backend", or without what is behind the id. */
+static bool names_device(const char *qdev, const char *id)
+{
+	const char *at = strstr(qdev, id);
+
+	return at != NULL && (at[strlen(id)] == '/' || at[strlen(id)] == '\0');
+}
+
 int qemu_live_node(struct qmp *q, unsigned disk, char node[QEMU_NODE_SIZE], struct err *e)
 {
 	cleanup(qmp_doc_cleanup) struct yyjson_doc *doc = NULL;
@@ -35,7 +43,7 @@ int qemu_live_node(struct qmp *q, unsigned disk, char node[QEMU_NODE_SIZE], stru
 	yyjson_arr_iter it;
 	char part[32];
 
-	snprintf(part, sizeof part, "/disk%u/", disk);
+	snprintf(part, sizeof part, "/disk%u", disk);
 	if (qmp_ask(q, "query-block", NULL, &doc, &list, e) < 0)
 		return -1;
 	yyjson_arr_iter_init(list, &it);
@@ -43,13 +51,15 @@ int qemu_live_node(struct qmp *q, unsigned disk, char node[QEMU_NODE_SIZE], stru
 		const char *qdev = yyjson_get_str(yyjson_obj_get(one, "qdev"));
 		const char *name = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(one, "inserted"), "node-name"));
 
-		if (qdev != NULL && name != NULL && strstr(qdev, part) != NULL) {
+		if (qdev != NULL && name != NULL && names_device(qdev, part)) {
 			snprintf(node, QEMU_NODE_SIZE, "%s", name);
 			return 0;
 		}
 	}
-	return err_set(e, ERR_NOT_FOUND, 0, "the running QEMU has no device disk%u: its machine's record was changed while "
-		       "it ran; stop and start the machine", disk);
+	return err_set(e, ERR_NOT_FOUND, 0,
+		       "the running QEMU has no device disk%u: its machine's record was changed while "
+		       "it ran; stop and start the machine",
+		       disk);
 }
 
 int qemu_live_file_node(struct qmp *q, const char *path, char node[QEMU_NODE_SIZE], struct err *e)
@@ -86,8 +96,10 @@ int qemu_live_disk_node(const struct qemu_cloud *c, struct qmp *q, const struct 
 		return -1;
 	if (path != NULL && node[0] != '\0')
 		return 0;
-	return err_set(e, ERR_NOT_FOUND, 0, "the running QEMU of machine %s does not have its disk %s open: the machine's record "
-		       "was changed while it ran; stop and start the machine", m->name, disk);
+	return err_set(e, ERR_NOT_FOUND, 0,
+		       "the running QEMU of machine %s does not have its disk %s open: the machine's record "
+		       "was changed while it ran; stop and start the machine",
+		       m->name, disk);
 }
 
 static char *fleece_path(const struct qemu_cloud *c, const struct qemu_snapshot *s)
@@ -108,7 +120,8 @@ static int add_fleece(const struct qemu_cloud *c, struct qmp *q, const struct qe
 	cleanup(cleanup_free) char *id = mem_printf("f-%s", s->uid);
 	cleanup(cleanup_free) char *args =
 		qemu_jsonf("{'driver':'qcow2','node-name':%s,'discard':'unmap','cache':{'no-flush':true},"
-			   "'file':{'driver':'file','filename':%s},'backing':%s}", id, path, node);
+			   "'file':{'driver':'file','filename':%s},'backing':%s}",
+			   id, path, node);
 
 	return qmp_do(q, "blockdev-add", args, e);
 }
@@ -125,8 +138,10 @@ static int take_instant(struct qmp *q, struct qemu_snapshot *set, char (*nodes)[
 		cleanup(cleanup_free) char *fleece = mem_printf("f-%s", set[i].uid);
 
 		qemu_json_add(&b, i == 0 ? "" : ",");
-		qemu_json_add(&b, "{'type':'block-dirty-bitmap-add','data':{'node':%s,'name':%s}},"
-			      "{'type':'blockdev-backup','data':{'job-id':%s,'device':%s,'target':%s,'sync':'none'}}",
+		qemu_json_add(&b,
+			      "{'type':'block-dirty-bitmap-add','data':{'node':%s,'name':%s}},"
+			      "{'type':'blockdev-backup','data':{'job-id':%s,'device':%s,'target':%s,'sync':'none'}"
+			      "}",
 			      nodes[i], bitmap, job, nodes[i], fleece);
 	}
 	buf_adds(&b, "]}");
@@ -138,7 +153,8 @@ static int start_server(struct qmp *q, struct err *e)
 	struct err why = ERR_INIT;
 
 	/* A name without directory: QEMU runs in its run directory, and socket paths must be short. */
-	if (qmp_do(q, "nbd-server-start", "{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"nbd.sock\"}}}", &why) == 0 ||
+	if (qmp_do(q, "nbd-server-start", "{\"addr\":{\"type\":\"unix\",\"data\":{\"path\":\"nbd.sock\"}}}",
+		   &why) == 0 ||
 	    strstr(why.msg, "already running") != NULL)
 		return 0;
 	*e = why;
@@ -156,12 +172,12 @@ static int export_fleece(struct qmp *q, const struct qemu_snapshot *s, struct er
 	return qmp_do(q, "block-export-add", args, e);
 }
 
-static int make_all(const struct qemu_cloud *c, const struct qemu_machine *m, struct qmp *q, struct qemu_snapshot *set,
-		    char (*nodes)[QEMU_NODE_SIZE], unsigned n, struct err *e)
+static int make_all(const struct qemu_cloud *c, const struct qemu_machine *m, struct qmp *q,
+		    struct qemu_snapshot *set, char (*nodes)[QEMU_NODE_SIZE], unsigned n, struct err *e)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (qemu_live_disk_node(c, q, m, set[i].disk, nodes[i], e) < 0 || qemu_bitmaps_prune(q, nodes[i], &set[i], e) < 0 ||
-		    add_fleece(c, q, &set[i], nodes[i], e) < 0)
+		if (qemu_live_disk_node(c, q, m, set[i].disk, nodes[i], e) < 0 ||
+		    qemu_bitmaps_prune(q, nodes[i], &set[i], e) < 0 || add_fleece(c, q, &set[i], nodes[i], e) < 0)
 			return -1;
 	}
 	if (start_server(q, e) < 0 || take_instant(q, set, nodes, n, e) < 0)
@@ -186,7 +202,8 @@ static int is_other(void *ctx, const struct qemu_snapshot *s)
 {
 	struct other *o = ctx;
 
-	if (!s->live || s->state != SNAPSHOT_READY || strcmp(s->machine, o->machine) != 0 || !qemu_live_alive(o->c, s))
+	if (!s->live || s->state != SNAPSHOT_READY || strcmp(s->machine, o->machine) != 0 ||
+	    !qemu_live_alive(o->c, s))
 		return 0;
 	o->found = *s;
 	return 1;
@@ -200,19 +217,20 @@ static int refuse_second(const struct qemu_cloud *c, const char *machine, struct
 
 	if (rc <= 0)
 		return rc;
-	return err_set(e, ERR_BUSY, 0, "the running machine %s has a snapshot already, %s of job %s, run %s, and can have one at a "
-		       "time: wait for that run to end, or clean up after it", machine, o.found.name, o.found.tags.job,
-		       o.found.tags.run);
+	return err_set(e, ERR_BUSY, 0,
+		       "the running machine %s has a snapshot already, %s of job %s, run %s, and can have one at a "
+		       "time: wait for that run to end, or clean up after it",
+		       machine, o.found.name, o.found.tags.job, o.found.tags.run);
 }
 
-int qemu_live_snapshot(const struct qemu_cloud *c, const struct qemu_machine *m, struct qemu_snapshot *set, unsigned n,
-		       struct err *e)
+int qemu_live_snapshot(const struct qemu_cloud *c, const struct qemu_machine *m, struct qemu_snapshot *set,
+		       unsigned n, struct err *e)
 {
 	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, m->name);
 
 	if (refuse_second(c, m->name, e) < 0)
 		return -1;
-	char (*nodes)[QEMU_NODE_SIZE] = mem_array(n, QEMU_NODE_SIZE);
+	char(*nodes)[QEMU_NODE_SIZE] = mem_array(n, QEMU_NODE_SIZE);
 	struct qmp *q = qmp_open(run_dir, MONITOR_NS, e);
 	int rc = q == NULL ? -1 : make_all(c, m, q, set, nodes, n, e);
 
@@ -268,8 +286,10 @@ static int wait_unlisted(struct qmp *q, const char *query, const char *id, size_
 		if (!there)
 			return 0;
 		if (clock_mono_ns() > deadline)
-			return err_set(e, ERR_TIMEOUT, 0, "QEMU does not let go of %s: somebody may still read the snapshot; "
-				       "end the worker first, then clean up again", id);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "QEMU does not let go of %s: somebody may still read the snapshot; "
+				       "end the worker first, then clean up again",
+				       id);
 		clock_sleep_ns(LOOK_NS);
 	}
 }

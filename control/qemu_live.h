@@ -8,8 +8,9 @@
  *   node "f-<uid>", job "j-<uid>", export id "e-<uid>", export name "s-<uid>", file snapshots/<name>/fleece.qcow2
  *   bitmap "wherry.<owner>.<job>.<epoch>.<uid>" on the disk's node
  *
- * A disk has one such snapshot at a time: a second is BUSY. It lives as long as that QEMU process. A full file system under it pauses the machine (its disks have
- * QEMU's default werror=enospc), it never gives the guest an error; removing the snapshot lets the machine go on.
+ * A disk has one such snapshot at a time: a second is BUSY. It lives as long as that QEMU process. A full file system
+ * under it pauses the machine (its disks have QEMU's default werror=enospc) and never gives the guest an error;
+ * removing the snapshot lets the machine go on.
  *
  * Bitmaps stay after their snapshot as hints for later runs, the newest few of a job, in memory only: a machine that
  * was stopped in between is read whole. All functions want the cloud's lock held, except qemu_live_alive.

@@ -90,15 +90,21 @@ static int add_uefi(const struct qemu_cloud *c, const char *name, struct qemu_ar
 	cleanup(buf_fini) struct buf fresh = BUF_INIT;
 
 	if (f == NULL)
-		return err_set(e, ERR_NOT_FOUND, 0, "machine %s wants UEFI, but no OVMF firmware is installed: install "
-			       "Debian's package ovmf", name);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "machine %s wants UEFI, but no OVMF firmware is installed: install "
+			       "Debian's package ovmf",
+			       name);
 	if (!qemu_file_exists(vars) && (qemu_file_read(f->vars, 64 << 20, &fresh, e) < 0 ||
 					qemu_file_write(vars, fresh.data, fresh.len, 0644, e) < 0))
 		return -1;
-	qemu_args_take(a, "-blockdev", qemu_jsonf("{'driver':'raw','node-name':'efi0','read-only':true,'file':"
-						  "{'driver':'file','filename':%s}}", f->code));
-	qemu_args_take(a, "-blockdev", qemu_jsonf("{'driver':'raw','node-name':'efi1','file':{'driver':'file',"
-						  "'filename':%s}}", vars));
+	qemu_args_take(a, "-blockdev",
+		       qemu_jsonf("{'driver':'raw','node-name':'efi0','read-only':true,'file':"
+				  "{'driver':'file','filename':%s}}",
+				  f->code));
+	qemu_args_take(a, "-blockdev",
+		       qemu_jsonf("{'driver':'raw','node-name':'efi1','file':{'driver':'file',"
+				  "'filename':%s}}",
+				  vars));
 	qemu_args_add(a, "-machine");
 	qemu_args_add(a, "pflash0=efi0,pflash1=efi1");
 	return 0;
@@ -111,9 +117,14 @@ static void add_disk(const struct qemu_cloud *c, const struct qemu_machine_disk 
 	snprintf(node, sizeof node, "d%u", i);
 	snprintf(id, sizeof id, "disk%u", i);
 	snprintf(serial, sizeof serial, "%.20s", d->name);
-	struct qemu_device dev = {.id = id, .node = node, .serial = serial, .index = (int)i,
-				  .logical_sector = d->logical_sector, .bootindex = d->boot ? (int)i : -1};
+	struct qemu_device dev = {.id = id,
+				  .node = node,
+				  .serial = serial,
+				  .index = (int)i,
+				  .logical_sector = d->logical_sector,
+				  .bootindex = d->boot ? (int)i + 1 : -1};
 
+	/* Boot order counts from 1: 0 is the direct kernel. */
 	qemu_args_take(a, "-blockdev", qemu_node_image(c, &d->image, node, false));
 	qemu_args_take(a, "-device", qemu_device_json(&dev));
 }
@@ -144,8 +155,8 @@ static void add_nics(const struct qemu_machine *m, struct qemu_args *a)
 		}
 		qemu_args_add(a, "-netdev");
 		qemu_args_addf(a, "user,id=%s", id);
-		qemu_args_take(a, "-device", qemu_jsonf("{'driver':%s,'mac':%s,'netdev':%s,'romfile':''}", n->model,
-							n->mac, id));
+		qemu_args_take(a, "-device",
+			       qemu_jsonf("{'driver':%s,'mac':%s,'netdev':%s,'romfile':''}", n->model, n->mac, id));
 	}
 }
 
@@ -166,7 +177,8 @@ static int launch(const struct qemu_cloud *c, const struct qemu_machine *m, cons
 	cleanup(qemu_args_fini) struct qemu_args a = {0};
 
 	if (m->disks.len > QEMU_WORKER_DISKS)
-		return err_set(e, ERR_UNSUPPORTED, 0, "machine %s has %zu disks; the qemu provider starts machines with at most %d",
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "machine %s has %zu disks; the qemu provider starts machines with at most %d",
 			       m->name, m->disks.len, QEMU_WORKER_DISKS);
 	qemu_args_base(&a, m->name, run_dir, choose_accel(o), m->memory_mib, m->vcpus, true);
 	if (m->firmware == FIRMWARE_UEFI && add_uefi(c, m->name, &a, e) < 0)
@@ -185,7 +197,8 @@ static int launch(const struct qemu_cloud *c, const struct qemu_machine *m, cons
 	return err_wrap(e, "machine %s", m->name);
 }
 
-int qemu_machine_start_locked(const struct qemu_cloud *c, const char *name, const struct qemu_options *o, struct err *e)
+int qemu_machine_start_locked(const struct qemu_cloud *c, const char *name, const struct qemu_options *o,
+			      struct err *e)
 {
 	cleanup(qemu_machine_fini) struct qemu_machine m = {0};
 	cleanup(cleanup_free) char *runs = qemu_cloud_path(c, "run");
@@ -194,8 +207,10 @@ int qemu_machine_start_locked(const struct qemu_cloud *c, const char *name, cons
 	if (qemu_machine_load(c, name, &m, e) < 0)
 		return -1;
 	if (qemu_record_exists(c, QEMU_RUN, name))
-		return err_set(e, ERR_BUSY, 0, "%s is the name of a worker in the qemu cloud %s, too: remove that with "
-			       "`wherry cleanup`", name, c->dir);
+		return err_set(e, ERR_BUSY, 0,
+			       "%s is the name of a worker in the qemu cloud %s, too: remove that with "
+			       "`wherry cleanup`",
+			       name, c->dir);
 	if (qemu_proc_alive(run_dir, NULL))
 		return 0;
 	for (size_t i = 0; i < m.disks.len; i++) {

@@ -37,10 +37,12 @@ void qemu_options_read(struct json_at *block, struct qemu_options *o)
 
 	o->boot = boot < 0 ? QEMU_BOOT_ANY : boot == 0 ? QEMU_BOOT_KERNEL : QEMU_BOOT_DISK;
 	o->accel = (enum qemu_accel)json_choice(block, "acceleration", JSON_OPTIONAL, accels, QEMU_AUTO);
-	o->memory_mib = json_number(block, "worker_memory_mib", JSON_OPTIONAL, 64, UINT64_C(1) << 20, o->memory_mib);
+	o->memory_mib = json_number(block, "worker_memory_mib", JSON_OPTIONAL, 64, UINT64_C(1) << 20,
+				    o->memory_mib);
 	o->vcpus = (unsigned)json_number(block, "worker_vcpus", JSON_OPTIONAL, 1, 255, o->vcpus);
 	o->hotplug = json_bool(block, "hotplug", JSON_OPTIONAL, false);
-	o->format = (enum qemu_format)json_choice(block, "format", JSON_OPTIONAL, qemu_format_names, (int)o->format);
+	o->format = (enum qemu_format)json_choice(block, "format", JSON_OPTIONAL, qemu_format_names,
+						  (int)o->format);
 	json_no_more(block);
 }
 
@@ -80,8 +82,8 @@ static int choose_place(const struct qemu_options *o, char *out, size_t size, st
 		if (qemu_file_exists(given))
 			return 0;
 		return err_set(e, ERR_NOT_FOUND, 0,
-			       "there is no worker image %s (from %s): build one with `make image`, or correct it", given,
-			       o->image[0] != '\0' ? "\"image\" of the job" : "$WHERRY_IMAGE");
+			       "there is no worker image %s (from %s): build one with `make image`, or correct it",
+			       given, o->image[0] != '\0' ? "\"image\" of the job" : "$WHERRY_IMAGE");
 	}
 	if (beside[0] != '\0' && is_dir(beside))
 		snprintf(out, size, "%s", beside);
@@ -89,8 +91,10 @@ static int choose_place(const struct qemu_options *o, char *out, size_t size, st
 		snprintf(out, size, "%s", INSTALLED_IMAGE);
 	else
 		return err_set(e, ERR_NOT_FOUND, 0,
-			       "there is no worker image in %s or %s: build one with `make image`, or name one by \"image\" in "
-			       "the job or by $WHERRY_IMAGE", beside, INSTALLED_IMAGE);
+			       "there is no worker image in %s or %s: build one with `make image`, or name one by "
+			       "\"image\" in "
+			       "the job or by $WHERRY_IMAGE",
+			       beside, INSTALLED_IMAGE);
 	return 0;
 }
 
@@ -125,11 +129,13 @@ static int kernel_image(const char *dir, struct qemu_boot_image *out, struct err
 		const char *part = i == 0 ? out->kernel : out->initrd;
 
 		if (!qemu_file_exists(part))
-			return err_set(e, ERR_NOT_FOUND, 0, "the worker image %s has no %s: build it with `make image`", dir,
+			return err_set(e, ERR_NOT_FOUND, 0,
+				       "the worker image %s has no %s: build it with `make image`", dir,
 				       strrchr(part, '/') + 1);
 	}
 	if (!is_kernel(out->kernel))
-		return err_set(e, ERR_CONFIG, 0, "%s is not a Linux kernel: build the worker image again with `make image`",
+		return err_set(e, ERR_CONFIG, 0,
+			       "%s is not a Linux kernel: build the worker image again with `make image`",
 			       out->kernel);
 	return 0;
 }
@@ -171,8 +177,9 @@ static int disk_image(const char *file, struct qemu_boot_image *out, struct err 
 		return err_set(e, err_kind_of_errno(errno), errno, "cannot open the worker image %s", file);
 	if (st.st_size == 0 || st.st_size % 512 != 0)
 		return err_set(e, ERR_CONFIG, 0,
-			       "%s is no disk image: its %lld bytes are not whole sectors; build it with `make image`", file,
-			       (long long)st.st_size);
+			       "%s is no disk image: its %lld bytes are not whole sectors; build it with `make "
+			       "image`",
+			       file, (long long)st.st_size);
 	out->disk = true;
 	out->image.format = qemu_file_is_qcow2(real) ? QEMU_QCOW2 : QEMU_RAW;
 	snprintf(out->image.file, sizeof out->image.file, "%s", real);
@@ -192,15 +199,19 @@ int qemu_boot_image_find(const struct qemu_options *o, struct qemu_boot_image *o
 	if (is_dir(place)) {
 		if (!find_disk(place, disk, sizeof disk))
 			return err_set(e, ERR_NOT_FOUND, 0,
-				       "the worker image %s has no disk image (.qcow2 or .raw): build it with `make image`, or "
-				       "set \"boot\" to \"kernel\"", place);
+				       "the worker image %s has no disk image (.qcow2 or .raw): build it with "
+				       "`make image`, or "
+				       "set \"boot\" to \"kernel\"",
+				       place);
 		if (kernel_image(place, out, &ignored) < 0)
 			out->kernel[0] = '\0';
 		return disk_image(disk, out, e);
 	}
 	if (o->boot == QEMU_BOOT_KERNEL)
 		return err_set(e, ERR_CONFIG, 0,
-			       "the worker image %s is a file, but \"boot\" is \"kernel\": name a directory with vmlinuz and "
-			       "initramfs.img, or set \"boot\" to \"disk\"", place);
+			       "the worker image %s is a file, but \"boot\" is \"kernel\": name a directory with "
+			       "vmlinuz and "
+			       "initramfs.img, or set \"boot\" to \"disk\"",
+			       place);
 	return disk_image(place, out, e);
 }

@@ -128,10 +128,12 @@ int qemu_proc_signal(const char *run_dir, int sig, struct err *e)
 	if (look_at(&id, run_dir) != LIFE_ALIVE)
 		return 0;
 	if (fd < 0)
-		return err_set(e, err_kind_of_errno(errno), errno, "cannot get hold of QEMU, pid %d, of %s", id.pid, run_dir);
+		return err_set(e, err_kind_of_errno(errno), errno, "cannot get hold of QEMU, pid %d, of %s", id.pid,
+			       run_dir);
 	if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 && errno != ESRCH)
 		return err_set(e, err_kind_of_errno(errno), errno,
-			       "cannot end QEMU, pid %d, of %s: run this as the user who started it", id.pid, run_dir);
+			       "cannot end QEMU, pid %d, of %s: run this as the user who started it", id.pid,
+			       run_dir);
 	return 0;
 }
 
@@ -159,8 +161,7 @@ static void ask_to_quit(const char *run_dir)
 
 static int remove_traces(const char *run_dir, struct err *e)
 {
-	static const char *const names[] = {"process.json", "qmp.sock", "serial.sock", "nbd.sock",
-					     "qemu.pid"};
+	static const char *const names[] = {"process.json", "qmp.sock", "serial.sock", "nbd.sock", "qemu.pid"};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		cleanup(cleanup_free) char *path = mem_printf("%s/%s", run_dir, names[i]);
@@ -180,8 +181,10 @@ int qemu_proc_end(const char *run_dir, struct err *e)
 		     (!qemu_proc_wait_gone(run_dir, SIGNAL_NS) && qemu_proc_signal(run_dir, SIGKILL, e) < 0)))
 			return -1;
 		if (!qemu_proc_wait_gone(run_dir, SIGNAL_NS))
-			return err_set(e, ERR_TIMEOUT, 0, "QEMU of %s does not end even on SIGKILL: its storage may hang; "
-				       "look at it with ps, then run the clean-up again", run_dir);
+			return err_set(e, ERR_TIMEOUT, 0,
+				       "QEMU of %s does not end even on SIGKILL: its storage may hang; "
+				       "look at it with ps, then run the clean-up again",
+				       run_dir);
 	}
 	return remove_traces(run_dir, e);
 }
@@ -194,7 +197,9 @@ char *qemu_tail(const char *path, char *out, size_t size)
 
 	out[0] = '\0';
 	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t got = end <= 0 ? 0 : pread(fd, text, sizeof text, end > (off_t)sizeof text ? end - (off_t)sizeof text : 0);
+	ssize_t got = end <= 0 ? 0
+			       : pread(fd, text, sizeof text,
+				       end > (off_t)sizeof text ? end - (off_t)sizeof text : 0);
 	ssize_t from = got > (ssize_t)size - 1 ? got - ((ssize_t)size - 1) : 0;
 
 	for (ssize_t i = from; i < got; i++) {

@@ -15,8 +15,8 @@ const char *const qemu_format_names[] = {[QEMU_RAW] = "raw", [QEMU_QCOW2] = "qco
 static const char *const state_names[] = {
 	[SNAPSHOT_CREATING] = "creating", [SNAPSHOT_READY] = "ready", [SNAPSHOT_MERGING] = "merging", NULL};
 
-struct json_doc *qemu_record_open(const struct qemu_cloud *c, enum qemu_folder f, const char *name, const char *word,
-				  struct err *e)
+struct json_doc *qemu_record_open(const struct qemu_cloud *c, enum qemu_folder f, const char *name,
+				  const char *word, struct err *e)
 {
 	cleanup(cleanup_free) char *file = qemu_record_file(c, f, name);
 
@@ -25,7 +25,8 @@ struct json_doc *qemu_record_open(const struct qemu_cloud *c, enum qemu_folder f
 	struct json_doc *doc = json_load(file, e);
 
 	if (doc == NULL && e->kind == ERR_NOT_FOUND)
-		err_set(e, ERR_NOT_FOUND, 0, "there is no %s %s in the qemu cloud %s (no file %s)", word, name, c->dir, file);
+		err_set(e, ERR_NOT_FOUND, 0, "there is no %s %s in the qemu cloud %s (no file %s)", word, name,
+			c->dir, file);
 	return doc;
 }
 
@@ -65,7 +66,8 @@ void qemu_read_tags(struct json_at *at, enum json_need need, struct res_tags *t)
 
 char *qemu_tags_json(const struct res_tags *t)
 {
-	return qemu_jsonf("{'owner':%s,'job':%s,'run':%s,'epoch':%u,'purpose':%s,'expires_s':%u,'generation':%u,'dirty':%b}",
+	return qemu_jsonf("{'owner':%s,'job':%s,'run':%s,'epoch':%u,'purpose':%s,'expires_s':%u,'generation':%u,'"
+			  "dirty':%b}",
 			  t->owner, t->job, t->run, t->epoch, res_purpose_name(t->purpose), (uint64_t)t->expires_s,
 			  t->generation, t->dirty);
 }
@@ -142,14 +144,16 @@ int qemu_snapshot_load(const struct qemu_cloud *c, const char *name, struct qemu
 
 	snprintf(s->name, sizeof s->name, "%s", name);
 	qemu_read_text(&at, "uid", JSON_REQUIRED, s->uid, sizeof s->uid);
-	s->state = (enum qemu_snapshot_state)json_choice(&at, "state", JSON_REQUIRED, state_names, SNAPSHOT_CREATING);
+	s->state = (enum qemu_snapshot_state)json_choice(&at, "state", JSON_REQUIRED, state_names,
+							 SNAPSHOT_CREATING);
 	s->live = json_choice(&at, "kind", JSON_REQUIRED, kinds, 0) == 1;
 	qemu_read_text(&at, "machine", JSON_OPTIONAL, s->machine, sizeof s->machine);
 	qemu_read_text(&at, "disk", JSON_REQUIRED, s->disk, sizeof s->disk);
 	s->size = json_number(&at, "size", JSON_REQUIRED, 0, INT64_MAX, 0);
 	s->logical_sector = read_sector(&at);
 	read_proc(&at, &s->proc);
-	s->base.format = (enum qemu_format)json_choice(&at, "base_format", JSON_OPTIONAL, qemu_format_names, QEMU_RAW);
+	s->base.format = (enum qemu_format)json_choice(&at, "base_format", JSON_OPTIONAL, qemu_format_names,
+						       QEMU_RAW);
 	qemu_read_text(&at, "base", JSON_OPTIONAL, s->base.file, sizeof s->base.file);
 	qemu_read_text(&at, "over", JSON_OPTIONAL, s->over, sizeof s->over);
 	qemu_read_tags(&at, JSON_REQUIRED, &s->tags);
@@ -161,8 +165,8 @@ char *qemu_snapshot_json(const struct qemu_snapshot *s)
 	cleanup(cleanup_free) char *tags = qemu_tags_json(&s->tags);
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 
-	qemu_json_add(&b, "{'uid':%s,'state':%s,'kind':%s,'machine':%s,'disk':%s,'size':%u,'logical_sector':%d,", s->uid,
-		      state_names[s->state], s->live ? "live" : "overlay", s->machine, s->disk, s->size,
+	qemu_json_add(&b, "{'uid':%s,'state':%s,'kind':%s,'machine':%s,'disk':%s,'size':%u,'logical_sector':%d,",
+		      s->uid, state_names[s->state], s->live ? "live" : "overlay", s->machine, s->disk, s->size,
 		      (int)s->logical_sector);
 	if (s->live)
 		qemu_json_add(&b, "'process':{'pid':%d,'start':%u,'boot':%s},", s->proc.pid, s->proc.start,

@@ -24,14 +24,16 @@ static void read_disk(struct json_at *at, struct qemu_machine_disk *d)
 	qemu_read_text(at, "disk", JSON_OPTIONAL, d->disk, sizeof d->disk);
 	qemu_read_text(at, "file", d->disk[0] != '\0' ? JSON_OPTIONAL : JSON_REQUIRED, d->image.file,
 		       sizeof d->image.file);
-	d->image.format = (enum qemu_format)json_choice(at, "format", d->disk[0] != '\0' ? JSON_OPTIONAL : JSON_REQUIRED,
+	d->image.format = (enum qemu_format)json_choice(at, "format",
+							d->disk[0] != '\0' ? JSON_OPTIONAL : JSON_REQUIRED,
 							qemu_format_names, QEMU_RAW);
 	d->logical_sector = (uint32_t)json_number(at, "logical_sector", JSON_OPTIONAL, 512, 4096, 512);
 	d->boot = json_bool(at, "boot", JSON_OPTIONAL, false);
 	if (d->logical_sector != 512 && d->logical_sector != 4096)
 		json_complain(at, "logical_sector", "expected 512 or 4096, found %u", d->logical_sector);
 	if (d->disk[0] != '\0' && d->image.file[0] != '\0')
-		json_complain(at, "file", "stands beside \"disk\": a disk is either a file or a disk of this cloud");
+		json_complain(at, "file",
+			      "stands beside \"disk\": a disk is either a file or a disk of this cloud");
 	json_no_more(at);
 }
 
@@ -60,7 +62,8 @@ static void read_machine(struct json_at *at, struct qemu_machine *m)
 		read_disk(&one, vec_push(&m->disks));
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(m->disks.at[k].name, m->disks.at[i].name) == 0)
-				json_complain(&one, "name", "\"%s\" is the name of another disk, too", m->disks.at[i].name);
+				json_complain(&one, "name", "\"%s\" is the name of another disk, too",
+					      m->disks.at[i].name);
 	}
 	n = json_array(at, "nics", JSON_OPTIONAL, &list);
 	for (size_t i = 0; i < n; i++) {
@@ -88,8 +91,8 @@ static int resolve_disks(const struct qemu_cloud *c, struct qemu_machine *m, str
 		if (qemu_disk_load(c, d->disk, &record, e) < 0)
 			return err_wrap(e, "machine %s, disk %s", m->name, d->name);
 		if (record.removed || record.image.file[0] == '\0')
-			return err_set(e, ERR_NOT_FOUND, 0, "machine %s, disk %s: disk %s cannot hold a machine", m->name,
-				       d->name, d->disk);
+			return err_set(e, ERR_NOT_FOUND, 0, "machine %s, disk %s: disk %s cannot hold a machine",
+				       m->name, d->name, d->disk);
 		d->image = record.image;
 		d->logical_sector = record.logical_sector;
 	}
@@ -122,7 +125,8 @@ static void add_disks(struct buf *b, const struct qemu_machine *m)
 		if (d->disk[0] != '\0')
 			qemu_json_add(b, "'disk':%s,", d->disk);
 		else
-			qemu_json_add(b, "'file':%s,'format':%s,", d->image.file, qemu_format_names[d->image.format]);
+			qemu_json_add(b, "'file':%s,'format':%s,", d->image.file,
+				      qemu_format_names[d->image.format]);
 		qemu_json_add(b, "'logical_sector':%d,'boot':%b}", (int)d->logical_sector, d->boot);
 	}
 }
@@ -136,7 +140,8 @@ char *qemu_machine_json(const struct qemu_machine *m)
 	add_disks(&b, m);
 	buf_adds(&b, "],\"nics\":[");
 	for (size_t i = 0; i < m->nics.len; i++)
-		qemu_json_add(&b, i == 0 ? "{'mac':%s,'network':%s,'model':%s}" : ",{'mac':%s,'network':%s,'model':%s}",
+		qemu_json_add(&b,
+			      i == 0 ? "{'mac':%s,'network':%s,'model':%s}" : ",{'mac':%s,'network':%s,'model':%s}",
 			      m->nics.at[i].mac, m->nics.at[i].network, m->nics.at[i].model);
 	buf_adds(&b, "]");
 	if (m->kernel[0] != '\0')
@@ -254,9 +259,10 @@ bool qemu_disk_user(const struct qemu_cloud *c, const char *disk, char out[RES_N
 
 void qemu_ref_id(struct res_ref *ref, const char *uid)
 {
-	static const enum qemu_folder folder[RES_KINDS] = {
-		[RES_SNAPSHOT] = QEMU_SNAPSHOTS, [RES_DISK] = QEMU_DISKS, [RES_WORKER] = QEMU_RUN,
-		[RES_MACHINE] = QEMU_MACHINES};
+	static const enum qemu_folder folder[RES_KINDS] = {[RES_SNAPSHOT] = QEMU_SNAPSHOTS,
+							   [RES_DISK] = QEMU_DISKS,
+							   [RES_WORKER] = QEMU_RUN,
+							   [RES_MACHINE] = QEMU_MACHINES};
 
 	snprintf(ref->id, sizeof ref->id, "%s/%s#%s", qemu_folder_name(folder[ref->kind]), ref->name, uid);
 }

@@ -44,15 +44,17 @@ static int adopt(const struct qemu_cloud *c, struct res_ref *refs, unsigned n, s
 			return -1;
 		}
 		if (!qemu_tags_same(&s.tags, &refs[i].tags))
-			return err_set(e, ERR_BUSY, 0, "there is another snapshot %s in the qemu cloud %s, of job %s, run %s",
+			return err_set(e, ERR_BUSY, 0,
+				       "there is another snapshot %s in the qemu cloud %s, of job %s, run %s",
 				       s.name, c->dir, s.tags.job, s.tags.run);
 		qemu_ref_id(&refs[i], s.uid);
 		found++;
 	}
 	if (found == 0 || found == n)
 		return found == n && n > 0;
-	return err_set(e, ERR_BUSY, 0, "only %u of %u snapshots of one set are still there: remove them, then take new ones",
-		       found, n);
+	return err_set(e, ERR_BUSY, 0,
+		       "only %u of %u snapshots of one set are still there: remove them, then take new ones", found,
+		       n);
 }
 
 static void fill(struct qemu_snapshot *s, const struct res_ref *ref)
@@ -77,7 +79,8 @@ static int describe(const struct qemu_cloud *c, const struct qemu_machine *m, un
 		snprintf(s->machine, sizeof s->machine, "%s", m->name);
 	snprintf(s->disk, sizeof s->disk, "%s", live || own ? d->name : d->disk);
 	if (live && !qemu_proc_alive(run_dir, &s->proc))
-		return err_set(e, ERR_BUSY, 0, "machine %s has just stopped: run again to take an offline snapshot", m->name);
+		return err_set(e, ERR_BUSY, 0, "machine %s has just stopped: run again to take an offline snapshot",
+			       m->name);
 	return qemu_file_image_size(path, d->image.format == QEMU_QCOW2, &s->size, e);
 }
 
@@ -118,8 +121,9 @@ int qemu_snapshot_machine(const struct qemu_cloud *c, const struct machine *m, s
 		if (qemu_name_check(refs[i].name, e) < 0)
 			return -1;
 	if (record.disks.len != n)
-		return err_set(e, ERR_REFUSED, 0, "machine %s has %zu disks now, and %u were there a moment ago: run again",
-			       m->name, record.disks.len, n);
+		return err_set(e, ERR_REFUSED, 0,
+			       "machine %s has %zu disks now, and %u were there a moment ago: run again", m->name,
+			       record.disks.len, n);
 	int adopted = adopt(c, refs, n, e);
 
 	if (adopted != 0 || n == 0)
@@ -146,9 +150,11 @@ int qemu_snapshot_disk(const struct qemu_cloud *c, const struct res_ref *disk, s
 	if (adopted != 0)
 		return adopted < 0 ? -1 : 0;
 	if (d.removed || !d.ready || d.image.file[0] == '\0')
-		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s holds no image of its own, so there is no snapshot of it", d.name);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "disk %s holds no image of its own, so there is no snapshot of it", d.name);
 	if (qemu_disk_user(c, d.name, user))
-		return err_set(e, ERR_BUSY, 0, "disk %s cannot be snapshotted while it is in use by %s", d.name, user);
+		return err_set(e, ERR_BUSY, 0, "disk %s cannot be snapshotted while it is in use by %s", d.name,
+			       user);
 	fill(&s, ref);
 	snprintf(s.disk, sizeof s.disk, "%s", d.name);
 	s.size = d.size;
@@ -163,18 +169,22 @@ int qemu_snapshot_disk(const struct qemu_cloud *c, const struct res_ref *disk, s
 	return 0;
 }
 
-int qemu_snapshot_usable(const struct qemu_cloud *c, const struct res_ref *ref, struct qemu_snapshot *s, struct err *e)
+int qemu_snapshot_usable(const struct qemu_cloud *c, const struct res_ref *ref, struct qemu_snapshot *s,
+			 struct err *e)
 {
 	if (qemu_snapshot_load(c, ref->name, s, e) < 0)
 		return -1;
 	if (!qemu_id_matches(ref, s->uid))
-		return err_set(e, ERR_NOT_FOUND, 0, "snapshot %s is another one of the same name, made since: run again", s->name);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "snapshot %s is another one of the same name, made since: run again", s->name);
 	if (s->state != SNAPSHOT_READY)
 		return err_set(e, ERR_NOT_FOUND, 0, "snapshot %s is %s", s->name,
 			       s->state == SNAPSHOT_MERGING ? "being removed" : "half-made by a process that died");
 	if (s->live && !qemu_live_alive(c, s))
-		return err_set(e, ERR_NOT_FOUND, 0, "snapshot %s died with its machine: the QEMU of %s has ended or was started "
-			       "again; run again", s->name, s->machine);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "snapshot %s died with its machine: the QEMU of %s has ended or was started "
+			       "again; run again",
+			       s->name, s->machine);
 	cleanup(cleanup_free) char *base = qemu_cloud_resolve(c, s->base.file);
 
 	if (!s->live && !qemu_file_exists(base))
@@ -201,7 +211,8 @@ static int undo(const struct qemu_cloud *c, struct qemu_snapshot *s, struct err 
 	char clone[RES_NAME_SIZE];
 
 	if (s->live && qemu_snapshot_clone(c, s->name, clone))
-		return err_set(e, ERR_BUSY, 0, "snapshot %s cannot be removed while disk %s reads from it: remove that disk first",
+		return err_set(e, ERR_BUSY, 0,
+			       "snapshot %s cannot be removed while disk %s reads from it: remove that disk first",
 			       s->name, clone);
 	return s->live ? qemu_live_undo(c, s, e) : qemu_chain_undo(c, s, e);
 }

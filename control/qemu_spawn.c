@@ -47,10 +47,10 @@ enum err_kind qemu_words_kind(const char *words)
 		const char *part;
 		enum err_kind kind;
 	} known[] = {
-		{"No space left", ERR_NO_SPACE},   {"Disk quota exceeded", ERR_NO_SPACE},
-		{"File too large", ERR_NO_SPACE},  {"lock", ERR_BUSY},
-		{"No such file", ERR_NOT_FOUND},   {"Permission denied", ERR_DENIED},
-		{"Read-only file", ERR_DENIED},	   {"host forwarding rule", ERR_BUSY},
+		{"No space left", ERR_NO_SPACE},  {"Disk quota exceeded", ERR_NO_SPACE},
+		{"File too large", ERR_NO_SPACE}, {"lock", ERR_BUSY},
+		{"No such file", ERR_NOT_FOUND},  {"Permission denied", ERR_DENIED},
+		{"Read-only file", ERR_DENIED},   {"host forwarding rule", ERR_BUSY},
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -79,8 +79,10 @@ static void become_tool(const char *const argv[], const char *cwd, int out, int 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);
+	setpgid(0, 0); /* Ctrl-C is for the controller, which then ends in good order */
 	default_signals();
-	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 || (cwd != NULL && chdir(cwd) < 0))
+	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
+	    (cwd != NULL && chdir(cwd) < 0))
 		_exit(127);
 	close_from(3);
 	execvp(argv[0], (char *const *)(uintptr_t)argv);
@@ -108,8 +110,10 @@ static int explain(const char *tool, int status, const struct buf *words, struct
 	size_t n = 0;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 126)
-		return err_set(e, ERR_NOT_FOUND, 0, "%s is not installed: install Debian's qemu-utils and "
-			       "qemu-system-x86, or put it into PATH", tool);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "%s is not installed: install Debian's qemu-utils and "
+			       "qemu-system-x86, or put it into PATH",
+			       tool);
 	if (WIFSIGNALED(status))
 		return err_set(e, ERR_IO, 0, "%s was killed by signal %d", tool, WTERMSIG(status));
 	for (size_t i = 0; i < words->len && n + 1 < sizeof line; i++)
@@ -273,8 +277,8 @@ static void become_qemu(const struct start *s)
 	umask(0022);
 	if (chdir(s->run_dir) == 0)
 		log = open("qemu.log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
-	if (null >= 0 && log >= 0 && write_own_record(s->boot) == 0 && dup2(s->status, 3) == 3 && dup2(null, 0) == 0 &&
-	    dup2(log, 1) == 1 && dup2(log, 2) == 2) {
+	if (null >= 0 && log >= 0 && write_own_record(s->boot) == 0 && dup2(s->status, 3) == 3 &&
+	    dup2(null, 0) == 0 && dup2(log, 1) == 1 && dup2(log, 2) == 2) {
 		fcntl(3, F_SETFD, FD_CLOEXEC);
 		close_from(4);
 		execvp(s->argv[0], s->argv);
@@ -334,7 +338,9 @@ int qemu_proc_start(char *const argv[], const char *run_dir, struct err *e)
 	if (n <= 0)
 		return 0;
 	if (sys == ENOENT)
-		return err_set(e, ERR_NOT_FOUND, 0, "%s cannot be started in %s: install Debian's qemu-system-x86, or put "
-			       "it into PATH", argv[0], run_dir);
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "%s cannot be started in %s: install Debian's qemu-system-x86, or put "
+			       "it into PATH",
+			       argv[0], run_dir);
 	return err_set(e, err_kind_of_errno(sys), sys, "%s cannot be started in %s", argv[0], run_dir);
 }

@@ -40,8 +40,8 @@ static int describe(const struct qemu_cloud *c, const struct target_spec *spec, 
 		if (qemu_disk_usable(c, &spec->disks[i], &record, e) < 0)
 			return -1;
 		if (record.image.file[0] == '\0')
-			return err_set(e, ERR_UNSUPPORTED, 0, "disk %s is a view of a snapshot and cannot hold a machine",
-				       record.name);
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "disk %s is a view of a snapshot and cannot hold a machine", record.name);
 		snprintf(d->disk, sizeof d->disk, "%s", record.name);
 		snprintf(d->name, sizeof d->name, "%s",
 			 i < spec->like->disks.len ? spec->like->disks.at[i].name : record.name);
@@ -62,8 +62,10 @@ static int create(const struct qemu_cloud *c, const struct target_spec *spec, st
 		return -1;
 	if (!absent && (!m.tagged || !qemu_tags_same(&m.tags, &ref->tags)))
 		return err_set(e, ERR_BUSY, 0,
-			       "there is a machine %s in the qemu cloud %s already: choose another name by \"machine\" in the "
-			       "job's target, or remove that machine", ref->name, c->dir);
+			       "there is a machine %s in the qemu cloud %s already: choose another name by "
+			       "\"machine\" in the "
+			       "job's target, or remove that machine",
+			       ref->name, c->dir);
 	if (absent) {
 		if (describe(c, spec, ref, &m, e) < 0)
 			return -1;
@@ -76,7 +78,8 @@ static int create(const struct qemu_cloud *c, const struct target_spec *spec, st
 	return 0;
 }
 
-int qemu_target_create(const struct qemu_cloud *c, const struct target_spec *spec, struct res_ref *ref, struct err *e)
+int qemu_target_create(const struct qemu_cloud *c, const struct target_spec *spec, struct res_ref *ref,
+		       struct err *e)
 {
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(c, "creating a machine", e);
 

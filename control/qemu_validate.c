@@ -31,15 +31,18 @@ static void check_tool(const char *tool, struct findings *out)
 	int major = version != NULL ? atoi(version + strlen("version ")) : 0;
 
 	if (major < OLDEST_QEMU)
-		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "%s is version %d; %d or newer is needed: install a newer one",
-			     tool, major, OLDEST_QEMU);
+		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED,
+			     "%s is version %d; %d or newer is needed: install a newer one", tool, major,
+			     OLDEST_QEMU);
 }
 
 static void check_writable(const struct qemu_cloud *c, struct findings *out)
 {
 	if (access(c->dir, W_OK | X_OK) < 0)
-		findings_add(out, FINDING_ERROR, ERR_DENIED, "the qemu cloud %s cannot be written to (%s): run this as a user "
-			     "who may, or change its permissions", c->dir, strerror(errno));
+		findings_add(out, FINDING_ERROR, ERR_DENIED,
+			     "the qemu cloud %s cannot be written to (%s): run this as a user "
+			     "who may, or change its permissions",
+			     c->dir, strerror(errno));
 }
 
 static void check_image(const struct qemu_options *o, struct findings *out)
@@ -53,7 +56,8 @@ static void check_image(const struct qemu_options *o, struct findings *out)
 		return;
 	}
 	qemu_accel_choose(o->accel, image.kernel, why);
-	findings_add(out, FINDING_NOTE, ERR_NONE, "workers boot %s with %s", image.disk ? image.image.file : image.kernel, why);
+	findings_add(out, FINDING_NOTE, ERR_NONE, "workers boot %s with %s",
+		     image.disk ? image.image.file : image.kernel, why);
 }
 
 static void check_space(const struct qemu_cloud *c, bool source, const struct machine *m, struct findings *out)
@@ -74,12 +78,16 @@ static void check_space(const struct qemu_cloud *c, bool source, const struct ma
 	num_format_size(need, want);
 	if (source)
 		findings_add(out, FINDING_WARNING, ERR_NONE,
-			     "the qemu cloud %s has %s free and the disks hold %s: a machine that overwrites more than that during "
-			     "a run is paused until the run ends", c->dir, have, want);
+			     "the qemu cloud %s has %s free and the disks hold %s: a machine that overwrites more "
+			     "than that during "
+			     "a run is paused until the run ends",
+			     c->dir, have, want);
 	else
 		findings_add(out, FINDING_WARNING, ERR_NONE,
-			     "the qemu cloud %s has %s free and the disks hold %s: the replica fits only while that much of them is "
-			     "zeros", c->dir, have, want);
+			     "the qemu cloud %s has %s free and the disks hold %s: the replica fits only while "
+			     "that much of them is "
+			     "zeros",
+			     c->dir, have, want);
 }
 
 /* Disks this driver can describe but not copy, or that nobody could boot from again. */
@@ -102,11 +110,15 @@ static void check_disks(const struct qemu_cloud *c, const struct machine *m, str
 		cleanup(cleanup_free) char *path = qemu_cloud_resolve(c, record.disks.at[i].image.file);
 
 		if (qemu_file_exists(path) && access(path, R_OK | W_OK) < 0)
-			findings_add(out, FINDING_ERROR, ERR_DENIED, "machine %s, disk %s: %s cannot be opened for writing (%s), "
-				     "which a snapshot needs", m->name, record.disks.at[i].name, path, strerror(errno));
+			findings_add(out, FINDING_ERROR, ERR_DENIED,
+				     "machine %s, disk %s: %s cannot be opened for writing (%s), "
+				     "which a snapshot needs",
+				     m->name, record.disks.at[i].name, path, strerror(errno));
 		if (record.disks.at[i].image.format == QEMU_RAW && qemu_file_is_qcow2(path))
-			findings_add(out, FINDING_ERROR, ERR_CONFIG, "machine %s, disk %s: %s is a qcow2 image, but its \"format\" "
-				     "says raw: correct the machine's record", m->name, record.disks.at[i].name, path);
+			findings_add(out, FINDING_ERROR, ERR_CONFIG,
+				     "machine %s, disk %s: %s is a qcow2 image, but its \"format\" "
+				     "says raw: correct the machine's record",
+				     m->name, record.disks.at[i].name, path);
 	}
 }
 
@@ -138,13 +150,17 @@ int qemu_validate(const struct qemu_cloud *c, const struct qemu_options *o, bool
 		check_disks(c, m, out);
 		check_monitor(c, m, out);
 		if (m->running)
-			findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "whether the guest of machine %s flushes its files before "
-				     "the snapshot: it is as after a power failure", m->name);
+			findings_add(out, FINDING_NOT_CHECKED, ERR_NONE,
+				     "whether the guest of machine %s flushes its files before "
+				     "the snapshot: it is as after a power failure",
+				     m->name);
 		return 0;
 	}
 	for (size_t i = 0; i < m->disks.len; i++)
 		if (m->disks.at[i].logical_sector != 512 && m->disks.at[i].logical_sector != 4096)
-			findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "disk %s has logical sectors of %u bytes; the qemu "
-				     "provider knows 512 and 4096", m->disks.at[i].name, m->disks.at[i].logical_sector);
+			findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED,
+				     "disk %s has logical sectors of %u bytes; the qemu "
+				     "provider knows 512 and 4096",
+				     m->disks.at[i].name, m->disks.at[i].logical_sector);
 	return 0;
 }

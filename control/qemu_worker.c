@@ -42,8 +42,10 @@ static int free_port(uint16_t *port, struct err *e)
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof a;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		return err_set(e, err_kind_of_errno(errno), errno, "cannot find a free port on 127.0.0.1 for a worker");
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return err_set(e, err_kind_of_errno(errno), errno,
+			       "cannot find a free port on 127.0.0.1 for a worker");
 	*port = ntohs(a.sin_port);
 	return 0;
 }
@@ -78,8 +80,13 @@ static void add_boot(const struct launch *l, struct qemu_args *a)
 		qemu_args_add(a, l->image->append);
 		return;
 	}
-	struct qemu_device dev = {.id = "boot", .node = "boot0", .serial = "wherry-boot", .index = -1,
-				  .logical_sector = 512, .bootindex = 0, .report = true};
+	struct qemu_device dev = {.id = "boot",
+				  .node = "boot0",
+				  .serial = "wherry-boot",
+				  .index = -1,
+				  .logical_sector = 512,
+				  .bootindex = 0,
+				  .report = true};
 	struct qemu_cloud here = {.dir = (char *)(uintptr_t)l->run_dir};
 
 	qemu_args_take(a, "-blockdev", qemu_node_image(&here, &boot, "boot0", false));
@@ -95,8 +102,14 @@ static void add_disks(const struct launch *l, struct qemu_args *a)
 			continue;
 		snprintf(node, sizeof node, "d%u", i);
 		snprintf(id, sizeof id, "disk%u", i);
-		struct qemu_device dev = {.id = id, .node = node, .serial = l->w->disks[i].serial, .iothread = "io0",
-					  .index = (int)i, .logical_sector = l->sectors[i], .bootindex = -1, .report = true};
+		struct qemu_device dev = {.id = id,
+					  .node = node,
+					  .serial = l->w->disks[i].serial,
+					  .iothread = "io0",
+					  .index = (int)i,
+					  .logical_sector = l->sectors[i],
+					  .bootindex = -1,
+					  .report = true};
 
 		qemu_args_add(a, "-blockdev");
 		qemu_args_add(a, l->nodes[i]);
@@ -134,7 +147,8 @@ static int try_port(const struct launch *l, struct err *e)
 	if (free_port(&l->w->host_port, e) < 0 || qemu_worker_save(l->c, l->w, e) < 0)
 		return -1;
 	build_args(l, &a);
-	if (qemu_proc_start(qemu_args_argv(&a), l->run_dir, e) == 0 && qemu_proc_wait_monitor(l->run_dir, MONITOR_NS, e) == 0)
+	if (qemu_proc_start(qemu_args_argv(&a), l->run_dir, e) == 0 &&
+	    qemu_proc_wait_monitor(l->run_dir, MONITOR_NS, e) == 0)
 		return 0;
 	qemu_proc_end(l->run_dir, &ignored);
 	return -1;
@@ -186,8 +200,9 @@ static int prepare(struct launch *l, struct worker_spec *spec, struct err *e)
 	cleanup(cleanup_free) char *boot = mem_printf("%s/boot.qcow2", l->run_dir);
 
 	if (spec->disk_count > QEMU_WORKER_DISKS)
-		return err_set(e, ERR_UNSUPPORTED, 0, "a worker of the qemu provider takes at most %d disks, not %u",
-			       QEMU_WORKER_DISKS, spec->disk_count);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "a worker of the qemu provider takes at most %d disks, not %u", QEMU_WORKER_DISKS,
+			       spec->disk_count);
 	for (unsigned i = 0; i < spec->disk_count; i++)
 		if (prepare_disk(l, &spec->disks[i], spec->disks[i].hotplug || l->o->hotplug, e) < 0)
 			return -1;
@@ -221,7 +236,8 @@ static int adopt(const struct qemu_cloud *c, struct worker_spec *spec, struct re
 	struct qemu_worker w;
 
 	if (qemu_record_exists(c, QEMU_MACHINES, ref->name))
-		return err_set(e, ERR_BUSY, 0, "%s is the name of a machine in the qemu cloud %s", ref->name, c->dir);
+		return err_set(e, ERR_BUSY, 0, "%s is the name of a machine in the qemu cloud %s", ref->name,
+			       c->dir);
 	if (qemu_worker_load(c, ref->name, &w, &why) < 0) {
 		if (why.kind == ERR_NOT_FOUND)
 			return qemu_file_remove_tree(run_dir, e);
@@ -229,8 +245,8 @@ static int adopt(const struct qemu_cloud *c, struct worker_spec *spec, struct re
 		return -1;
 	}
 	if (!qemu_tags_same(&w.tags, &ref->tags))
-		return err_set(e, ERR_BUSY, 0, "there is another worker %s in the qemu cloud %s, of job %s, run %s", w.name,
-			       c->dir, w.tags.job, w.tags.run);
+		return err_set(e, ERR_BUSY, 0, "there is another worker %s in the qemu cloud %s, of job %s, run %s",
+			       w.name, c->dir, w.tags.job, w.tags.run);
 	if (!w.ready)
 		return qemu_proc_end(run_dir, e) < 0 || qemu_record_retire(c, QEMU_RUN, w.name, e) < 0 ? -1 : 0;
 	for (unsigned i = 0; i < spec->disk_count; i++)
@@ -239,12 +255,13 @@ static int adopt(const struct qemu_cloud *c, struct worker_spec *spec, struct re
 	return 1;
 }
 
-static int make(const struct qemu_cloud *c, const struct qemu_options *o, struct worker_spec *spec, struct res_ref *ref,
-		const struct qemu_boot_image *image, enum qemu_accel accel, struct err *e)
+static int make(const struct qemu_cloud *c, const struct qemu_options *o, struct worker_spec *spec,
+		struct res_ref *ref, const struct qemu_boot_image *image, enum qemu_accel accel, struct err *e)
 {
 	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, ref->name);
 	struct qemu_worker w = {.tags = ref->tags, .guest_port = spec->port};
-	cleanup(launch_fini) struct launch l = {.c = c, .o = o, .image = image, .accel = accel, .w = &w, .run_dir = run_dir};
+	cleanup(launch_fini) struct launch l = {
+		.c = c, .o = o, .image = image, .accel = accel, .w = &w, .run_dir = run_dir};
 
 	snprintf(w.name, sizeof w.name, "%s", ref->name);
 	qemu_uid_make(w.uid);

@@ -43,12 +43,18 @@ static int free_port(const struct qemu_worker *w)
 	return -1;
 }
 
-static int plug(struct qmp *q, const char *node_json, const char *id, const struct qemu_worker_disk *d, uint32_t sector,
-		struct err *e)
+static int plug(struct qmp *q, const char *node_json, const char *id, const struct qemu_worker_disk *d,
+		uint32_t sector, struct err *e)
 {
 	cleanup(cleanup_free) char *bus = mem_printf("rp%d", d->port);
-	struct qemu_device dev = {.id = id, .node = id, .serial = d->serial, .bus = bus, .iothread = "io0",
-				  .logical_sector = sector, .bootindex = -1, .report = true};
+	struct qemu_device dev = {.id = id,
+				  .node = id,
+				  .serial = d->serial,
+				  .bus = bus,
+				  .iothread = "io0",
+				  .logical_sector = sector,
+				  .bootindex = -1,
+				  .report = true};
 	cleanup(cleanup_free) char *device = qemu_device_json(&dev);
 	cleanup(cleanup_free) char *del = qemu_jsonf("{'node-name':%s}", id);
 	struct err ignored = ERR_INIT;
@@ -75,8 +81,9 @@ int qemu_worker_plug(const struct qemu_cloud *c, struct qemu_worker *w, struct w
 	int port = free_port(w);
 
 	if (port < 0 || w->disk_count == QEMU_WORKER_DISKS)
-		return err_set(e, ERR_UNSUPPORTED, 0, "worker %s has no free place for another disk: %d can be plugged in",
-			       w->name, QEMU_WORKER_PORTS);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "worker %s has no free place for another disk: %d can be plugged in", w->name,
+			       QEMU_WORKER_PORTS);
 	if (qemu_disk_usable(c, disk->disk, &record, e) < 0)
 		return -1;
 	if (!disk->read_only && qemu_disk_user(c, record.name, user))
@@ -113,7 +120,8 @@ static int load_live(const struct qemu_cloud *c, const struct res_ref *ref, stru
 	return 0;
 }
 
-int qemu_worker_attach(const struct qemu_cloud *c, const struct res_ref *ref, struct worker_disk *disk, struct err *e)
+int qemu_worker_attach(const struct qemu_cloud *c, const struct res_ref *ref, struct worker_disk *disk,
+		       struct err *e)
 {
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(c, "attaching a disk", e);
 	struct qemu_worker w;
@@ -142,7 +150,8 @@ static int unplug(struct qmp *q, const char *id, struct err *e)
 	return -1;
 }
 
-int qemu_worker_detach(const struct qemu_cloud *c, const struct res_ref *ref, const struct res_ref *disk, struct err *e)
+int qemu_worker_detach(const struct qemu_cloud *c, const struct res_ref *ref, const struct res_ref *disk,
+		       struct err *e)
 {
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(c, "detaching a disk", e);
 	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, ref->name);
@@ -163,8 +172,10 @@ int qemu_worker_detach(const struct qemu_cloud *c, const struct res_ref *ref, co
 	if (i < 0)
 		return 0;
 	if (w.disks[i].port < 0)
-		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s was there when worker %s was started and goes with it: remove the "
-			       "worker", disk->name, w.name);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "disk %s was there when worker %s was started and goes with it: remove the "
+			       "worker",
+			       disk->name, w.name);
 	snprintf(id, sizeof id, "h%d", w.disks[i].port);
 	cleanup(qmp_cleanup) struct qmp *q = qmp_open(run_dir, MONITOR_NS, e);
 
@@ -197,8 +208,8 @@ static uint64_t write_errors(const char *run_dir)
 	return sum;
 }
 
-static int poll_disks(const struct qemu_cloud *c, const struct qemu_worker *w, const char *run_dir, enum res_state *state,
-		      struct err *e)
+static int poll_disks(const struct qemu_cloud *c, const struct qemu_worker *w, const char *run_dir,
+		      enum res_state *state, struct err *e)
 {
 	struct err ignored = ERR_INIT;
 	bool writes = false;
@@ -211,11 +222,15 @@ static int poll_disks(const struct qemu_cloud *c, const struct qemu_worker *w, c
 	qemu_file_free_space(c->dir, &space, &ignored);
 	*state = RES_FAILED;
 	if (space < LITTLE_SPACE)
-		err_set(e, ERR_NO_SPACE, 0, "the file system of the qemu cloud %s is full, so worker %s could not write its disks: "
-			"free space there, then run again", c->dir, w->name);
+		err_set(e, ERR_NO_SPACE, 0,
+			"the file system of the qemu cloud %s is full, so worker %s could not write its disks: "
+			"free space there, then run again",
+			c->dir, w->name);
 	else
-		err_set(e, ERR_IO, 0, "worker %s got write errors from its disks in %s: look at that file system and at the "
-			"kernel's log, then run again", w->name, c->dir);
+		err_set(e, ERR_IO, 0,
+			"worker %s got write errors from its disks in %s: look at that file system and at the "
+			"kernel's log, then run again",
+			w->name, c->dir);
 	return 0;
 }
 
@@ -244,8 +259,8 @@ int qemu_worker_poll(const struct qemu_cloud *c, const struct res_ref *ref, enum
 	qemu_tail(serial, said, sizeof said);
 	qemu_tail(log, words, sizeof words);
 	err_set(e, ERR_NOT_FOUND, 0, "worker %s %s; its console ends: %s%s%s", w.name,
-		w.ready ? "has powered itself off or was killed" : "did not start", said[0] != '\0' ? said : "(nothing)",
-		words[0] != '\0' ? "; QEMU said: " : "", words);
+		w.ready ? "has powered itself off or was killed" : "did not start",
+		said[0] != '\0' ? said : "(nothing)", words[0] != '\0' ? "; QEMU said: " : "", words);
 	return 0;
 }
 
@@ -291,8 +306,9 @@ int qemu_worker_endpoint(const struct qemu_cloud *c, const struct res_ref *ref, 
 	if (qemu_worker_load(c, ref->name, &w, e) < 0)
 		return -1;
 	if (port != w.guest_port)
-		return err_set(e, ERR_UNSUPPORTED, 0, "port %u of worker %s is not forwarded to this host, only port %u is", port,
-			       w.name, w.guest_port);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "port %u of worker %s is not forwarded to this host, only port %u is", port, w.name,
+			       w.guest_port);
 	*out = (struct endpoint){.reach = REACH_LOOPBACK, .host = "127.0.0.1", .port = w.host_port};
 	return 0;
 }

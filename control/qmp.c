@@ -25,8 +25,8 @@ struct qmp {
 	int fd;
 	int64_t timeout_ns;
 	uint64_t next_id;
-	char *where;                      /* run directory, for sentences */
-	struct buf in;                    /* received, not yet a whole line */
+	char *where;   /* run directory, for sentences */
+	struct buf in; /* received, not yet a whole line */
 	VEC(struct yyjson_doc *) events;
 };
 
@@ -78,8 +78,10 @@ static int wait_readable(struct qmp *q, int64_t deadline, struct err *e)
 
 		if (left <= 0)
 			return err_set(e, ERR_TIMEOUT, 0,
-				       "the QEMU monitor %s/qmp.sock does not answer: another program may hold it, or "
-				       "QEMU hangs", q->where);
+				       "the QEMU monitor %s/qmp.sock does not answer: another program may hold it, "
+				       "or "
+				       "QEMU hangs",
+				       q->where);
 		int n = poll(&p, 1, (int)(left / NS_PER_MS) + 1);
 
 		if (n > 0)
@@ -100,9 +102,11 @@ static int receive(struct qmp *q, int64_t deadline, struct err *e)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
-		return err_set(e, ERR_NETWORK, n < 0 ? errno : 0, "QEMU of %s ended while it was being asked", q->where);
+		return err_set(e, ERR_NETWORK, n < 0 ? errno : 0, "QEMU of %s ended while it was being asked",
+			       q->where);
 	if (q->in.len + (size_t)n > ANSWER_MAX)
-		return err_set(e, ERR_PROTOCOL, 0, "the QEMU monitor %s/qmp.sock sent an answer without end", q->where);
+		return err_set(e, ERR_PROTOCOL, 0, "the QEMU monitor %s/qmp.sock sent an answer without end",
+			       q->where);
 	buf_add(&q->in, part, (size_t)n);
 	return 0;
 }
@@ -140,14 +144,9 @@ static enum err_kind kind_of(const char *class, const char *desc)
 		const char *part;
 		enum err_kind kind;
 	} known[] = {
-		{"No space left", ERR_NO_SPACE},
-		{"write\" lock", ERR_BUSY},
-		{"is in use", ERR_BUSY},
-		{"is busy", ERR_BUSY},
-		{"No such", ERR_NOT_FOUND},
-		{"not found", ERR_NOT_FOUND},
-		{"Cannot find", ERR_NOT_FOUND},
-		{"Failed to find", ERR_NOT_FOUND},
+		{"No space left", ERR_NO_SPACE}, {"write\" lock", ERR_BUSY},        {"is in use", ERR_BUSY},
+		{"is busy", ERR_BUSY},           {"No such", ERR_NOT_FOUND},        {"not found", ERR_NOT_FOUND},
+		{"Cannot find", ERR_NOT_FOUND},  {"Failed to find", ERR_NOT_FOUND},
 	};
 
 	if (strcmp(class, "DeviceNotFound") == 0)
@@ -177,15 +176,16 @@ static int send_all(struct qmp *q, const char *p, size_t n, struct err *e)
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
-			return err_set(e, ERR_NETWORK, errno, "cannot speak to the QEMU monitor %s/qmp.sock", q->where);
+			return err_set(e, ERR_NETWORK, errno, "cannot speak to the QEMU monitor %s/qmp.sock",
+				       q->where);
 		p += done;
 		n -= (size_t)done;
 	}
 	return 0;
 }
 
-int qmp_ask(struct qmp *q, const char *command, const char *args, struct yyjson_doc **doc, struct yyjson_val **value,
-	    struct err *e)
+int qmp_ask(struct qmp *q, const char *command, const char *args, struct yyjson_doc **doc,
+	    struct yyjson_val **value, struct err *e)
 {
 	uint64_t id = q->next_id++;
 	cleanup(cleanup_free) char *line = qemu_jsonf("{'execute':%s,'id':%u,'arguments':%j}\n", command, id,

@@ -236,11 +236,27 @@ static int look(struct copy *t, struct err *e)
 	return 0;
 }
 
+/* What a place itself says of a worker is better still: its disk is full, its process is gone. */
+static bool place_explains(const struct side *side, struct err *e)
+{
+	enum res_state state = RES_READY;
+	struct err why = ERR_INIT;
+
+	side->cloud->p->ops->poll(side->cloud->p, &side->worker.ref, &state, &why);
+	if (why.kind == ERR_NONE || err_is_retryable(&why))
+		return false;
+	*e = why;
+	err_wrap(e, "%s worker", side->role);
+	return true;
+}
+
 /* The target's own reason is better than the source's "the peer says". */
 static int prefer_target_error(struct copy *t, struct err *e)
 {
 	struct err ignored = ERR_INIT;
 
+	if (place_explains(&t->s->target, e) || place_explains(&t->s->source, e))
+		return -1;
 	if (look(t, &ignored) == 0 && t->target.failed && !err_is_retryable(&t->target.error) &&
 	    t->target.error.kind != ERR_CANCELED) {
 		*e = t->target.error;
@@ -266,10 +282,11 @@ static int attempt(struct copy *t, struct err *e)
 			continue;
 		next = clock_mono_ns() + STATUS_EVERY_NS;
 		if (look(t, e) < 0)
-			return -1;
+			return prefer_target_error(t, e);
 		if (t->target.failed) {
 			*e = t->target.error;
-			return err_wrap(e, "target worker");
+			err_wrap(e, "target worker");
+			return prefer_target_error(t, e);
 		}
 		if (clock_mono_ns() - t->moved_at > STALL_NS)
 			return err_set(e, ERR_TIMEOUT, 0,

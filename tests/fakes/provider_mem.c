@@ -156,21 +156,42 @@ static int snapshot_disk(struct provider *p, const struct res_ref *disk, struct 
 		return -1;
 	it->size = from->size;
 	it->sector = from->sector;
+	memcpy(it->data, from->data, sizeof it->data);
 	return end(c, MEM_SNAPSHOT_DISK, e);
 }
 
 static int disk_create(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e)
 {
 	struct mem_cloud *c = cloud_of(p);
+	const struct mem_item *from = spec->from_snapshot == NULL ? NULL : mem_cloud_get(c, spec->from_snapshot->name);
 
 	if (begin(c, MEM_DISK_CREATE, e) < 0)
 		return -1;
+	if (spec->from_snapshot != NULL && from == NULL)
+		return err_set(e, ERR_NOT_FOUND, 0, "the memory cloud has no snapshot %s", spec->from_snapshot->name);
 	struct mem_item *it = make(c, ref, e);
 	if (it == NULL)
 		return -1;
-	it->size = spec->size;
+	it->size = spec->size != 0 || from == NULL ? spec->size : from->size;
 	it->sector = spec->logical_sector;
+	if (from != NULL)
+		memcpy(it->data, from->data, sizeof it->data);
 	return end(c, MEM_DISK_CREATE, e);
+}
+
+static int disk_resize(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e)
+{
+	struct mem_cloud *c = cloud_of(p);
+	struct mem_item *it = mem_cloud_get(c, ref->name);
+
+	if (begin(c, MEM_RESIZE, e) < 0)
+		return -1;
+	if (it == NULL)
+		return err_set(e, ERR_NOT_FOUND, 0, "the memory cloud has no disk %s", ref->name);
+	if (size < it->size)
+		return err_set(e, ERR_REFUSED, 0, "the memory cloud shrinks no disks");
+	it->size = size;
+	return end(c, MEM_RESIZE, e);
 }
 
 static int worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e)
@@ -187,10 +208,34 @@ static int target_create(struct provider *p, const struct target_spec *spec, str
 {
 	struct mem_cloud *c = cloud_of(p);
 
-	(void)spec;
-	if (begin(c, MEM_TARGET_CREATE, e) < 0 || make(c, ref, e) == NULL)
+	if (begin(c, MEM_TARGET_CREATE, e) < 0)
 		return -1;
+	struct mem_item *it = make(c, ref, e);
+	if (it == NULL)
+		return -1;
+	for (it->disk_count = 0; it->disk_count < spec->disk_count && it->disk_count < 4; it->disk_count++)
+		snprintf(it->disks[it->disk_count], sizeof it->disks[0], "%s", spec->disks[it->disk_count].name);
 	return end(c, MEM_TARGET_CREATE, e);
+}
+
+static struct mem_item *made_machine(struct mem_cloud *c, const char *name)
+{
+	struct mem_item *it = mem_cloud_get(c, name);
+
+	return it != NULL && it->ref.kind == RES_MACHINE ? it : NULL;
+}
+
+static int machine_start(struct provider *p, const char *name, struct err *e)
+{
+	struct mem_cloud *c = cloud_of(p);
+	struct mem_item *it = made_machine(c, name);
+
+	if (begin(c, MEM_START, e) < 0)
+		return -1;
+	if (it == NULL)
+		return err_set(e, ERR_NOT_FOUND, 0, "%s has no machine %s", p->place, name);
+	it->running = true;
+	return end(c, MEM_START, e);
 }
 
 static int machine_get(struct provider *p, const char *name, struct machine *out, struct err *e)
@@ -200,11 +245,12 @@ static int machine_get(struct provider *p, const char *name, struct machine *out
 	*out = (struct machine){0};
 	if (begin(c, MEM_MACHINE_GET, e) < 0)
 		return -1;
-	if (strcmp(name, c->machine) != 0)
+	const struct mem_item *made = made_machine(c, name);
+	if (made == NULL && strcmp(name, c->machine) != 0)
 		return err_set(e, ERR_NOT_FOUND, 0, "%s has no machine %s", p->place, name);
 	snprintf(out->id, sizeof out->id, "mem/%s", name);
 	snprintf(out->name, sizeof out->name, "%s", name);
-	out->running = true;
+	out->running = made == NULL || made->running;
 	out->vcpus = 2;
 	out->memory_mib = 512;
 	for (unsigned i = 0; i < c->disk_count; i++) {
@@ -344,6 +390,12 @@ static int replica_claim(struct provider *p, struct res_ref *disk, const struct 
 			       (unsigned long long)it->ref.tags.epoch);
 	it->ref.tags = *set;
 	disk->tags = *set;
+	if (c->claim_count < sizeof c->claims / sizeof c->claims[0]) {
+		struct mem_claim *claim = &c->claims[c->claim_count++];
+
+		claim->tags = *set;
+		snprintf(claim->disk, sizeof claim->disk, "%s", disk->name);
+	}
 	return end(c, MEM_CLAIM, e);
 }
 
@@ -424,6 +476,7 @@ const struct provider_ops provider_mem_ops = {
 	.snapshot_disk = snapshot_disk,
 	.disk_create = disk_create,
 	.disk_get = disk_get,
+	.disk_resize = disk_resize,
 	.worker_create = worker_create,
 	.poll = poll_item,
 	.remove = remove_item,
@@ -434,4 +487,5 @@ const struct provider_ops provider_mem_ops = {
 	.replica_lock = replica_lock,
 	.replica_claim = replica_claim,
 	.target_create = target_create,
+	.machine_start = machine_start,
 };

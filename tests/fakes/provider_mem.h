@@ -13,7 +13,8 @@
 
 enum mem_call {
 	MEM_MACHINE_GET, MEM_VALIDATE, MEM_SNAPSHOT_MACHINE, MEM_SNAPSHOT_DISK, MEM_DISK_CREATE, MEM_DISK_GET,
-	MEM_WORKER_CREATE, MEM_POLL, MEM_REMOVE, MEM_FIND, MEM_LOCK, MEM_CLAIM, MEM_TARGET_CREATE, MEM_CALLS
+	MEM_WORKER_CREATE, MEM_POLL, MEM_REMOVE, MEM_FIND, MEM_LOCK, MEM_CLAIM, MEM_TARGET_CREATE, MEM_RESIZE, MEM_START,
+	MEM_CALLS
 };
 
 /* BEFORE: the call is not made. AFTER: it is made, its reply is lost. KILL: the calling process dies there. */
@@ -26,6 +27,10 @@ struct mem_fault {
 	unsigned skip, times;   /* after `skip` calls, `times` times */
 };
 
+/* What a disk or snapshot holds: one number for every MEM_CHUNK bytes, of the first 16 MiB. */
+#define MEM_CHUNK  65536u
+#define MEM_CHUNKS 256
+
 struct mem_item {
 	bool used;
 	struct res_ref ref;
@@ -36,6 +41,16 @@ struct mem_item {
 	unsigned hidden;        /* finds and polls that do not show it yet */
 	bool removing;
 	bool failed;            /* poll says FAILED */
+	uint32_t data[MEM_CHUNKS];
+	char disks[4][RES_NAME_SIZE]; /* of a machine */
+	unsigned disk_count;
+	bool running;           /* a machine that was started */
+};
+
+/* A claim that was granted. */
+struct mem_claim {
+	char disk[RES_NAME_SIZE];
+	struct res_tags tags;
 };
 
 struct mem_cloud {
@@ -46,9 +61,11 @@ struct mem_cloud {
 	unsigned removal_order[128], removals; /* kinds in the order they went */
 	unsigned new_pending, new_refusals, new_hidden; /* what new items start with */
 	unsigned next_id;
-	char machine[RES_NAME_SIZE];           /* the only one, "web1" */
+	char machine[RES_NAME_SIZE];           /* the only one that nobody made, "web1" */
 	uint64_t disk_size[4];
 	unsigned disk_count;
+	struct mem_claim claims[128];
+	unsigned claim_count;
 	bool complains;                        /* validate finds an error, a warning and something not checked */
 };
 

@@ -125,7 +125,8 @@ static int cmd_add_machine(struct call *c, struct err *e)
 			return e->kind != ERR_NONE ? -1 : usage_error(e, "an option has no value");
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(&c->cloud, "adding a machine", e);
 
-	if (lock < 0 || qemu_machine_save(&c->cloud, &m, e) < 0 || qemu_machine_load(&c->cloud, m.name, &read_back, e) < 0)
+	if (lock < 0 || qemu_machine_save(&c->cloud, &m, e) < 0 ||
+	    qemu_machine_load(&c->cloud, m.name, &read_back, e) < 0)
 		return -1;
 	qemu_machine_fini(&read_back);
 	return 0;
@@ -217,7 +218,8 @@ static int cmd_send(struct call *c, struct err *e)
 	cleanup(cleanup_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || chdir(run_dir) < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
-		return err_set(e, ERR_NETWORK, errno, "the console of machine %s cannot be typed into: does it run?", c->argv[0]);
+		return err_set(e, ERR_NETWORK, errno,
+			       "the console of machine %s cannot be typed into: does it run?", c->argv[0]);
 	/* A keyboard is slow, and a guest's serial port holds 16 bytes. */
 	for (const char *p = line; *p != '\0'; p++)
 		if (send(fd, p, 1, MSG_NOSIGNAL) != 1)
@@ -245,7 +247,8 @@ static int cmd_list(struct call *c, struct err *e)
 	if (qemu_record_names(&c->cloud, QEMU_MACHINES, &names, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names.list.len; i++)
-		printf("%s %s\n", names.list.at[i], qemu_machine_running(&c->cloud, names.list.at[i]) ? "running" : "off");
+		printf("%s %s\n", names.list.at[i],
+		       qemu_machine_running(&c->cloud, names.list.at[i]) ? "running" : "off");
 	return 0;
 }
 
@@ -264,8 +267,9 @@ static const struct command {
 	int (*run)(struct call *c, struct err *e);
 } commands[] = {
 	{"init", "DIR", NULL},
-	{"add-machine", "DIR NAME [--memory MIB] [--vcpus N] [--firmware bios|uefi] [--disk name=N,file=F,format=raw|qcow2"
-			"[,sector=4096][,boot]]... [--nic mac=M,network=N]... [--kernel F --initrd F --append TEXT]",
+	{"add-machine",
+	 "DIR NAME [--memory MIB] [--vcpus N] [--firmware bios|uefi] [--disk name=N,file=F,format=raw|qcow2"
+	 "[,sector=4096][,boot]]... [--nic mac=M,network=N]... [--kernel F --initrd F --append TEXT]",
 	 cmd_add_machine},
 	{"start", "DIR NAME", cmd_start},
 	{"stop", "DIR NAME [--now]", cmd_stop},

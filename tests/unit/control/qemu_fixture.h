@@ -35,29 +35,29 @@
 #define MIB       (1 << 20)
 
 struct fixture {
-	char *dir;                 /* temporary folder: cloud/, images, outputs */
+	char *dir; /* temporary folder: cloud/, images, outputs */
 	struct qemu_cloud cloud;
 	struct provider *p;
-	char *before;              /* inventory */
+	char *before; /* inventory */
 };
 
 /* qemu_* calls that must succeed. */
-#define ok(call)                                                                     \
-	do {                                                                         \
-		struct err ok_e = ERR_INIT;                                          \
-		struct err *e = &ok_e;                                               \
-		if ((call) < 0)                                                      \
-			fail_msg("%s: %s", #call, ok_e.msg);                         \
+#define ok(call)                                                                                                   \
+	do {                                                                                                       \
+		struct err ok_e = ERR_INIT;                                                                        \
+		struct err *e = &ok_e;                                                                             \
+		if ((call) < 0)                                                                                    \
+			fail_msg("%s: %s", #call, ok_e.msg);                                                       \
 	} while (0)
 
 /* A call that must fail so. */
-#define refused(call, want_kind, words)                                              \
-	do {                                                                         \
-		struct err refused_e = ERR_INIT;                                     \
-		struct err *e = &refused_e;                                          \
-		assert_int_equal(call, -1);                                          \
-		assert_has(refused_e.msg, words);                                    \
-		assert_int_equal(refused_e.kind, want_kind);                         \
+#define refused(call, want_kind, words)                                                                            \
+	do {                                                                                                       \
+		struct err refused_e = ERR_INIT;                                                                   \
+		struct err *e = &refused_e;                                                                        \
+		assert_int_equal(call, -1);                                                                        \
+		assert_has(refused_e.msg, words);                                                                  \
+		assert_int_equal(refused_e.kind, want_kind);                                                       \
 	} while (0)
 
 static inline struct provider *provider_for(const char *cloud, const char *more)
@@ -202,10 +202,10 @@ static inline void guest_io(const struct fixture *f, unsigned disk, const char *
 }
 
 /* Runs a tool in directory cwd. */
-#define tool(cwd, ...)                                                               \
-	do {                                                                         \
-		const char *const tool_argv[] = {__VA_ARGS__, NULL};                 \
-		ok(qemu_tool(tool_argv, cwd, NULL, e));                              \
+#define tool(cwd, ...)                                                                                             \
+	do {                                                                                                       \
+		const char *const tool_argv[] = {__VA_ARGS__, NULL};                                               \
+		ok(qemu_tool(tool_argv, cwd, NULL, e));                                                            \
 	} while (0)
 
 /* Content of a disk record as a worker would read it, as a raw file `name` in the test's folder. Caller frees. */
@@ -220,7 +220,8 @@ static inline char *disk_bytes(const struct fixture *f, const char *disk)
 	ok(qemu_disk_load(&f->cloud, disk, &d, e));
 	if (d.image.file[0] == '\0') {
 		ok(qemu_snapshot_load(&f->cloud, d.snapshot, &s, e));
-		char *image = qemu_jsonf("json:{'driver':'nbd','server':{'type':'unix','path':'nbd.sock'},'export':'s-%j'}", s.uid);
+		char *image = qemu_jsonf(
+			"json:{'driver':'nbd','server':{'type':'unix','path':'nbd.sock'},'export':'s-%j'}", s.uid);
 
 		tool(run_dir, "qemu-img", "convert", "-O", "raw", image, out);
 		free(image);

@@ -143,7 +143,8 @@ static void snapshotMachine_sameNamesAgain_adoptsOrRefuses(void **state)
 		take_away(f, &first[0]);
 		again[1] = first[1];
 		ok(f->p->ops->machine_get(f->p, "m", &m, e));
-		refused(f->p->ops->snapshot_machine(f->p, &m, (struct res_ref[]){first[0], again[1]}, 2, e), ERR_BUSY, "1 of 2");
+		refused(f->p->ops->snapshot_machine(f->p, &m, (struct res_ref[]){first[0], again[1]}, 2, e),
+			ERR_BUSY, "1 of 2");
 		machine_fini(&m);
 		take_away(f, &first[1]);
 		assert_nothing_left(f);
@@ -307,14 +308,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
-		T(machine_get_offAndRunning_describesIt),
-		T(snapshotMachine_running_readsAsBefore),
-		T(snapshotMachine_whileItWrites_isOneInstant),
-		T(snapshotMachine_sameNamesAgain_adoptsOrRefuses),
-		T(snapshotMachine_qemuKilled_failsAndIsRemoved),
-		T(snapshotMachine_off_machineStartsMeanwhile),
-		T(removeSnapshot_stacked_mergesInAnyOrder),
-		T(changedRanges_sinceBaseline_areWhatWasWritten),
+		T(machine_get_offAndRunning_describesIt),        T(snapshotMachine_running_readsAsBefore),
+		T(snapshotMachine_whileItWrites_isOneInstant),   T(snapshotMachine_sameNamesAgain_adoptsOrRefuses),
+		T(snapshotMachine_qemuKilled_failsAndIsRemoved), T(snapshotMachine_off_machineStartsMeanwhile),
+		T(removeSnapshot_stacked_mergesInAnyOrder),      T(changedRanges_sinceBaseline_areWhatWasWritten),
 	};
 
 	return skip_without_qemu() != 0 ? 77 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,10 +85,8 @@ static void diskCreate_wrong_isRefusedAndLeavesNothing(void **state)
 		enum err_kind kind;
 		const char *words;
 	} cases[] = {
-		{"../x", MIB, ERR_CONFIG, "cannot be a name"},
-		{".x", MIB, ERR_CONFIG, "cannot be a name"},
-		{"", MIB, ERR_CONFIG, "cannot be a name"},
-		{"x", 0, ERR_UNSUPPORTED, "whole sectors"},
+		{"../x", MIB, ERR_CONFIG, "cannot be a name"}, {".x", MIB, ERR_CONFIG, "cannot be a name"},
+		{"", MIB, ERR_CONFIG, "cannot be a name"},     {"x", 0, ERR_UNSUPPORTED, "whole sectors"},
 		{"x", 1000, ERR_UNSUPPORTED, "whole sectors"},
 	};
 
@@ -184,7 +182,8 @@ static void replicaLock_heldByAnotherProcess_namesItUntilItDies(void **state)
 	if (pid == 0) {
 		struct err e = ERR_INIT;
 
-		if (f->p->ops->replica_lock(f->p, &ref, "job a, pid 7 on host h", &e) == 0 && write(ready[1], "x", 1) == 1)
+		if (f->p->ops->replica_lock(f->p, &ref, "job a, pid 7 on host h", &e) == 0 &&
+		    write(ready[1], "x", 1) == 1)
 			pause();
 		_exit(1);
 	}
@@ -324,7 +323,8 @@ static void find_byJob_listsOursOnly(void **state)
 static void targetCreate_ofReplicas_startsAndGoes(void **state)
 {
 	struct fixture *f = *state;
-	struct res_ref x[2] = {disk(f, "x0", DISK_SIZE), disk(f, "x1", DISK_SIZE)}, t = ref_of(RES_MACHINE, "t", "r"), g;
+	struct res_ref x[2] = {disk(f, "x0", DISK_SIZE), disk(f, "x1", DISK_SIZE)},
+		       t = ref_of(RES_MACHINE, "t", "r"), g;
 	struct machine like, made;
 	struct err why;
 	char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "t");

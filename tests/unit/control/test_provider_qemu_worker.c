@@ -33,7 +33,8 @@ static struct res_ref worker(struct provider *p, const char *name, struct worker
 
 static bool listening(uint16_t port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool up = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
 
@@ -55,7 +56,8 @@ static void workerCreate_withDisks_runsUntilRemoved(void **state)
 	struct fixture *f = *state;
 	struct provider *p = with_image(f, "");
 	struct res_ref x = replica(f, "x"), y = replica(f, "y");
-	struct worker_disk disks[] = {{.disk = &x}, {.disk = &y, .read_only = true}}, late = {.disk = &y, .hotplug = true};
+	struct worker_disk disks[] = {{.disk = &x}, {.disk = &y, .read_only = true}},
+			   late = {.disk = &y, .hotplug = true};
 	struct res_ref w = worker(p, "w", disks, 2);
 	struct endpoint at;
 	struct err why;
@@ -143,7 +145,8 @@ static void workerCreate_onLiveAndOverlayClones_opensThem(void **state)
 			ok(p->ops->machine_start(p, "m", e));
 		two_snapshots(f, "r", snap);
 		struct res_ref c[2] = {clone_of(f, &snap[0], "c0"), clone_of(f, &snap[1], "c1")};
-		struct worker_disk disks[] = {{.disk = &c[0], .read_only = true}, {.disk = &c[1], .read_only = true}};
+		struct worker_disk disks[] = {{.disk = &c[0], .read_only = true},
+					      {.disk = &c[1], .read_only = true}};
 		struct worker_disk writable = {.disk = &c[0]};
 		struct res_ref w = worker(p, "w", disks, 2), bad = ref_of(RES_WORKER, "bad", "r");
 		struct worker_spec spec = {.bootdata = "{}", .disks = &writable, .disk_count = 1, .port = 4433};
@@ -218,7 +221,9 @@ static unsigned long long start_of(pid_t pid)
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	ok(qemu_file_read(path, 4096, &stat, e));
 	assert_int_equal(sscanf(strrchr(buf_str(&stat), ')') + 1,
-				" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start), 1);
+				" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+				&start),
+			 1);
 	buf_fini(&stat);
 	return start;
 }
@@ -259,7 +264,8 @@ static void remove_recordOfAForeignProcess_signalsNobody(void **state)
 static void workerCreate_badImage_namesTheRemedy(void **state)
 {
 	struct fixture *f = *state;
-	char *dir = in_dir(f, "image"), *kernel = in_dir(f, "image/vmlinuz"), *initrd = in_dir(f, "image/initramfs.img");
+	char *dir = in_dir(f, "image"), *kernel = in_dir(f, "image/vmlinuz"),
+	     *initrd = in_dir(f, "image/initramfs.img");
 	char *odd = in_dir(f, "odd.raw");
 	struct worker_spec spec = {.bootdata = "{}", .port = 4433};
 

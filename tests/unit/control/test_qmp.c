@@ -37,7 +37,8 @@ static void play(int fd, const struct step *steps)
 	for (; steps->expect != NULL || steps->say != NULL; steps++) {
 		size_t n = 0;
 
-		while (steps->expect != NULL && n < sizeof line - 1 && read(fd, line + n, 1) == 1 && line[n++] != '\n')
+		while (steps->expect != NULL && n < sizeof line - 1 && read(fd, line + n, 1) == 1 &&
+		       line[n++] != '\n')
 			;
 		line[n] = '\0';
 		if (steps->expect != NULL && strstr(line, steps->expect) == NULL)
@@ -90,7 +91,8 @@ static void monitor_stop(struct monitor *m)
 static void qmp_ask_answer_givesReturn(void **state)
 {
 	(void)state;
-	const struct step steps[] = {HELLO, {"\"arguments\":{\"a\":1}", "{\"return\":{\"b\":2},\"id\":2}\r\n"}, {NULL, NULL}};
+	const struct step steps[] = {
+		HELLO, {"\"arguments\":{\"a\":1}", "{\"return\":{\"b\":2},\"id\":2}\r\n"}, {NULL, NULL}};
 	struct monitor m = monitor_start(steps, true);
 	struct err e = ERR_INIT;
 	struct qmp *q = qmp_open(m.dir, WAIT, &e);
@@ -121,8 +123,8 @@ static void qmp_do_error_tellsQemusWordsAndKind(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		char *answer = mem_printf("{\"error\":{\"class\":\"%s\",\"desc\":\"%s\"},\"id\":2}\r\n", cases[i].class,
-					  cases[i].desc);
+		char *answer = mem_printf("{\"error\":{\"class\":\"%s\",\"desc\":\"%s\"},\"id\":2}\r\n",
+					  cases[i].class, cases[i].desc);
 		const struct step steps[] = {HELLO, {"frob", answer}, {NULL, NULL}};
 		struct monitor m = monitor_start(steps, true);
 		struct err e = ERR_INIT;
@@ -141,11 +143,11 @@ static void qmp_do_error_tellsQemusWordsAndKind(void **state)
 static void qmp_waitEvent_amongAnswers_isKeptAndGivenOnce(void **state)
 {
 	(void)state;
-	const struct step steps[] = {
-		HELLO,
-		{"del", "{\"event\":\"GONE\",\"data\":{\"device\":\"b\"}}\r\n{\"event\":\"GONE\",\"data\":{\"device\":\"a\"}}\r\n"
-			"{\"return\":{},\"id\":2}\r\n"},
-		{NULL, NULL}};
+	const struct step steps[] = {HELLO,
+				     {"del", "{\"event\":\"GONE\",\"data\":{\"device\":\"b\"}}\r\n{\"event\":"
+					     "\"GONE\",\"data\":{\"device\":\"a\"}}\r\n"
+					     "{\"return\":{},\"id\":2}\r\n"},
+				     {NULL, NULL}};
 	struct monitor m = monitor_start(steps, true);
 	struct err e = ERR_INIT;
 	struct qmp *q = qmp_open(m.dir, WAIT, &e);
@@ -243,10 +245,11 @@ static void qmp_open_pathLongerThanASocketName_works(void **state)
 static void qemu_jsonf_values_areEscaped(void **state)
 {
 	(void)state;
-	char *s = qemu_jsonf("{'a':%s,'b':%u,'c':%d,'d':%b,'e':%j,'f':%s}", "x\"\\\n,\x7f", (uint64_t)1 << 63, -4, 1, "[1]",
-			     NULL);
+	char *s = qemu_jsonf("{'a':%s,'b':%u,'c':%d,'d':%b,'e':%j,'f':%s}", "x\"\\\n,\x7f", (uint64_t)1 << 63, -4,
+			     1, "[1]", NULL);
 
-	assert_string_equal(s, "{\"a\":\"x\\\"\\\\\\u000a,\\u007f\",\"b\":9223372036854775808,\"c\":-4,\"d\":true,\"e\":[1],"
+	assert_string_equal(s, "{\"a\":\"x\\\"\\\\\\u000a,\\u007f\",\"b\":9223372036854775808,\"c\":-4,\"d\":true,"
+			       "\"e\":[1],"
 			       "\"f\":null}");
 	free(s);
 }
