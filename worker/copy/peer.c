@@ -240,9 +240,23 @@ static int greet_as_target(struct peer *p, struct err *e)
 	return peer_send_plain(p, WIRE_READY, 0, e);
 }
 
-/* Nobody else writes yet, so a refusal is told from here. */
-static int greeted(struct peer *p, int rc, const struct err *e)
+/* The peer refused and left while we still wrote: its reason may be there to read. */
+static void hear_reason(struct peer *p, struct err *e)
 {
+	struct wire_frame f;
+	struct err why = ERR_INIT;
+
+	while (peer_recv(p, &f, &why) == 0 && f.payload == 0)
+		;
+	if (read_flag(p, &p->remote))
+		*e = why;
+}
+
+/* Nobody else writes yet, so a refusal is told from here. */
+static int greeted(struct peer *p, int rc, struct err *e)
+{
+	if (rc != 0 && e->kind == ERR_NETWORK && !read_flag(p, &p->remote))
+		hear_reason(p, e);
 	if (rc == 0)
 		raise_flag(p, &p->ready);
 	else if (!read_flag(p, &p->remote))
