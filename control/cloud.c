@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cloud_try.h"
 
 #define PATIENCE_NS  (120 * NS_PER_S)
@@ -252,16 +253,30 @@ static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struc
 	}
 }
 
+/* Scaffold, and a replica that never held a generation, goes even when the journal cannot record it any more (its disk
+ * is full): a worker that goes on running is worse than an entry that the next sweep finds absent. */
+static int on_record(const struct cloud *c, const struct cloud_res *r, int rc, struct err *e)
+{
+	const struct res_tags *t = &r->ref.tags;
+	bool kept = t->purpose != PURPOSE_SCAFFOLD && (t->purpose != PURPOSE_REPLICA || t->generation != 0);
+
+	if (rc == 0 || kept || (e->kind != ERR_NO_SPACE && e->kind != ERR_IO))
+		return rc;
+	log_debug(c->log, "%s", e->msg);
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
 int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e)
 {
 	bool found = true;
 
-	if (r->row != 0 && journal_removing(c->j, r->row, e) < 0)
+	if (r->row != 0 && on_record(c, r, journal_removing(c->j, r->row, e), e) < 0)
 		return -1;
 	if (r->ref.id[0] == '\0' && cloud_lookup(c, &r->ref, 3, &r->ref, &found, e) < 0)
 		return -1;
 	if (found && remove_until_absent(c, &r->ref, e) < 0)
 		return err_wrap(e, "removing %s %s", res_kind_name(r->ref.kind), r->ref.name);
 	*e = (struct err)ERR_INIT;
-	return r->row != 0 ? journal_removed(c->j, r->row, e) : 0;
+	return r->row != 0 ? on_record(c, r, journal_removed(c->j, r->row, e), e) : 0;
 }

@@ -38,7 +38,8 @@ int cloud_target_create(struct cloud *c, const struct target_spec *spec, struct 
 int cloud_wait_ready(struct cloud *c, const struct res_ref *r, int64_t timeout_ns, struct err *e);
 int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tags *set, struct err *e);
 /* REMOVING, remove, wait until absent, REMOVED. Safe to repeat. What has no id (the reply to its creation was lost) is
- * looked up by name and removed only if its tags are ours. Cancel ends only the waiting. */
+ * looked up by name and removed only if its tags are ours. Cancel ends only the waiting. Scaffold and replicas without a
+ * generation go even when a full disk keeps the journal from recording it. */
 int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e);
 
 /* Clean-up of everything but replicas and their generations that belongs to `job` (NULL: any) of this owner: what the

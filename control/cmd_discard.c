@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "commands.h"
 #include "json_line.h"
+#include "places.h"
 #include "replicate.h"
 
 /* What still uses a disk will not let go of it by itself. */
@@ -29,6 +30,7 @@ struct discard {
 	bool machine_is_gone;       /* the promoted one, so that its disks may go */
 	VEC(struct doomed) list;
 	unsigned removed;
+	struct journal_entry elsewhere; /* row 0: nothing is in a place that the job does not name */
 };
 
 /* A promoted machine runs on the replica's disks. */
@@ -71,7 +73,9 @@ static int add_entry(void *ctx, const struct journal_entry *entry)
 	struct cloud *cloud = entry->place == d->x.source.place ? &d->x.source
 			      : entry->place == d->x.target.place ? &d->x.target : NULL;
 
-	if (cloud != NULL && is_doomed(d, &entry->ref))
+	if (cloud == NULL && is_doomed(d, &entry->ref))
+		d->elsewhere = *entry;
+	else if (is_doomed(d, &entry->ref))
 		*vec_push(&d->list) = (struct doomed){.res = {.ref = entry->ref, .row = entry->row}, .cloud = cloud};
 	return 0;
 }
@@ -89,11 +93,31 @@ static int add_found(void *ctx, const struct res_ref *ref)
 	return 0;
 }
 
+/* The job named another place before: forgetting what is there would leave it on the bill, and still in the way. */
+static int refuse_elsewhere(struct discard *d, struct err *e)
+{
+	const struct res_ref *ref = &d->elsewhere.ref;
+	cleanup(cleanup_free) char *json = NULL;
+	struct err why = ERR_INIT;
+
+	if (d->elsewhere.row == 0)
+		return 0;
+	if (journal_place_json(d->x.journal, d->elsewhere.place, &json, e) < 0)
+		return -1;
+	struct provider *p = place_open(json, d->c->log, &why);
+	err_set(e, ERR_REFUSED, 0,
+		"job %s also has %s %s in %s, which %s does not name: nothing was discarded; do it with a job file that "
+		"names that place, or give this job a new name", d->x.job.name, res_kind_name(ref->kind), ref->name,
+		p != NULL ? p->place : json, d->c->args[0]);
+	provider_close(p);
+	return -1;
+}
+
 static int collect(struct discard *d, struct err *e)
 {
 	struct cloud *clouds[] = {&d->x.target, &d->x.source};
 
-	if (journal_entries(d->x.journal, d->x.job.name, add_entry, d, e) < 0)
+	if (journal_entries(d->x.journal, d->x.job.name, add_entry, d, e) < 0 || refuse_elsewhere(d, e) < 0)
 		return -1;
 	for (int i = 0; i < 2; i++) {
 		d->finding = clouds[i];

@@ -21,6 +21,8 @@ struct plan {
 	struct machine machine;
 	bool there[WIRE_MAX_DISKS];   /* replica disk i exists */
 	unsigned left;                /* of dead runs */
+	unsigned foreign;             /* replica disks of another state directory */
+	char *promoted;               /* the machine, if the job was promoted */
 	uint64_t generation;
 };
 
@@ -71,6 +73,8 @@ static int see(void *ctx, const struct res_ref *ref)
 		snprintf(name, sizeof name, "wherry-%s-disk%u", p->x.job.name, i);
 		p->there[i] |= strcmp(ref->name, name) == 0;
 	}
+	p->foreign += ref->tags.purpose == PURPOSE_REPLICA &&
+		      strcmp(ref->tags.owner, journal_owner(p->x.journal)) != 0;
 	p->left += ref->tags.purpose == PURPOSE_SCAFFOLD &&
 		   strcmp(ref->tags.owner, journal_owner(p->x.journal)) == 0;
 	return 0;
@@ -91,7 +95,10 @@ static int look(struct plan *p, struct err *e)
 		return -1;
 	/* A replica stands at the target only; the source may be the same cloud. */
 	memset(p->there, 0, sizeof p->there);
+	p->foreign = 0;
 	if (x->target_p->ops->find(x->target_p, x->job.name, see, p, e) < 0)
+		return -1;
+	if (journal_fact_get(x->journal, x->job.name, "promoted", &p->promoted, e) < 0)
 		return -1;
 	return journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e);
 }
@@ -119,6 +126,10 @@ static void begin(const struct plan *p)
 			  x->job.name,
 			  p->machine.name, (int)p->machine.running, x->source_p->place, x->target_p->place,
 			  p->generation + 1);
+	if (p->promoted != NULL)
+		item(p, "refuse", NULL, NULL, NULL, 0, "The job was promoted to machine %s: a sync is refused", p->promoted);
+	if (p->foreign != 0)
+		item(p, "refuse", NULL, NULL, NULL, 0, "The replica is kept by another state directory: a sync is refused");
 	if (running != NULL)
 		item(p, "wait", NULL, NULL, NULL, 0, "The job is running now: %s", running);
 	if (p->left != 0)
@@ -159,7 +170,7 @@ static void plan_target(const struct plan *p)
 			item(p, "create", place, "disk", name, d->size, "the replica, %s, stays",
 			     num_format_size(d->size, size));
 		if (p->there[i] && p->generation != 0) {
-			snprintf(name, sizeof name, "wherry-%s-gen-XXXX", job);
+			snprintf(name, sizeof name, "wherry-%s-gen%llu-disk%u", job, (unsigned long long)p->generation, i);
 			item(p, "create", place, "snapshot", name, 0, "generation %llu of disk %u, kept until the "
 			     "next one", (unsigned long long)p->generation, i);
 		}
@@ -204,6 +215,9 @@ static void plan_sent_of(const struct plan *p, unsigned i)
 	if (m == NULL || manifest_root(m, root, &unknown, &why) < 0)
 		item(p, "send", NULL, "disk", d->name, 0, "what differs, after the replica was hashed where it is (%s)",
 		     why.kind != ERR_NONE ? why.msg : "there is no manifest of it");
+	else if (manifest_info(m)->chunk_size != p->x.job.chunk_size)
+		item(p, "send", NULL, "disk", d->name, 0, "what differs, after the replica was hashed where it is (the chunk "
+		     "size of the job was changed)");
 	else if (unknown != 0)
 		item(p, "send", NULL, "disk", d->name, unknown * p->x.job.chunk_size,
 		     "what differs, and %llu of %llu chunks (%s) of which nothing is known",
@@ -300,6 +314,7 @@ int cmd_plan(struct cmd *c, struct err *e)
 		context_close(&p->x);
 	}
 	machine_fini(&p->machine);
+	free(p->promoted);
 	free(p);
 	return rc;
 }

@@ -17,6 +17,7 @@ static int run(struct cmd *c, work_on *work, struct err *e)
 	/* Only to show it; the job file is checked by context_open. */
 	job_peek_name(c->args[0], name, &ignored);
 	struct events *ev = events_new(cmd_style(c), name[0] != '\0' ? name : "job");
+	events_interrupted_by(ev, c->cancel);
 	int rc = context_open(x, c->args[0], c->state_dir, true, cmd_line(c, line, sizeof line), ev, c->log,
 			      c->cancel, e);
 

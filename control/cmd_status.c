@@ -24,7 +24,7 @@ struct status {
 	struct journal *j;
 	VEC(char *) jobs;
 	unsigned replica_disks, alive;
-	bool dirty;
+	bool dirty, held;           /* of the job that is being shown */
 	unsigned shown;
 };
 
@@ -63,17 +63,29 @@ static const char *replica_word(const struct status *s, uint64_t generation)
 	return s->replica_disks == 0 ? "none" : s->dirty ? "DIRTY" : generation == 0 ? "empty" : "clean";
 }
 
+/* What a DIRTY replica means, and what to do. */
+static const char *dirty_words(const struct status *s, const char *promoted)
+{
+	if (!s->dirty)
+		return "";
+	if (s->held)
+		return ": being written";
+	if (promoted != NULL)
+		return ": it changed after its last generation; the job was promoted and is not synced any more";
+	return ": a run that was not committed wrote to it; `wherry sync` finishes it";
+}
+
 static int show_head(struct status *s, const char *job, struct err *e)
 {
 	cleanup(cleanup_free) char *promoted = NULL;
 	char holder[256], age[32], at[24];
-	bool held = state_job_held(&s->state, job, holder, sizeof holder);
 	uint64_t generation;
 	int64_t committed;
 	unsigned n;
 
 	s->replica_disks = s->alive = 0;
 	s->dirty = false;
+	s->held = state_job_held(&s->state, job, holder, sizeof holder);
 	if (journal_last_generation(s->j, job, &generation, &committed, NULL, 0, &n, NULL, e) < 0 ||
 	    journal_fact_get(s->j, job, "promoted", &promoted, e) < 0 || journal_entries(s->j, job, see_entry, s, e) < 0)
 		return -1;
@@ -81,7 +93,7 @@ static int show_head(struct status *s, const char *job, struct err *e)
 		json_line(stdout, "event:s job:s generation:u committed:s age_s:i replica:s running:s promoted:s "
 			  "alive:u", "job", job, generation, generation == 0 ? NULL : when(committed, at),
 			  generation == 0 ? INT64_C(-1) : now_s() - committed, replica_word(s, generation),
-			  held ? holder : NULL, promoted, (uint64_t)s->alive);
+			  s->held ? holder : NULL, promoted, (uint64_t)s->alive);
 		return 0;
 	}
 	printf("%sjob %s\n", s->shown++ == 0 ? "" : "\n", job);
@@ -90,10 +102,8 @@ static int show_head(struct status *s, const char *job, struct err *e)
 	else
 		printf("  generation   %llu, committed %s, %s old\n", (unsigned long long)generation,
 		       when(committed, at), cmd_age(now_s() - committed, age));
-	printf("  replica      %s%s\n", replica_word(s, generation),
-	       !s->dirty ? "" : held ? ": being written" : ": a run that was not committed wrote to it; `wherry sync` "
-							   "finishes it");
-	printf("  now          %s%s\n", held ? "running: " : "idle", held ? holder : "");
+	printf("  replica      %s%s\n", replica_word(s, generation), dirty_words(s, promoted));
+	printf("  now          %s%s\n", s->held ? "running: " : "idle", s->held ? holder : "");
 	if (promoted != NULL)
 		printf("  promoted     machine %s\n", promoted);
 	return 0;
@@ -113,7 +123,9 @@ static int show_run(void *ctx, const struct run *r)
 			  r->wire, r->written, r->checkpoints, r->error[0] != '\0' ? r->error : NULL);
 		return 0;
 	}
-	printf("  %-20s  %-7s  %-10s", r->id, run_kind_name(r->kind), run_state_name(r->state));
+	/* The journal cannot know that a process died; that nobody holds the job tells. */
+	printf("  %-20s  %-7s  %-10s", r->id, run_kind_name(r->kind),
+	       r->ended_s == 0 && !s->held ? "died" : run_state_name(r->state));
 	if (r->ended_s != 0)
 		printf("  %6lld s", (long long)(r->ended_s - r->started_s));
 	if (r->kind == RUN_SYNC && r->ended_s != 0)

@@ -4,7 +4,7 @@
 #define OPTION(member) offsetof(struct cmd, member)
 
 const struct cmd_option cmd_global_options[] = {
-	{"state-dir", "DIR", "keep the state in DIR (default: $WHERRY_STATE_DIR, /var/lib/wherry, ~/.local/state/wherry)",
+	{"state-dir", "DIR", "keep the state in DIR (default: $WHERRY_STATE_DIR; root: /var/lib/wherry; else ~/.local/state/wherry)",
 	 OPTION(state_dir)},
 	{"json", NULL, "results and events as JSON lines on stdout", OPTION(json)},
 	{"quiet", NULL, "show only warnings and errors", OPTION(quiet)},
@@ -28,20 +28,21 @@ static const struct cmd_option promote_options[] = {
 
 static const struct cmd_option cleanup_options[] = {
 	{"list", NULL, "only list what there is, in the journal and in the clouds", OPTION(list)},
-	{"discard", NULL, "also remove the replica, its generations and its manifests", OPTION(discard)},
+	{"discard", NULL, "also remove the replica of JOB.json, its generations and its manifests", OPTION(discard)},
 	{0},
 };
 
 const struct command command_table[] = {
 	{"validate", "JOB.json", "check a job and name everything that stands against it",
 	 "Reads the job file, opens both places and asks their drivers. All findings are shown at once, and what could\n"
-	 "not be checked. Nothing is changed. The exit status is that of the first error.\n",
+	 "not be checked. Nothing is changed in either place. The exit status is that of the first error.\n",
 	 no_options, 1, 1, cmd_validate},
 	{"plan", "JOB.json", "show what a sync would create, read, send and remove",
 	 "Creates nothing in either place.\n", no_options, 1, 1, cmd_plan},
 	{"sync", "JOB.json", "bring the replica up to date",
 	 "Snapshots all disks of the source machine at one instant, copies what differs, verifies and commits a new\n"
-	 "generation, and takes every temporary resource away again. What a dead run left is finished or undone first.\n",
+	 "generation, and takes every temporary resource away again. What a dead run left is finished or undone first.\n"
+	 "Ctrl-C ends it in order; what is durable by then is not copied again. A second Ctrl-C stops at once.\n",
 	 no_options, 1, 1, cmd_sync},
 	{"status", "[JOB.json]", "show runs, generations and what is alive",
 	 "Asks the journal, not the clouds: it also works when those do not.\n", status_options, 0, 1, cmd_status},

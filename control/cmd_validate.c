@@ -42,19 +42,20 @@ static void show(struct validation *v, const char *where, enum finding_level lev
 		printf("%s: %s%s%s\n", levels[level].shown, where, where[0] != '\0' ? ": " : "", text);
 }
 
-static void show_err(struct validation *v, const char *where, const struct err *e)
-{
-	show(v, where, FINDING_ERROR, e->kind, e->msg);
-}
-
-static void show_lines(struct validation *v, const char *lines, enum err_kind kind)
+/* A file with several mistakes is several findings. */
+static void show_lines(struct validation *v, const char *where, const char *lines, enum err_kind kind)
 {
 	cleanup(cleanup_free) char *copy = mem_strdup(lines);
 	char *rest = copy, *line;
 
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (*line != '\0')
-			show(v, "", FINDING_ERROR, kind, line);
+			show(v, where, FINDING_ERROR, kind, line);
+}
+
+static void show_err(struct validation *v, const char *where, const struct err *e)
+{
+	show_lines(v, where, e->msg, e->kind);
 }
 
 static void check_state(struct validation *v)
@@ -182,7 +183,9 @@ int cmd_validate(struct cmd *c, struct err *e)
 	struct validation v = {.c = c, .first = ERR_NONE};
 
 	if (job_load(c->args[0], &v.job, &v.source, &v.target, c->log, e) < 0) {
-		show_lines(&v, v.job.findings != NULL ? v.job.findings : e->msg, e->kind);
+		show_lines(&v, "", v.job.findings != NULL ? v.job.findings : e->msg, e->kind);
+		show(&v, "", FINDING_NOT_CHECKED, ERR_NONE, "the machine, the places and the state directory: the job has "
+		     "to be right first");
 	} else {
 		check_state(&v);
 		check_places(&v);

@@ -98,6 +98,13 @@ struct events *events_new(enum events_style style, const char *job)
 	return ev;
 }
 
+void events_interrupted_by(struct events *ev, const atomic_bool *flag)
+{
+	pthread_mutex_lock(&ev->lock);
+	ev->interrupt = flag;
+	pthread_mutex_unlock(&ev->lock);
+}
+
 void events_free(struct events *ev)
 {
 	if (ev == NULL)

@@ -7,6 +7,7 @@
 #ifndef WHERRY_CONTROL_EVENTS_H
 #define WHERRY_CONTROL_EVENTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ struct events;
 enum events_style { EVENTS_AUTO, EVENTS_PLAIN, EVENTS_JSON, EVENTS_QUIET };
 struct events *events_new(enum events_style style, const char *job);
 void events_free(struct events *ev); /* ends the live display */
+/* Call before the first event. Whoever sets *flag also writes whole lines to stderr: the live display goes on below
+ * them instead of over them. The flag outlives the events. */
+void events_interrupted_by(struct events *ev, const atomic_bool *flag);
 
 /* "snapshot of 2 disks at one instant": a step begins or is done. Text is a sentence part without a final stop. */
 void events_step(struct events *ev, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "events.h"
@@ -59,6 +60,8 @@ struct events {
 	int64_t said_at;         /* when anything was last written */
 	int lines;               /* tty: lines of the live area now on the screen */
 	int64_t drawn_at;
+	const atomic_bool *interrupt; /* may be NULL; tty: see events_interrupted_by */
+	bool interrupted;        /* tty: it was seen */
 	/* The ticker. */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;

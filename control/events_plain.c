@@ -88,7 +88,7 @@ static void tick(struct events *ev)
 	if (ev->mono() - ev->said_at < SILENCE_NS || ev->step[0] == '\0')
 		return;
 	ev->said_at = ev->mono();
-	fprintf(ev->talk, "%s %s: still at work since %lld s: %s\n", stamp(ev, t), ev->job,
+	fprintf(ev->talk, "%s %s: still at work after %lld s: %s\n", stamp(ev, t), ev->job,
 		(long long)((ev->mono() - ev->step_at) / NS_PER_S), ev->step);
 }
 

@@ -15,7 +15,9 @@
 
 #define REDRAW_NS   (200 * NS_PER_MS)
 #define LIVE_DISKS  16  /* more would scroll off a small terminal; the rest is summed up */
-#define BAR_MIN     70  /* columns from which there is room for a bar */
+#define BAR_MAX     20
+#define BAR_MIN     5   /* shorter ones tell nothing */
+#define TEXT_WIDTH  80  /* columns that the numbers need; what is left is for the bar */
 
 static unsigned width_of(const struct events *ev)
 {
@@ -48,19 +50,28 @@ static void add_line(struct buf *out, const char *text, unsigned width)
 	buf_adds(out, "\x1b[K\n");
 }
 
+/* "####......" in what the terminal has beside the numbers. */
+static void draw_bar(unsigned percent, unsigned width, char out[BAR_MAX + 2])
+{
+	unsigned room = width > TEXT_WIDTH ? width - TEXT_WIDTH - 1 : 0, n = room < BAR_MAX ? room : BAR_MAX;
+
+	out[0] = '\0';
+	if (n < BAR_MIN)
+		return;
+	memset(out, '.', n);
+	memset(out, '#', percent * n / 100);
+	out[n] = ' ';
+	out[n + 1] = '\0';
+}
+
 static void disk_line(const struct events *ev, unsigned i, unsigned width, char *out, size_t size)
 {
 	const struct disk_progress *d = &ev->disks[i];
 	const struct meter *m = &ev->meters[i];
-	char bar[24] = "", scanned[16], whole[16], rate[16], sent[16], eta[16];
+	char bar[BAR_MAX + 2], scanned[16], whole[16], rate[16], sent[16], eta[16];
 	unsigned percent = meter_percent(d);
 
-	if (width >= BAR_MIN) {
-		memset(bar, '.', 20);
-		memset(bar, '#', percent / 5);
-		bar[20] = ' ';
-		bar[21] = '\0';
-	}
+	draw_bar(percent, width, bar);
 	if (d->scanned >= d->size)
 		snprintf(eta, sizeof eta, "%s", d->durable >= d->sent ? "done" : "flush");
 	else
@@ -94,8 +105,12 @@ static int live(struct events *ev, struct buf *out)
 static void draw(struct events *ev, const char *above, bool again)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	int before = ev->lines;
+	bool interrupted = ev->interrupt != NULL && atomic_load(ev->interrupt);
 
+	/* The signal's handler has written below the live area: that stays as it is, and a new one begins. */
+	int before = interrupted && !ev->interrupted ? 0 : ev->lines;
+
+	ev->interrupted = interrupted;
 	if (before > 0)
 		buf_addf(&out, "\x1b[%dA", before);
 	if (above != NULL)

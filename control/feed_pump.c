@@ -35,38 +35,32 @@ static int answer_want(struct pump *p, const struct feed_record *r, struct err *
 	return 0;
 }
 
-/* The next sync sends this chunk, whatever the source says. */
-static int forget_chunk(struct pump_disk *d, uint64_t page, unsigned chunk, struct err *e)
-{
-	uint8_t hashes[MANIFEST_PAGE_HASHES];
-
-	if (d->repair == NULL)
-		return 0;
-	if (manifest_read_page(d->repair, page, hashes, NULL, e) < 0)
-		return -1;
-	memset(hashes + chunk * MANIFEST_HASH, 0, MANIFEST_HASH);
-	if (manifest_write_page(d->repair, page, hashes, e) < 0)
-		return -1;
-	return manifest_sync(d->repair, e);
-}
-
 static int compare_page(struct pump_disk *d, const struct feed_record *r, struct err *e)
 {
 	const struct manifest_info *info = manifest_info(d->manifest);
-	uint8_t want[MANIFEST_PAGE_HASHES];
+	/* A working manifest of another chunk size is new: there is nothing to forget in it. */
+	bool mend = d->repair != NULL && manifest_info(d->repair)->chunk_size == info->chunk_size;
+	uint8_t want[MANIFEST_PAGE_HASHES], known[MANIFEST_PAGE_HASHES];
+	uint64_t before = d->differing;
 
-	if (manifest_read_page(d->manifest, r->page, want, NULL, e) < 0)
+	if (manifest_read_page(d->manifest, r->page, want, NULL, e) < 0 ||
+	    (mend && manifest_read_page(d->repair, r->page, known, NULL, e) < 0))
 		return -1;
 	for (unsigned i = 0; i < MANIFEST_PAGE_CHUNKS; i++) {
+		uint64_t offset = (r->page * MANIFEST_PAGE_CHUNKS + i) * info->chunk_size;
+
 		if (memcmp(want + i * MANIFEST_HASH, r->payload + i * MANIFEST_HASH, MANIFEST_HASH) == 0)
 			continue;
-		if (d->differing++ == 0)
-			d->first_differing = (r->page * MANIFEST_PAGE_CHUNKS + i) * info->chunk_size;
-		if (forget_chunk(d, r->page, i, e) < 0)
-			return -1;
+		/* Pages come in any order. */
+		if (d->differing++ == 0 || offset < d->first_differing)
+			d->first_differing = offset;
+		memset(known + i * MANIFEST_HASH, 0, MANIFEST_HASH);
 	}
 	d->pages_recorded++;
-	return 0;
+	if (!mend || d->differing == before)
+		return 0;
+	/* The next sync sends these chunks, whatever the source says. */
+	return manifest_write_page(d->repair, r->page, known, e) < 0 ? -1 : manifest_sync(d->repair, e);
 }
 
 static int store_page(struct pump_disk *d, const struct feed_record *r, bool *dirty, struct err *e)
@@ -104,6 +98,9 @@ static int act(struct pump *p, const struct feed_record *r, bool dirty[], struct
 		if (r->page >= manifest_page_count(manifest_info(d->manifest)))
 			return err_set(e, ERR_PROTOCOL, 0, "the worker's feed names a page past the end of disk %u",
 				       r->disk);
+		if (p->pages == PUMP_COMPARE && r->type == API_FEED_INTENT) /* it has no hashes to compare */
+			return err_set(e, ERR_PROTOCOL, 0, "the worker's feed announces a write to disk %u, which it is only "
+				       "to read", r->disk);
 		return p->pages == PUMP_COMPARE ? compare_page(d, r, e) : store_page(d, r, &dirty[r->disk], e);
 	}
 }

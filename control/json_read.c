@@ -32,8 +32,9 @@ static int read_file(const char *file, struct buf *text, struct err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_set(e, errno == EISDIR ? ERR_CONFIG : err_kind_of_errno(errno), errno,
-				       "cannot read %s", file);
+			return errno == EISDIR
+				       ? err_set(e, ERR_CONFIG, 0, "%s is a folder: name a JSON file", file)
+				       : err_set(e, err_kind_of_errno(errno), errno, "cannot read %s", file);
 		text->len += (size_t)n;
 		text->data[text->len] = '\0';
 		if (n == 0)
@@ -61,7 +62,7 @@ struct json_doc *json_parse(const char *text, size_t len, const char *name, stru
 	yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text, len, 0, NULL, &why);
 	if (doc == NULL) {
 		yyjson_locate_pos(text, len, why.pos < len ? why.pos : len, &line, &column, &characters);
-		err_set(e, ERR_CONFIG, 0, "%s:%zu:%zu: this is not JSON: %s", name, line, column,
+		err_set(e, ERR_CONFIG, 0, "%s:%zu:%zu: this is not JSON: %s; correct it there", name, line, column,
 			len == 0 ? "the file is empty" : why.msg);
 		return NULL;
 	}

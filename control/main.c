@@ -20,7 +20,11 @@ static void on_signal(int number)
 	static const char first[] = "\nwherry: interrupted: taking away what this run made; again to stop at once\n";
 	static const char second[] = "\nwherry: stopped at once: run `wherry cleanup` to remove what was left\n";
 
-	(void)number;
+	/* The terminal is gone: nobody reads, and a shell and the kernel may both tell it. */
+	if (number == SIGHUP) {
+		atomic_store(&interrupted, true);
+		return;
+	}
 	if (atomic_exchange(&interrupted, true)) {
 		if (write(STDERR_FILENO, second, sizeof second - 1) < 0)
 			_exit(1);
@@ -32,11 +36,13 @@ static void on_signal(int number)
 
 static void set_up_signals(void)
 {
-	struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, hup;
 
 	sigemptyset(&act.sa_mask);
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
+	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN) /* as nohup sets it */
+		sigaction(SIGHUP, &act, NULL);
 	act = (struct sigaction){.sa_handler = SIG_IGN};
 	sigaction(SIGPIPE, &act, NULL); /* a cut connection is an error with a sentence, not an end */
 }

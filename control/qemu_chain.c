@@ -216,6 +216,7 @@ static int commit_off(const char *over, const char *base, struct err *e)
 struct swap {
 	const struct qemu_cloud *c;
 	struct qemu_snapshot *s;
+	struct qemu_pause pause; /* what the record says while the machine is paused */
 };
 
 static int swap_back(void *ctx, struct err *e)
@@ -225,6 +226,66 @@ static int swap_back(void *ctx, struct err *e)
 	return qemu_holder_set_all(w->c, w->s, 1, false, e);
 }
 
+static int mark_paused(void *ctx, bool paused, struct err *e)
+{
+	struct swap *w = ctx;
+
+	w->s->paused = paused ? w->pause : (struct qemu_pause){0};
+	return qemu_snapshot_save(w->c, w->s, e);
+}
+
+static struct qemu_merge merge_of(struct swap *w, const char *run_dir, const char *over, const char *base, bool top)
+{
+	return (struct qemu_merge){.run_dir = run_dir,
+				   .disk = w->pause.disk,
+				   .over = over,
+				   .base = base,
+				   .top = top,
+				   .swap = swap_back,
+				   .mark = mark_paused,
+				   .ctx = w};
+}
+
+static int merge_live(struct swap *w, const char *run_dir, const char *over, const char *base, bool top,
+		      struct err *e)
+{
+	struct qemu_merge m = merge_of(w, run_dir, over, base, top);
+
+	snprintf(w->pause.machine, sizeof w->pause.machine, "%s", strrchr(run_dir, '/') + 1);
+	if (!qemu_proc_alive(run_dir, &w->pause.proc))
+		return err_set(e, ERR_BUSY, 0, "machine %s has just stopped: run again", w->pause.machine);
+	return qemu_live_commit(&m, e);
+}
+
+static bool is_paused(const struct qemu_cloud *c, const struct qemu_pause *p)
+{
+	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, p->machine);
+	struct qemu_proc now;
+
+	return qemu_proc_alive(run_dir, &now) && now.pid == p->proc.pid && now.start == p->proc.start &&
+	       strcmp(now.boot, p->proc.boot) == 0;
+}
+
+int qemu_chain_resume(const struct qemu_cloud *c, struct qemu_snapshot *s, struct err *e)
+{
+	if (s->paused.machine[0] == '\0')
+		return 0;
+	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, s->paused.machine);
+	cleanup(cleanup_free) char *over = qemu_cloud_resolve(c, s->over);
+	cleanup(cleanup_free) char *base = qemu_cloud_resolve(c, s->base.file);
+	struct swap w = {.c = c, .s = s, .pause = s->paused};
+	struct qemu_merge m = merge_of(&w, run_dir, over, base, true);
+	struct err why = ERR_INIT;
+
+	/* It may end at any moment; then there is nobody left to go on. */
+	if (is_paused(c, &w.pause) && qemu_live_resume(&m, &why) == 0)
+		return 0;
+	if (why.kind == ERR_NONE || !is_paused(c, &w.pause))
+		return mark_paused(&w, false, e);
+	*e = why;
+	return err_wrap(e, "machine %s was paused to remove snapshot %s", w.pause.machine, s->name);
+}
+
 /* over into base, by the QEMU that runs on it or by qemu-img; for the top one the holder goes back to base. */
 static int merge(const struct qemu_cloud *c, struct qemu_snapshot *s, bool top, struct err *e)
 {
@@ -232,12 +293,11 @@ static int merge(const struct qemu_cloud *c, struct qemu_snapshot *s, bool top, 
 	cleanup(cleanup_free) char *base = qemu_cloud_resolve(c, s->base.file);
 	cleanup(cleanup_free) char *run_dir = NULL;
 	struct swap w = {.c = c, .s = s};
-	unsigned disk;
 
-	if (qemu_holder_running(c, s, &run_dir, &disk, e) < 0)
+	if (qemu_holder_running(c, s, &run_dir, &w.pause.disk, e) < 0)
 		return -1;
 	if (run_dir != NULL)
-		return qemu_live_commit(run_dir, disk, over, base, top, swap_back, &w, e);
+		return merge_live(&w, run_dir, over, base, top, e);
 	if (commit_off(over, base, e) < 0)
 		return -1;
 	return top ? swap_back(&w, e) : 0;
@@ -337,7 +397,8 @@ int qemu_chain_undo(const struct qemu_cloud *c, struct qemu_snapshot *s, struct 
 
 	if (s->over[0] == '\0')
 		return 0;
-	if (refuse_clone(c, s, s->name, e) < 0)
+	/* First: the machine waits. */
+	if (qemu_chain_resume(c, s, e) < 0 || refuse_clone(c, s, s->name, e) < 0)
 		return -1;
 	int above = qemu_snapshots_each(c, match, &w, e);
 

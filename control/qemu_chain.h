@@ -13,7 +13,9 @@
  * Crash safety. Making: record CREATING, over made and synced, one atomic change of the holder (for all disks of a
  * machine at once), record READY. A record left CREATING is finished when its holder names `over`, else undone.
  * Removing: record MERGING, merge (may be repeated: `over` stays whole until the end), holder back to base, `over`
- * deleted, record gone. A record left MERGING is finished before anything else happens to that disk.
+ * deleted, record gone. A record left MERGING is finished before anything else happens to that disk. Under a running
+ * machine the end of a merge pauses it; the record says so before, and whoever next opens the cloud or removes the
+ * snapshot lets the machine go on.
  * All functions want the cloud's lock held.
  */
 #ifndef WHERRY_CONTROL_QEMU_CHAIN_H
@@ -26,6 +28,8 @@
 int qemu_chain_snapshot(const struct qemu_cloud *c, struct qemu_snapshot *set, unsigned n, struct err *e);
 /* Finishes or undoes what a dead process left of a CREATING record; *keep: it is READY now. */
 int qemu_chain_settle(const struct qemu_cloud *c, struct qemu_snapshot *s, bool *keep, struct err *e);
+/* Lets a machine go on that a dead process paused for merging that snapshot; without one it does nothing. */
+int qemu_chain_resume(const struct qemu_cloud *c, struct qemu_snapshot *s, struct err *e);
 /* Merges; the record stays and may be retired. BUSY while clones of it, or of the one above, live. */
 int qemu_chain_undo(const struct qemu_cloud *c, struct qemu_snapshot *s, struct err *e);
 /* Finishes removals a dead process left half-done on that disk (machine "" for disk records). */

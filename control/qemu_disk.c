@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <yyjson.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -336,4 +337,50 @@ char *qemu_disk_node(const struct qemu_cloud *c, const struct qemu_disk *d, cons
 	}
 	snprintf(ref.name, sizeof ref.name, "%s", d->snapshot);
 	return qemu_snapshot_usable(c, &ref, &s, e) < 0 ? NULL : qemu_node_live(&s, node);
+}
+
+static int flush_file(const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup(cleanup_free) char *dir = mem_printf("%.*s", (int)(slash - path), path);
+
+	return qemu_file_sync(path, e) < 0 ? -1 : qemu_file_sync(dir[0] != '\0' ? dir : "/", e);
+}
+
+/* What QEMU says the chain is. A backing file that is no file of this host has no absolute path; no disk of ours stands
+ * on one that was ever written. */
+static int flush_chain(const struct buf *json, const char *path, struct err *e)
+{
+	yyjson_doc *doc = yyjson_read(buf_str(json), json->len, YYJSON_READ_NOFLAG);
+	yyjson_arr_iter it;
+	yyjson_val *one;
+	int rc = 0;
+
+	if (yyjson_arr_size(yyjson_doc_get_root(doc)) == 0) {
+		yyjson_doc_free(doc);
+		return err_set(e, ERR_PROTOCOL, 0, "qemu-img info does not tell what %s stands on", path);
+	}
+	yyjson_arr_iter_init(yyjson_doc_get_root(doc), &it);
+	while (rc == 0 && (one = yyjson_arr_iter_next(&it)) != NULL) {
+		const char *file = yyjson_get_str(yyjson_obj_get(one, "filename"));
+
+		if (file != NULL && file[0] == '/')
+			rc = flush_file(file, e);
+	}
+	yyjson_doc_free(doc);
+	return rc;
+}
+
+int qemu_disk_flush(const struct qemu_cloud *c, const struct qemu_disk *d, struct err *e)
+{
+	cleanup(cleanup_free) char *path = qemu_cloud_resolve(c, d->image.file);
+	const char *const argv[] = {"qemu-img", "info", "--backing-chain", "--output=json", "-f",
+				    qemu_format_names[d->image.format], path, NULL};
+	cleanup(buf_fini) struct buf json = BUF_INIT;
+
+	if (d->image.file[0] == '\0')
+		return 0;
+	if (qemu_tool(argv, NULL, &json, e) < 0 || flush_chain(&json, path, e) < 0)
+		return err_wrap(e, "disk %s cannot be written to before what it holds is safe on its storage", d->name);
+	return 0;
 }

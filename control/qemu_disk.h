@@ -23,6 +23,11 @@ int qemu_disk_claim(const struct qemu_cloud *c, struct res_ref *ref, const struc
 /* The disk as a block node for a worker in this cloud; caller frees. NULL: it cannot be had. */
 char *qemu_disk_node(const struct qemu_cloud *c, const struct qemu_disk *d, const char *node, bool read_only,
 		     struct err *e);
+/* Everything that was ever written to the files of that disk, and to what they stand on, is on the storage when this
+ * returns. A worker that was killed may have left bytes in the host's memory which can be read but are not there after
+ * a loss of power, and no later flush of another QEMU would write them: so before a disk is opened for writing. Needs no lock; BUSY when
+ * somebody writes it. */
+int qemu_disk_flush(const struct qemu_cloud *c, const struct qemu_disk *d, struct err *e);
 /* There, ready, and the one meant by ref. */
 int qemu_disk_usable(const struct qemu_cloud *c, const struct res_ref *ref, struct qemu_disk *d, struct err *e);
 

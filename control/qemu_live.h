@@ -39,10 +39,35 @@ int qemu_live_file_node(struct qmp *q, const char *path, char node[QEMU_NODE_SIZ
 /* The same of a disk of a machine; NOT_FOUND when it does not have it open. */
 int qemu_live_disk_node(const struct qemu_cloud *c, struct qmp *q, const struct qemu_machine *m, const char *disk,
 			char node[QEMU_NODE_SIZE], struct err *e);
-/* Merges image `over` of that disk into `base` (paths) while the machine runs. top: over is what the guest writes to;
- * then `swap` is called with the machine paused for a moment, at the one point where both files hold the same. */
-typedef int qemu_live_swap(void *ctx, struct err *e);
-int qemu_live_commit(const char *run_dir, unsigned disk, const char *over, const char *base, bool top,
-		     qemu_live_swap *swap, void *ctx, struct err *e);
+
+/* How long a merge may take, so that it ends whatever the guest does. */
+struct qemu_merge_limits {
+	int64_t stall_ns;   /* top: what is left did not become clearly less in that time: the guest outruns the copy */
+	int64_t pause_ns;   /* top: the machine stands still for at most that long while the rest is copied */
+	int64_t overall_ns; /* until then the machine runs and the merge is under way */
+};
+
+/* Merging image `over` of a disk into `base` (paths) while the machine runs. */
+struct qemu_merge {
+	const char *run_dir;
+	unsigned disk;          /* of the machine's devices */
+	const char *over, *base;
+	bool top;               /* over is what the guest writes to */
+	/* top: the record of who holds the disk goes to base, durably. Called with the machine paused, at the one point
+	 * where both files hold the same. May be called again. */
+	int (*swap)(void *ctx, struct err *e);
+	/* top: says durably that it is us who pause the machine, before that is done; false: that it goes on. Not called
+	 * for a machine that its operator has paused: that stays paused. */
+	int (*mark)(void *ctx, bool paused, struct err *e);
+	void *ctx;
+	const struct qemu_merge_limits *limits; /* NULL: 20 s, 60 s, 2 hours */
+};
+
+/* A guest that outruns the copy is paused while the rest is copied. TIMEOUT: it could not be done in time; QEMU has
+ * stopped merging, the machine goes on as before, and it may be tried again. */
+int qemu_live_commit(const struct qemu_merge *m, struct err *e);
+/* Ends a pause that a dead process had marked: the merge is ended, swapped when QEMU had done it, the machine continued,
+ * the mark taken back. */
+int qemu_live_resume(const struct qemu_merge *m, struct err *e);
 
 #endif

@@ -202,6 +202,12 @@ char *qemu_tail(const char *path, char *out, size_t size)
 				       end > (off_t)sizeof text ? end - (off_t)sizeof text : 0);
 	ssize_t from = got > (ssize_t)size - 1 ? got - ((ssize_t)size - 1) : 0;
 
+	/* Whole words only, where there are any. */
+	for (ssize_t i = from; i > 0 && i < got; i++)
+		if (text[i] == ' ' || text[i] == '\n') {
+			from = i;
+			break;
+		}
 	for (ssize_t i = from; i < got; i++) {
 		char c = text[i] >= ' ' && text[i] < 0x7f ? text[i] : ' ';
 
@@ -212,6 +218,14 @@ char *qemu_tail(const char *path, char *out, size_t size)
 		n--;
 	out[n] = '\0';
 	return out;
+}
+
+/* What QEMU says of an option, without the option: that is a page of JSON which nobody wrote by hand. */
+static const char *after_option(const char *words)
+{
+	for (const char *end; (end = strstr(words, "}: ")) != NULL;)
+		words = end + strlen("}: ");
+	return words[0] != '\0' ? words : "it said nothing";
 }
 
 int qemu_proc_wait_monitor(const char *run_dir, int64_t timeout_ns, struct err *e)
@@ -230,8 +244,8 @@ int qemu_proc_wait_monitor(const char *run_dir, int64_t timeout_ns, struct err *
 			return 0;
 		if (!alive) {
 			qemu_tail(log, words, sizeof words);
-			return err_set(e, qemu_words_kind(words), 0, "QEMU did not start in %s: %s", run_dir,
-				       words[0] != '\0' ? words : "it said nothing");
+			return err_set(e, qemu_words_kind(words), 0, "QEMU did not start in %s: %s%s", run_dir,
+				       after_option(words), qemu_words_advice(words));
 		}
 		if (clock_mono_ns() > deadline) {
 			*e = why;

@@ -32,6 +32,8 @@ int qemu_tool(const char *const argv[], const char *cwd, struct buf *out, struct
 int qemu_tool_watch(const char *const argv[], const char *marker, int64_t timeout_ns, bool *seen, struct err *e);
 /* The kind an error of QEMU or qemu-img means, by its words. */
 enum err_kind qemu_words_kind(const char *words);
+/* What to do about it, as the end of a sentence: "; free space ..."; "" where the words do not tell. */
+const char *qemu_words_advice(const char *words);
 
 /* Starts argv in run_dir (its cwd), detached, stdout and stderr to run_dir/qemu.log. Returns when it has become QEMU. */
 int qemu_proc_start(char *const argv[], const char *run_dir, struct err *e);

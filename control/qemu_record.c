@@ -25,7 +25,7 @@ struct json_doc *qemu_record_open(const struct qemu_cloud *c, enum qemu_folder f
 	struct json_doc *doc = json_load(file, e);
 
 	if (doc == NULL && e->kind == ERR_NOT_FOUND)
-		err_set(e, ERR_NOT_FOUND, 0, "there is no %s %s in the qemu cloud %s (no file %s)", word, name,
+		err_set(e, ERR_NOT_FOUND, 0, "there is no %s %s in the qemu cloud %s (no file %s): is the name right?", word, name,
 			c->dir, file);
 	return doc;
 }
@@ -132,6 +132,30 @@ static void read_proc(struct json_at *at, struct qemu_proc *p)
 	json_no_more(&proc);
 }
 
+static void add_proc(struct buf *b, const struct qemu_proc *p)
+{
+	qemu_json_add(b, "'process':{'pid':%d,'start':%u,'boot':%s},", p->pid, p->start, p->boot);
+}
+
+static void read_pause(struct json_at *at, struct qemu_pause *p)
+{
+	struct json_at pause = json_object(at, "paused", JSON_OPTIONAL);
+
+	if (pause.val == NULL)
+		return;
+	qemu_read_text(&pause, "machine", JSON_REQUIRED, p->machine, sizeof p->machine);
+	p->disk = (unsigned)json_number(&pause, "disk", JSON_REQUIRED, 0, INT32_MAX, 0);
+	read_proc(&pause, &p->proc);
+	json_no_more(&pause);
+}
+
+static void add_pause(struct buf *b, const struct qemu_pause *p)
+{
+	qemu_json_add(b, "'paused':{");
+	add_proc(b, &p->proc);
+	qemu_json_add(b, "'machine':%s,'disk':%d},", p->machine, (int)p->disk);
+}
+
 int qemu_snapshot_load(const struct qemu_cloud *c, const char *name, struct qemu_snapshot *s, struct err *e)
 {
 	static const char *const kinds[] = {"overlay", "live", NULL};
@@ -156,6 +180,7 @@ int qemu_snapshot_load(const struct qemu_cloud *c, const char *name, struct qemu
 						       QEMU_RAW);
 	qemu_read_text(&at, "base", JSON_OPTIONAL, s->base.file, sizeof s->base.file);
 	qemu_read_text(&at, "over", JSON_OPTIONAL, s->over, sizeof s->over);
+	read_pause(&at, &s->paused);
 	qemu_read_tags(&at, JSON_REQUIRED, &s->tags);
 	return qemu_record_close(doc, &at, e);
 }
@@ -169,11 +194,12 @@ char *qemu_snapshot_json(const struct qemu_snapshot *s)
 		      s->uid, state_names[s->state], s->live ? "live" : "overlay", s->machine, s->disk, s->size,
 		      (int)s->logical_sector);
 	if (s->live)
-		qemu_json_add(&b, "'process':{'pid':%d,'start':%u,'boot':%s},", s->proc.pid, s->proc.start,
-			      s->proc.boot);
+		add_proc(&b, &s->proc);
 	else
 		qemu_json_add(&b, "'base':%s,'base_format':%s,'over':%s,", s->base.file,
 			      qemu_format_names[s->base.format], s->over);
+	if (s->paused.machine[0] != '\0')
+		add_pause(&b, &s->paused);
 	qemu_json_add(&b, "'tags':%j}", tags);
 	return buf_take(&b);
 }

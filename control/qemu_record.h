@@ -37,6 +37,14 @@ struct qemu_disk {
 	char snapshot[RES_NAME_SIZE]; /* of which it is a clone; "" none */
 };
 
+/* A machine that stands still because a merge under it said so, not its operator. Only that one process is meant: a QEMU
+ * started since knows nothing of it. */
+struct qemu_pause {
+	char machine[RES_NAME_SIZE]; /* "": none; name in run/ */
+	unsigned disk;               /* the merge is under this one of its devices */
+	struct qemu_proc proc;
+};
+
 enum qemu_snapshot_state { SNAPSHOT_CREATING, SNAPSHOT_READY, SNAPSHOT_MERGING };
 
 /* snapshots/<name>/snapshot.json, see qemu_live.h and qemu_chain.h for the two kinds. */
@@ -53,6 +61,7 @@ struct qemu_snapshot {
 	struct qemu_proc proc;       /* live: it lives as long as this QEMU */
 	struct qemu_image base;      /* overlay: the content of the snapshot, read-only from then on */
 	char over[QEMU_PATH_SIZE];   /* overlay: what the disk became, qcow2 on top of base */
+	struct qemu_pause paused;    /* overlay: saved before the machine is paused, cleared after it was continued */
 };
 
 /* One disk of machines/<name>.json: a file, or a disk record by name. */

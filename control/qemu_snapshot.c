@@ -267,6 +267,8 @@ int qemu_snapshots_recover(const struct qemu_cloud *c, struct err *e)
 
 		if (qemu_snapshot_load(c, names.list.at[i], &s, e) < 0)
 			return -1;
+		if (qemu_chain_resume(c, &s, e) < 0)
+			return -1;
 		if (s.state != SNAPSHOT_CREATING)
 			continue;
 		if ((s.live ? qemu_live_undo(c, &s, e) : qemu_chain_settle(c, &s, &keep, e)) < 0 ||

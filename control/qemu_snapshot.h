@@ -17,7 +17,8 @@ int qemu_snapshot_remove(const struct qemu_cloud *c, const struct res_ref *ref, 
 
 /* Ready to be read and the one meant by ref; else *e says why. */
 int qemu_snapshot_usable(const struct qemu_cloud *c, const struct res_ref *ref, struct qemu_snapshot *s, struct err *e);
-/* Finishes or undoes what dead processes left of snapshots in the making. Lock held. */
+/* Finishes or undoes what dead processes left of snapshots in the making, and lets machines go on that they had paused.
+ * Lock held. */
 int qemu_snapshots_recover(const struct qemu_cloud *c, struct err *e);
 
 #endif

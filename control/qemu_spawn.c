@@ -41,34 +41,42 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-enum err_kind qemu_words_kind(const char *words)
-{
-	static const struct {
-		const char *part;
-		enum err_kind kind;
-	} known[] = {
-		{"No space left", ERR_NO_SPACE},  {"Disk quota exceeded", ERR_NO_SPACE},
-		{"File too large", ERR_NO_SPACE}, {"lock", ERR_BUSY},
-		{"No such file", ERR_NOT_FOUND},  {"Permission denied", ERR_DENIED},
-		{"Read-only file", ERR_DENIED},   {"host forwarding rule", ERR_BUSY},
-	};
+static const struct words {
+	const char *part;
+	enum err_kind kind;
+	const char *advice;
+} known_words[] = {
+	{"No space left", ERR_NO_SPACE, "; free space in that file system, then run again"},
+	{"Disk quota exceeded", ERR_NO_SPACE, "; free space in that file system, then run again"},
+	{"File too large", ERR_NO_SPACE, "; free space in that file system, then run again"},
+	{"\" lock", ERR_BUSY, "; another QEMU or tool has that image open: stop it, then run again"},
+	{"Failed to lock", ERR_BUSY, "; another QEMU or tool has that image open: stop it, then run again"},
+	{"No such file", ERR_NOT_FOUND, ""},
+	{"Permission denied", ERR_DENIED, "; run this as a user who may"},
+	{"Read-only file", ERR_DENIED, ""},
+	{"host forwarding rule", ERR_BUSY, ""},
+	{"multiple of request alignment", ERR_UNSUPPORTED,
+	 "; that file system wants larger blocks: use \"format\": \"qcow2\""},
+};
 
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-		if (strstr(words, known[i].part) != NULL)
-			return known[i].kind;
-	return ERR_IO;
+static const struct words *find_words(const char *words)
+{
+	static const struct words other = {"", ERR_IO, ""};
+
+	for (size_t i = 0; i < sizeof known_words / sizeof known_words[0]; i++)
+		if (strstr(words, known_words[i].part) != NULL)
+			return &known_words[i];
+	return &other;
 }
 
-static const char *advice(enum err_kind kind)
+enum err_kind qemu_words_kind(const char *words)
 {
-	switch (kind) {
-	case ERR_NO_SPACE:
-		return "; free space in that file system, then run again";
-	case ERR_BUSY:
-		return "; another QEMU has that image open: stop it, then run again";
-	default:
-		return "";
-	}
+	return find_words(words)->kind;
+}
+
+const char *qemu_words_advice(const char *words)
+{
+	return find_words(words)->advice;
 }
 
 static void become_tool(const char *const argv[], const char *cwd, int out, int err, pid_t parent)
@@ -121,9 +129,7 @@ static int explain(const char *tool, int status, const struct buf *words, struct
 	while (n > 0 && line[n - 1] == ' ')
 		n--;
 	line[n] = '\0';
-	enum err_kind kind = qemu_words_kind(line);
-
-	return err_set(e, kind, 0, "%.300s%s", line[0] != '\0' ? line : tool, advice(kind));
+	return err_set(e, qemu_words_kind(line), 0, "%.300s%s", line[0] != '\0' ? line : tool, qemu_words_advice(line));
 }
 
 int qemu_tool(const char *const argv[], const char *cwd, struct buf *out, struct err *e)

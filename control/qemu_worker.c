@@ -165,7 +165,8 @@ static int start(const struct launch *l, struct err *e)
 		if (strstr(why.msg, "host forwarding") == NULL)
 			return -1;
 	}
-	return err_wrap(e, "no port was free in %d tries", PORT_TRIES);
+	return err_wrap(e, "no port of 127.0.0.1 was free in %d tries (end programs that listen there, `ss -ltn` lists them)",
+			PORT_TRIES);
 }
 
 static int prepare_disk(struct launch *l, struct worker_disk *wd, bool later, struct err *e)
@@ -187,6 +188,9 @@ static int prepare_disk(struct launch *l, struct worker_disk *wd, bool later, st
 		return -1;
 	if (!wd->read_only && qemu_disk_user(l->c, record.name, user))
 		return err_set(e, ERR_BUSY, 0, "disk %s is in use by %s", record.name, user);
+	/* Nobody writes it now, so this is short, after flush_before(). */
+	if (!wd->read_only && qemu_disk_flush(l->c, &record, e) < 0)
+		return -1;
 	l->nodes[i] = qemu_disk_node(l->c, &record, node, wd->read_only, e);
 	l->sectors[i] = record.logical_sector;
 	l->w->disk_count++;
@@ -280,13 +284,31 @@ static int make(const struct qemu_cloud *c, const struct qemu_options *o, struct
 	return err_wrap(e, "starting worker %s", w.name);
 }
 
+/* Much may wait to be written, which takes minutes: not with the cloud locked. */
+static int flush_before(const struct qemu_cloud *c, const struct worker_spec *spec, struct err *e)
+{
+	for (unsigned i = 0; i < spec->disk_count; i++) {
+		const struct worker_disk *wd = &spec->disks[i];
+		struct err told_later = ERR_INIT;
+		char user[RES_NAME_SIZE + 16];
+		struct qemu_disk record;
+
+		if (wd->read_only || qemu_disk_usable(c, wd->disk, &record, &told_later) < 0 ||
+		    qemu_disk_user(c, record.name, user))
+			continue;
+		if (qemu_disk_flush(c, &record, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int qemu_worker_create(const struct qemu_cloud *c, const struct qemu_options *o, struct worker_spec *spec,
 		       struct res_ref *ref, const struct log *log, struct err *e)
 {
 	struct qemu_boot_image image;
 	char why[160];
 
-	if (qemu_boot_image_find(o, &image, e) < 0)
+	if (qemu_boot_image_find(o, &image, e) < 0 || flush_before(c, spec, e) < 0)
 		return -1;
 	/* Before the lock: a probe takes seconds. */
 	enum qemu_accel accel = qemu_accel_choose(o->accel, image.kernel, why);

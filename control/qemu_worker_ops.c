@@ -88,6 +88,8 @@ int qemu_worker_plug(const struct qemu_cloud *c, struct qemu_worker *w, struct w
 		return -1;
 	if (!disk->read_only && qemu_disk_user(c, record.name, user))
 		return err_set(e, ERR_BUSY, 0, "disk %s is in use by %s", record.name, user);
+	if (!disk->read_only && qemu_disk_flush(c, &record, e) < 0)
+		return -1;
 	*d = (struct qemu_worker_disk){.read_only = disk->read_only, .port = port};
 	snprintf(d->disk, sizeof d->disk, "%s", record.name);
 	qemu_worker_serial(record.name, d->serial);

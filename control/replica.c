@@ -83,28 +83,47 @@ static int check_unchanged(const struct replica *r, unsigned i, const struct mac
 	return 0;
 }
 
-/* Do the replica's tags follow from what this journal did last? `known` is what it knows of them. */
-static bool tags_follow(const struct res_tags *known, const struct res_tags *now, uint64_t last_writer,
-			uint64_t generation)
+/* Do the replica's tags follow from what this journal did last? `known` is what it knows of them; `ours`: the last run
+ * of this journal that wrote is the one they name. */
+static bool tags_follow(const struct res_tags *known, const struct res_tags *now, bool ours, uint64_t generation)
 {
+	/* A copy of this state directory may use the same epoch, but never the same run. */
+	bool same_run = now->epoch == known->epoch && strcmp(now->run, known->run) == 0;
+
 	if (now->generation > generation)
 		return false; /* committed by a later state directory */
-	if (now->epoch == known->epoch && now->dirty == known->dirty && now->generation == known->generation)
+	if (same_run && now->dirty == known->dirty && now->generation == known->generation)
 		return true;
 	/* Claims whose outcome we never learned: for writing, and for clean after a commit. */
 	if (now->dirty)
-		return now->epoch == last_writer && known->epoch < now->epoch && now->generation == known->generation;
-	return known->dirty && now->epoch == known->epoch && now->generation == generation;
+		return ours && known->epoch < now->epoch && now->generation == known->generation;
+	return known->dirty && same_run && now->generation == generation;
+}
+
+struct writer {
+	const struct res_tags *tags;
+	bool found;
+};
+
+static int see_run(void *ctx, const struct run *run)
+{
+	struct writer *w = ctx;
+
+	w->found = run->epoch == w->tags->epoch && strcmp(run->id, w->tags->run) == 0;
+	return w->found || run->epoch < w->tags->epoch; /* the newest come first */
 }
 
 static int recognise(struct context *c, struct replica_disk *rd, const struct journal_entry *known, bool found,
 		     uint64_t generation, struct err *e)
 {
+	const struct res_tags *now = &rd->res.ref.tags;
+	struct writer w = {.tags = now};
 	uint64_t last_writer;
 
-	if (journal_last_writer(c->journal, c->job.name, &last_writer, e) < 0)
+	if (journal_last_writer(c->journal, c->job.name, &last_writer, e) < 0 ||
+	    journal_runs(c->journal, c->job.name, 0, see_run, &w, e) < 0)
 		return -1;
-	rd->believed = found && tags_follow(&known->ref.tags, &rd->res.ref.tags, last_writer, generation);
+	rd->believed = found && tags_follow(&known->ref.tags, now, w.found && now->epoch == last_writer, generation);
 	return 0;
 }
 
@@ -137,13 +156,16 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 				       cloud_wait_ready(&c->target, &rd->res.ref, READY_TIMEOUT_NS, e) < 0
 			       ? -1 : 0;
 	}
-	if (check_owner(c, there, e) < 0)
-		return -1;
 	rd->res.ref = *there;
 	rd->res.row = entry.row;
-	if (!found && journal_intend(c->journal, c->target.place, there, &rd->res.row, e) < 0)
+	if ((!found && journal_intend(c->journal, c->target.place, there, &rd->res.row, e) < 0) ||
+	    recognise(c, rd, &entry, found, generation, e) < 0)
 		return -1;
-	return recognise(c, rd, &entry, found, generation, e);
+	/* Tags that were not believed are not believed the next time either, until a run of ours has claimed the disk. */
+	struct res_ref known = *there;
+	if (found && !rd->believed)
+		known.tags = entry.ref.tags;
+	return journal_created(c->journal, rd->res.row, &known, e);
 }
 
 static int fit_size(struct context *c, const struct machine_disk *d, struct replica_disk *rd, struct err *e)
@@ -242,31 +264,43 @@ static int open_working(struct context *c, struct replica_disk *rd, unsigned i, 
 	return rd->working == NULL ? -1 : 0;
 }
 
+/* All that can be refused while nothing was made or changed. */
+static int check_disk(struct context *c, const struct machine *m, unsigned i, const struct seen *seen, struct replica *r,
+		      struct err *e)
+{
+	const struct machine_disk *d = &m->disks.at[i];
+	struct replica_disk *rd = &r->disks[i];
+
+	*rd = (struct replica_disk){.size = d->size, .logical_sector = d->logical_sector};
+	snprintf(rd->source_id, sizeof rd->source_id, "%s", d->id);
+	snprintf(rd->source_name, sizeof rd->source_name, "%s", d->name);
+	replica_name(c, i, rd->res.ref.name);
+	if (d->why_not[0] != '\0')
+		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be replicated: %s", d->name, d->why_not);
+	if (check_unchanged(r, i, d, e) < 0)
+		return -1;
+	const struct res_ref *there = seen_by_name(seen, rd->res.ref.name);
+	if (there == NULL)
+		return 0;
+	rd->res.ref = *there;
+	return check_owner(c, there, e) < 0 ? -1 : fit_size(c, d, rd, e);
+}
+
 static int open_disk(struct context *c, const struct machine *m, unsigned i, const struct run *run,
 		     const struct seen *seen, struct replica *r, const char *holder, struct err *e)
 {
 	const struct machine_disk *d = &m->disks.at[i];
 	struct replica_disk *rd = &r->disks[i];
+	bool fresh = seen_by_name(seen, rd->res.ref.name) == NULL;
 	char what[24];
 
 	snprintf(what, sizeof what, "disk%u", i);
-	*rd = (struct replica_disk){.size = d->size, .logical_sector = d->logical_sector};
-	snprintf(rd->source_id, sizeof rd->source_id, "%s", d->id);
-	snprintf(rd->source_name, sizeof rd->source_name, "%s", d->name);
-	replica_name(c, i, rd->res.ref.name);
-	bool fresh = seen_by_name(seen, rd->res.ref.name) == NULL;
-
-	if (d->why_not[0] != '\0')
-		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be replicated: %s", d->name, d->why_not);
-	if (check_unchanged(r, i, d, e) < 0 || obtain(c, run, d, seen, rd, r->generation, what, e) < 0)
+	if (obtain(c, run, d, seen, rd, r->generation, what, e) < 0)
 		return -1;
 	if (c->target_p->ops->replica_lock != NULL &&
 	    c->target_p->ops->replica_lock(c->target_p, &rd->res.ref, holder, e) < 0)
 		return -1;
-	if (fit_size(c, d, rd, e) < 0 || open_working(c, rd, i, fresh, e) < 0)
-		return -1;
-	/* Only now: a distrusted manifest is gone before the journal knows the tags that it was distrusted for. */
-	if (journal_created(c->journal, rd->res.row, &rd->res.ref, e) < 0)
+	if ((fresh && fit_size(c, d, rd, e) < 0) || open_working(c, rd, i, fresh, e) < 0)
 		return -1;
 	r->count = i + 1;
 	return 0;
@@ -301,6 +335,8 @@ int replica_open(struct context *c, const struct machine *m, struct run *run, st
 	r->top_epoch = top_epoch(seen);
 	if (rc == 0)
 		rc = journal_run_raise(c->journal, run, r->top_epoch + 1, e);
+	for (unsigned i = 0; rc == 0 && i < m->disks.len; i++)
+		rc = check_disk(c, m, i, seen, r, e);
 	for (unsigned i = 0; rc == 0 && i < m->disks.len; i++)
 		rc = open_disk(c, m, i, run, seen, r, holder, e);
 	free(seen);

@@ -47,27 +47,31 @@ static int look(void *ctx, const struct res_ref *ref)
 	return 1;
 }
 
-/* The snapshot under its name, whatever became of it. *valid: it is there and was made after the commit of that
- * generation, so not by an earlier life of the replica. */
-static int look_up(struct context *c, unsigned i, uint64_t generation, struct journal_entry *out, bool *known,
+/* The snapshot under its name, whatever became of it; row 0: there, but not known to this journal, which is older then.
+ * *valid: it is there and was made after the commit of that generation, so not by an earlier life of the replica. */
+static int look_up(struct context *c, unsigned i, uint64_t generation, struct journal_entry *out, bool *there,
 		   bool *valid, struct err *e)
 {
 	char name[RES_NAME_SIZE];
 	struct wanted w = {.c = c, .name = name};
+	bool known;
 
 	*valid = false;
 	generation_name(c, generation, i, name);
-	if (journal_find_entry(c->journal, c->job.name, PURPOSE_GENERATION, name, out, known, e) < 0)
+	if (journal_find_entry(c->journal, c->job.name, PURPOSE_GENERATION, name, out, &known, e) < 0 ||
+	    c->target_p->ops->find(c->target_p, c->job.name, look, &w, e) < 0)
 		return -1;
-	if (!*known || out->state == ENTRY_REMOVED)
+	*there = known || w.found;
+	if (!w.found)
 		return 0;
-	if (c->target_p->ops->find(c->target_p, c->job.name, look, &w, e) < 0)
-		return -1;
-	if (!w.found || out->state == ENTRY_REMOVING || w.ref.tags.epoch <= committed_epoch(c, i, generation))
+	if (!known)
+		out->state = ENTRY_CREATED;
+	out->ref = w.ref;
+	if (out->state == ENTRY_REMOVING || w.ref.tags.generation != generation ||
+	    w.ref.tags.epoch <= committed_epoch(c, i, generation))
 		return 0;
 	if (out->state == ENTRY_INTENDED && journal_created(c->journal, out->row, &w.ref, e) < 0)
 		return -1;
-	out->ref = w.ref;
 	*valid = true;
 	return 0;
 }
@@ -75,23 +79,24 @@ static int look_up(struct context *c, unsigned i, uint64_t generation, struct jo
 int replica_generation(struct context *c, const struct replica *r, unsigned i, uint64_t generation,
 		       struct journal_entry *out, bool *found, struct err *e)
 {
-	bool known;
+	bool there;
 
 	(void)r;
-	return look_up(c, i, generation, out, &known, found, e);
+	return look_up(c, i, generation, out, &there, found, e);
 }
 
 static int keep_disk(struct context *c, const struct run *run, struct replica *r, unsigned i, struct err *e)
 {
 	struct journal_entry entry;
 	struct cloud_res snap = {0};
-	bool known, valid;
+	bool there, valid;
 
-	if (look_up(c, i, r->generation, &entry, &known, &valid, e) < 0)
+	if (look_up(c, i, r->generation, &entry, &there, &valid, e) < 0)
 		return -1;
-	if (valid)
+	/* One that this journal does not know may be of another copy's generation of that number. */
+	if (valid && entry.row != 0)
 		return 0;
-	if (known && entry.state != ENTRY_REMOVED) {
+	if (there) {
 		struct cloud_res old = {.ref = entry.ref, .row = entry.row};
 
 		if (cloud_remove(&c->target, &old, e) < 0)
@@ -115,21 +120,6 @@ static int grow(struct context *c, struct replica_disk *d, struct err *e)
 	if (c->target_p->ops->disk_resize(c->target_p, &d->res.ref, d->size, e) < 0)
 		return -1;
 	d->grow = false;
-	return 0;
-}
-
-int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e)
-{
-	bool keep = r->generation != 0 && !r->dirty && c->target_p->ops->snapshot_disk != NULL;
-
-	if (replica_drop_old_generations(c, r, e) < 0)
-		return -1;
-	for (unsigned i = 0; keep && i < r->count; i++)
-		if (keep_disk(c, run, r, i, e) < 0)
-			return -1;
-	for (unsigned i = 0; i < r->count; i++)
-		if (grow(c, &r->disks[i], e) < 0)
-			return -1;
 	return 0;
 }
 
@@ -253,27 +243,44 @@ int replica_settle(struct context *c, struct replica *r, struct err *e)
 }
 
 struct old {
-	struct context *c;
+	const struct context *c;
 	uint64_t before;
 	struct cloud_res found[2 * WIRE_MAX_DISKS];
 	unsigned count;
 };
 
+static void add_old(struct old *o, const struct res_ref *ref, int64_t row)
+{
+	if (ref->tags.purpose != PURPOSE_GENERATION || ref->tags.generation >= o->before ||
+	    o->count == sizeof o->found / sizeof o->found[0])
+		return;
+	for (unsigned i = 0; i < o->count; i++)
+		if (strcmp(o->found[i].ref.name, ref->name) == 0)
+			return;
+	o->found[o->count++] = (struct cloud_res){.ref = *ref, .row = row};
+}
+
 static int collect_old(void *ctx, const struct journal_entry *entry)
 {
-	struct old *o = ctx;
-
-	if (entry->ref.tags.purpose == PURPOSE_GENERATION && entry->ref.tags.generation < o->before &&
-	    o->count < sizeof o->found / sizeof o->found[0])
-		o->found[o->count++] = (struct cloud_res){.ref = entry->ref, .row = entry->row};
+	add_old(ctx, &entry->ref, entry->row);
 	return 0;
 }
 
-int replica_drop_old_generations(struct context *c, const struct replica *r, struct err *e)
+static int see_old(void *ctx, const struct res_ref *ref)
+{
+	struct old *o = ctx;
+
+	if (ref->kind == RES_SNAPSHOT && strcmp(ref->tags.owner, journal_owner(o->c->journal)) == 0)
+		add_old(o, ref, 0);
+	return 0;
+}
+
+static int drop_old(struct context *c, const struct replica *r, bool look_there, struct err *e)
 {
 	struct old o = {.c = c, .before = r->generation};
 
-	if (journal_entries(c->journal, c->job.name, collect_old, &o, e) < 0)
+	if (journal_entries(c->journal, c->job.name, collect_old, &o, e) < 0 ||
+	    (look_there && c->target_p->ops->find(c->target_p, c->job.name, see_old, &o, e) < 0))
 		return -1;
 	for (unsigned i = 0; i < o.count; i++) {
 		events_step(c->events, "remove", "snapshot %s of an older generation", o.found[i].ref.name);
@@ -286,5 +293,26 @@ int replica_drop_old_generations(struct context *c, const struct replica *r, str
 		if (unlink(path) < 0 && errno != ENOENT)
 			return err_set(e, err_kind_of_errno(errno), errno, "removing the old manifest %s", path);
 	}
+	return 0;
+}
+
+int replica_drop_old_generations(struct context *c, const struct replica *r, struct err *e)
+{
+	return drop_old(c, r, false, e);
+}
+
+int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e)
+{
+	bool keep = r->generation != 0 && !r->dirty && c->target_p->ops->snapshot_disk != NULL;
+
+	/* Those, too, that only the cloud knows of: this journal may be older than they. */
+	if (drop_old(c, r, true, e) < 0)
+		return -1;
+	for (unsigned i = 0; keep && i < r->count; i++)
+		if (keep_disk(c, run, r, i, e) < 0)
+			return -1;
+	for (unsigned i = 0; i < r->count; i++)
+		if (grow(c, &r->disks[i], e) < 0)
+			return -1;
 	return 0;
 }

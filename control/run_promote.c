@@ -59,9 +59,61 @@ static int choose_disks(struct context *c, struct promote *p, bool last_good, st
 	return 0;
 }
 
+static int see_restored(void *ctx, const struct journal_entry *entry)
+{
+	const struct res_ref *ref = &entry->ref;
+	const char **run = ctx;
+
+	if (ref->kind != RES_DISK || ref->tags.purpose != PURPOSE_TARGET || strcmp(ref->tags.run, *run) != 0)
+		return 0;
+	*run = NULL;
+	return 1;
+}
+
+/* A promotion that died may not have handed over all disks; and nobody may have written to them since. */
+static int finish_hand_over(struct context *c, struct promote *p, const struct run *last, const char *machine,
+			    struct err *e)
+{
+	const char *run = last->id;
+
+	if (journal_entries(c->journal, c->job.name, see_restored, &run, e) < 0)
+		return -1;
+	if (run == NULL)
+		return 0; /* the machine has disks of its own */
+	if (replica_open_committed(c, &p->replica, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < p->replica.count; i++) {
+		const struct replica_disk *d = &p->replica.disks[i];
+
+		if (strcmp(d->res.ref.tags.run, last->id) != 0 && (!d->believed || d->res.ref.tags.dirty))
+			return err_set(e, ERR_REFUSED, 0,
+				       "replica disk %s was written since machine %s was made of it, so that machine is not "
+				       "started: let only one state directory run this job; remove that machine and run "
+				       "`wherry cleanup --discard` for this job", d->res.ref.name, machine);
+	}
+	return replica_hand_over(c, last, &p->replica, e);
+}
+
+/* The machine is not there. Was it the undoing of a promotion that took it away, and died before it took back the fact?
+ * Then that is done now, and there is no earlier promotion. */
+static int finish_undo(struct context *c, const char *machine, struct err *e)
+{
+	struct journal_entry entry;
+	bool found;
+
+	if (e->kind != ERR_NOT_FOUND)
+		return err_wrap(e, "job %s was promoted", c->job.name);
+	if (journal_find_entry(c->journal, c->job.name, PURPOSE_TARGET, machine, &entry, &found, e) < 0)
+		return -1;
+	if (found && entry.state != ENTRY_REMOVING)
+		return err_wrap(e, "job %s was promoted", c->job.name);
+	*e = (struct err)ERR_INIT;
+	return journal_fact_set(c->journal, c->job.name, "promoted", NULL, e);
+}
+
 /* "promoted" is durable before the machine can run: from then on nothing writes to the replica or removes it. A promotion
  * that died after that is finished here. 1: finished; 0: there was none; -1. */
-static int finish_earlier(struct context *c, bool start, struct err *e)
+static int finish_earlier(struct context *c, struct promote *p, bool start, struct err *e)
 {
 	cleanup(cleanup_free) char *name = NULL;
 	struct machine m = {0};
@@ -74,14 +126,15 @@ static int finish_earlier(struct context *c, bool start, struct err *e)
 	if (name == NULL)
 		return 0;
 	if (c->target_p->ops->machine_get(c->target_p, name, &m, e) < 0)
-		return err_wrap(e, "job %s was promoted", c->job.name);
+		return finish_undo(c, name, e);
 	bool running = m.running;
 	machine_fini(&m);
 	if (running || !found || last.kind != RUN_PROMOTE || last.state == RUN_DONE)
 		return err_set(e, ERR_REFUSED, 0, "job %s was promoted already: machine %s in %s", c->job.name, name,
 			       c->target_p->place);
 	events_step(c->events, "promote", "finishing an earlier promotion of machine %s", name);
-	if (start && c->target_p->ops->machine_start(c->target_p, name, e) < 0)
+	if (finish_hand_over(c, p, &last, name, e) < 0 ||
+	    (start && c->target_p->ops->machine_start(c->target_p, name, e) < 0))
 		return -1;
 	last.state = RUN_DONE;
 	last.ended_s = clock_wall_ns() / NS_PER_S;
@@ -157,7 +210,7 @@ int replicate_promote(struct context *c, bool last_good, bool start, struct err 
 {
 	struct promote *p = mem_alloc(sizeof *p);
 	struct err second = ERR_INIT;
-	int done = finish_earlier(c, start, e);
+	int done = finish_earlier(c, p, start, e);
 	int rc = done != 0 ? done : work(c, p, last_good, start, e);
 
 	if (p->began) {

@@ -132,12 +132,39 @@ static int start_worker(struct scaffold *s, struct side *side, bool import, stru
 	return 0;
 }
 
-/* Last lines of a console, for the message of a worker that did not come up. */
-static const char *console_tail(const struct buf *console)
+/* Last words of a console as one line, for the message of a worker that did not come up. */
+static const char *console_tail(const struct buf *console, char out[200])
 {
-	size_t n = console->len;
+	const char *p = buf_str(console), *end = p + console->len;
+	size_t n = 0;
 
-	return buf_str(console) + (n > 200 ? n - 200 : 0);
+	p = console->len >= 200 ? end - 199 : p;
+	while (p > buf_str(console) && p < end && (unsigned char)*p > ' ')
+		p++; /* whole words only */
+	for (; p < end; p++) {
+		char c = *p >= ' ' && *p < 0x7f ? *p : ' ';
+
+		if (c != ' ' || (n > 0 && out[n - 1] != ' '))
+			out[n++] = c;
+	}
+	while (n > 0 && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+	return n > 0 ? out : "(nothing)";
+}
+
+static int not_in_time(const struct scaffold *s, struct side *side, struct err *e)
+{
+	struct provider *p = side->cloud->p;
+	cleanup(buf_fini) struct buf console = BUF_INIT;
+	struct err ignored = ERR_INIT;
+	char tail[200];
+
+	p->ops->console(p, &side->worker.ref, &console, &ignored);
+	return err_set(e, ERR_TIMEOUT, 0,
+		       "the %s worker %s was not ready within %u s: raise \"worker_timeout_seconds\" if it is only slow, "
+		       "build its image again (`make image`) if not; its console ends: %s", side->role,
+		       side->worker.ref.name, s->c->job.worker_timeout_seconds, console_tail(&console, tail));
 }
 
 /* One look at a worker that boots. */
@@ -146,6 +173,7 @@ static int look_at(struct side *side, bool *ready, struct err *e)
 	struct provider *p = side->cloud->p;
 	cleanup(buf_fini) struct buf console = BUF_INIT;
 	enum res_state state;
+	char tail[200];
 
 	if (p->ops->poll(p, &side->worker.ref, &state, e) < 0)
 		return -1;
@@ -153,9 +181,9 @@ static int look_at(struct side *side, bool *ready, struct err *e)
 		return -1;
 	if (state == RES_ABSENT || state == RES_FAILED) {
 		if (e->kind == ERR_NONE)
-			err_set(e, ERR_NOT_FOUND, 0, "the %s worker %s ended while it booted; its console ends: %s",
-				side->role, side->worker.ref.name, console_tail(&console));
-		return -1;
+			err_set(e, ERR_NOT_FOUND, 0, "worker %s is gone; its console ends: %s", side->worker.ref.name,
+				console_tail(&console, tail));
+		return err_wrap(e, "the %s worker did not boot (is its image right? `make image` builds one)", side->role);
 	}
 	return worker_pin_from_console(buf_str(&console), side->pin, &side->pinned, ready, e);
 }
@@ -172,10 +200,7 @@ static int wait_ready(struct scaffold *s, struct side *side, int64_t deadline, s
 		if (s->c->cancel != NULL && atomic_load(s->c->cancel))
 			return err_set(e, ERR_CANCELED, 0, "interrupted while the %s worker booted", side->role);
 		if (clock_mono_ns() > deadline)
-			return err_set(e, ERR_TIMEOUT, 0,
-				       "the %s worker %s was not ready within %u s: look at its console, and raise "
-				       "\"worker_timeout_seconds\" if it is only slow", side->role, side->worker.ref.name,
-				       s->c->job.worker_timeout_seconds);
+			return not_in_time(s, side, e);
 		clock_sleep_ns(CONSOLE_POLL_NS);
 	}
 }

@@ -62,7 +62,8 @@ int state_make_file(const char *path, const void *data, size_t len, struct err *
 	unlink(temp); /* of a dead process with our number */
 	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || write_all(fd, data, len) < 0) {
-		err_set(e, err_kind_of_errno(errno), errno, "cannot write %s", temp);
+		err_set(e, err_kind_of_errno(errno), errno, "cannot write %s%s", path,
+			errno == ENOSPC || errno == EDQUOT ? "; make room on that disk, then run again" : "");
 		unlink(temp);
 		return -1;
 	}

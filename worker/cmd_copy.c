@@ -27,6 +27,7 @@ struct copy {
 	struct host_watch watch;
 	struct copy_progress progress, verified; /* verified: of --verify */
 	struct copy_disk disk, whole;            /* whole: the target, of --verify */
+	bool distrusted;                         /* the target turned out to be another than a manifest said */
 	double seconds;
 };
 
@@ -139,9 +140,10 @@ static int verify(struct copy *c, struct err *e)
 		return 0;
 	if (host_manifest_distrust(&c->manifest, e) != 0)
 		return -1;
+	c->distrusted = true;
 	return err_set(e, ERR_CORRUPT, 0,
-		       "%s does not hold what %s holds: a manifest was of another target, somebody else wrote to it, or the disk "
-		       "lost data (the next copy writes everything)", c->o.path[1], c->o.path[0]);
+		       "%s does not hold what %s holds: its manifest was of another target, somebody else wrote to it, or it "
+		       "lost data", c->o.path[1], c->o.path[0]);
 }
 
 static int run(struct copy *c, struct err *e)
@@ -163,7 +165,7 @@ static int run(struct copy *c, struct err *e)
 /* A target that was made for this copy is of no use without a manifest to go on with. */
 static void fail(struct copy *c, struct err *e)
 {
-	bool untouched = atomic_load(&c->progress.chunks) == 0;
+	bool untouched = atomic_load(&c->progress.chunks) == 0 && !c->distrusted;
 
 	if (untouched || c->manifest.working == NULL) {
 		untouched = untouched || c->target.created || c->target.grown;

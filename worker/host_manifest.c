@@ -48,6 +48,9 @@ int host_manifest_open_in(struct host_manifest *m, const char *in, const char *o
 		if (opened == NULL)
 			return -1;
 		*(in_place ? &m->working : &m->in) = opened;
+		/* A page that a killed run made unknown may be so only in the page cache, and gets no intent again. */
+		if (in_place && manifest_sync(opened, e) != 0)
+			return -1;
 		return check_in(m, manifest_info(opened), source, chunk_size, e);
 	}
 	if (*chunk_size == 0)

@@ -57,6 +57,8 @@ static int prepare(struct host_target *t, const char *source, const struct block
 
 	if (!exists && errno != ENOENT)
 		return err_set(e, err_kind_of_errno(errno), errno, "cannot look at the target %s", t->path);
+	if (exists && S_ISDIR(st.st_mode))
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s is a folder; name a block device, or a file in it", t->path);
 	if (exists && refuse_source(t->path, &st, source, e) != 0)
 		return -1;
 	bool is_file = exists && S_ISREG(st.st_mode);

@@ -16,8 +16,8 @@ static const struct command {
 } commands[] = {
 	{"serve", "be the worker of a controller", cmd_serve,
 	 "[--boot-data FILE] [--listen ADDRESS] [--broker-fd N | --disk SERIAL=PATH ...]\n"
-	 "  --boot-data FILE    bootstrap data in FILE, instead of looking for it (fw_cfg, kernel command line, "
-	 "config drive)\n"
+	 "  --boot-data FILE    bootstrap data in FILE, instead of looking for it (fw_cfg, kernel command line,\n"
+	 "                      config drive)\n"
 	 "  --listen ADDRESS    \"host:port\", \":port\" for all addresses, port 0 for a free one (default :4433)\n"
 	 "  --broker-fd N       disks come from PID 1 of the appliance, over this descriptor\n"
 	 "  --disk SERIAL=PATH  a disk or file of this host, known to the controller as SERIAL; may be repeated\n"},
@@ -28,18 +28,20 @@ static const struct command {
 	 "DEVICE-OR-FILE [OPTION...]\n"
 	 "  --manifest-out FILE   write the hashes\n"
 	 "  --chunk-size N        a power of two from 64K to 4M (default 256K)\n"
-	 "  --key-file FILE       the hash key, 64 hex digits (default: copy.key in the state directory, made on "
-	 "first use)\n"
+	 "  --key-file FILE       the hash key, 64 hex digits (default: copy.key in /var/lib/wherry for root, else in\n"
+	 "                        ~/.local/state/wherry; made on first use)\n"
 	 "  --json                the result as one JSON object\n"},
 	{"copy", "copy a disk or file, only what differs", cmd_copy,
 	 "SOURCE TARGET [OPTION...]\n"
-	 "  --manifest-in FILE    what TARGET is known to hold: equal chunks are read but not written\n"
+	 "  --manifest-in FILE    what TARGET is known to hold: equal chunks are read but not written; without\n"
+	 "                        --manifest-out FILE is kept up to date\n"
 	 "  --manifest-out FILE   write what TARGET holds afterwards\n"
 	 "  --chunk-size N        a power of two from 64K to 4M (default 256K)\n"
-	 "  --checkpoint-size N   flush, read back and record after so many bytes (default 1G)\n"
+	 "  --checkpoint-size N   copy at most so much again after a crash (default 1G; at least two pages of 127\n"
+	 "                        chunks)\n"
 	 "  --sector-size N       512 or 4096, of the disk that a file stands for\n"
-	 "  --key-file FILE       the hash key, 64 hex digits (default: copy.key in the state directory, made on "
-	 "first use)\n"
+	 "  --key-file FILE       the hash key, 64 hex digits (default: copy.key in /var/lib/wherry for root, else in\n"
+	 "                        ~/.local/state/wherry; made on first use)\n"
 	 "  --no-read-back        do not read again what was written\n"
 	 "  --verify              at the end read all of TARGET and compare it with SOURCE's hashes\n"
 	 "  --json                the result as one JSON object\n"},
@@ -88,11 +90,13 @@ static int cmd_help(int argc, char **argv, struct err *e)
 {
 	const struct command *c = argc == 2 ? find(argv[1]) : NULL;
 
+	if (argc > 2)
+		return err_set(e, ERR_USAGE, 0, "help explains one command at a time, not \"%s\" as well", argv[2]);
 	if (argc == 1)
 		print_overview(stdout);
 	else if (c != NULL)
 		print_command(c);
-	else if (argc == 2 && strcmp(argv[1], "exit") == 0)
+	else if (strcmp(argv[1], "exit") == 0)
 		print_statuses();
 	else
 		return err_set(e, ERR_USAGE, 0,
@@ -112,7 +116,8 @@ int main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
 	bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-	const struct command *c = argc < 2 ? NULL : help ? find("help") : find(argv[1]);
+	bool version = argc == 2 && strcmp(argv[1], "--version") == 0;
+	const struct command *c = argc < 2 ? NULL : find(help ? "help" : version ? "version" : argv[1]);
 
 	if (argc < 2) {
 		print_overview(stderr);

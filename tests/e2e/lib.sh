@@ -47,11 +47,11 @@ expect() {
 
 # Processes of a cloud: every QEMU that was started with a file below it. The kernel's list, not the cloud's.
 cloud_pids() {
-	local p
-	for p in /proc/[0-9]*; do
-		{ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -q "^[^ ]*qemu-system.*$1/" && basename "$p"
+	local f words
+	for f in $(grep -laF "$1/" /proc/[0-9]*/cmdline 2>/dev/null || :); do
+		words=$(tr '\0' ' ' <"$f") 2>/dev/null || continue
+		[[ ! $words =~ ^[^\ ]*qemu-system ]] || basename "${f%/cmdline}"
 	done
-	return 0
 }
 kill_cloud() {
 	local p

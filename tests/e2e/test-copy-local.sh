@@ -77,6 +77,12 @@ cp before s # back to what the manifest said at first
 cmp s t || fail "a source that went back was not copied"
 [ "$(field out.json chunks_written)" = 1 ] || fail "a source that went back: $(cat out.json)"
 
+say "a target that changed behind its manifest"
+head -c 512 /dev/urandom | dd of=t bs=512 seek=777 conv=notrunc status=none
+expect 12 'go on with --manifest-in m-changed.working' "$worker" copy s t --manifest-in $in --manifest-out m-changed --verify
+"$worker" copy s t --manifest-in m-changed.working --manifest-out m-changed --verify >/dev/null
+cmp s t || fail "a target that changed was not mended"
+
 say "SIGKILL, then on from the working manifest"
 head -c $((600 * chunk)) /dev/urandom >s
 rm -f t m m.working
@@ -133,6 +139,7 @@ expect 12 'is no manifest' "$worker" copy s small --manifest-in s
 expect 2 'power of two' "$worker" copy s t --chunk-size 100000
 expect 2 'source and a target' "$worker" copy s
 expect 2 'not an option' "$worker" copy s t --no-such-thing
+expect 14 'is a folder' "$worker" copy s .
 expect 4 'cannot create the target' "$worker" copy s no-folder/t
 expect 4 'cannot open the hash key' "$worker" copy s t --key-file no-key
 cp state/wherry/copy.key open.key

@@ -16,7 +16,8 @@ static int file_error(struct err *e, const char *what, const char *path)
 {
 	int sys = errno;
 
-	return err_set(e, err_kind_of_errno(sys), sys, "cannot %s manifest %s", what, path);
+	return err_set(e, err_kind_of_errno(sys), sys, "cannot %s manifest %s%s", what, path,
+		       sys == ENOSPC || sys == EDQUOT ? "; make room on that disk, then run again" : "");
 }
 
 static int write_full(int fd, const uint8_t *p, size_t n, off_t at)

@@ -218,6 +218,52 @@ static void cloud_disk_create_journal_full_no_call_is_made(void **state)
 	assert_int_equal(w->mem->calls[MEM_DISK_CREATE], 0);
 }
 
+/* Status of the child: 0 when the disk went, 1 when NO_SPACE kept it, 2 otherwise. */
+static int remove_with_full_journal(struct world *w, enum res_purpose purpose, uint64_t generation)
+{
+	struct rlimit limit = {1, 1};
+	struct err e = ERR_INIT;
+
+	open_world(w);
+	struct cloud_res r = a_res(w, RES_DISK, purpose, "x");
+	r.ref.tags.generation = generation;
+	if (make_disk(w, &r, &e) < 0)
+		return 2;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	int rc = cloud_remove(&w->c, &r, &e);
+	int left = mem_cloud_count(w->mem, -1);
+
+	return rc == 0 && left == 0 ? 0 : rc < 0 && e.kind == ERR_NO_SPACE && left == 1 ? 1 : 2;
+}
+
+static void cloud_remove_journal_full_takes_only_what_is_not_kept(void **state)
+{
+	static const struct {
+		enum res_purpose purpose;
+		uint64_t generation;
+		int status;
+	} cases[] = {
+		{PURPOSE_SCAFFOLD, 0, 0}, {PURPOSE_REPLICA, 0, 0}, {PURPOSE_REPLICA, 1, 1}, {PURPOSE_TARGET, 0, 1},
+	};
+	struct world *w = *state;
+	int status;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		if (w->j != NULL)
+			close_world(w);
+		mem_cloud_free(w->mem);
+		w->mem = mem_cloud_new();
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(remove_with_full_journal(w, cases[i].purpose, cases[i].generation));
+		waitpid(pid, &status, 0);
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) != cases[i].status)
+			fail_msg("case %zu: %d instead of %d", i, WEXITSTATUS(status), cases[i].status);
+	}
+}
+
 static void cloud_wait_ready_each_state(void **state)
 {
 	struct world *w = *state;
@@ -536,6 +582,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cloud_claim_lost_reply_is_ours_anothers_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_refused_and_slow_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_for_ever_refused_stays_in_the_journal, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_remove_journal_full_takes_only_what_is_not_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_order_is_by_kind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_keeps_what_is_not_scaffold_or_not_ours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_found_only_by_tag_is_removed, set_up, tear_down),

@@ -118,7 +118,7 @@ static const struct {
 	{"{\"job\":\"a\"," SOURCE "}", "target: is missing: expected an object", ERR_CONFIG},
 	{"{\"job\":\"a\"," TARGET ",\"source\":{\"cloud\":\"a\",\"machine\":\"m\"}}", "source.provider: is missing", ERR_CONFIG},
 	{"{\"job\":\"a\"," TARGET ",\"source\":{\"provider\":\"mum\",\"cloud\":\"a\",\"machine\":\"m\"}}",
-	 "source.provider: there is no provider of that name: expected one of \"mem\"", ERR_CONFIG},
+	 "source.provider: there is no provider \"mum\": expected one of \"mem\"", ERR_CONFIG},
 	{"{\"job\":\"a\"," TARGET ",\"source\":{\"provider\":\"mem\",\"cloud\":\"a\"}}", "source.machine: is missing", ERR_CONFIG},
 	{"{\"job\":\"a\"," TARGET ",\"source\":{\"provider\":\"mem\",\"cloud\":\"a\",\"machine\":\"\"}}",
 	 "source.machine: expected the name of a machine", ERR_CONFIG},

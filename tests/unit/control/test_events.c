@@ -155,7 +155,7 @@ static void events_long_silence_is_broken(void **state)
 	static const struct {
 		const struct events_ops *ops;
 		const char *says;
-	} cases[] = {{&events_plain_ops, "still at work since 30 s: it boots"}, {&events_json_ops, "\"alive\""}};
+	} cases[] = {{&events_plain_ops, "still at work after 30 s: it boots"}, {&events_json_ops, "\"alive\""}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -235,17 +235,50 @@ static void events_tty_redraws_in_place(void **state)
 	/* The step scrolled up is longer than a line; only the live lines are cut. */
 	char *live = strchr(s.talk, '\n') + 1;
 	render(live, rows, &row);
-	assert_starts(rows[0], "  disk0  ####................  20% 200.0 MiB of 1000.0 MiB");
-	assert_starts(rows[1], "  a-very-long-disk-nam #####...............  25%");
+	assert_starts(rows[0], "  disk0   20% 200.0 MiB of 1000.0 MiB 100.0 MiB/s sent 20.0 MiB left 0:0");
+	assert_starts(rows[1], "  a-very-long-disk-nam  25%");
 	assert_starts(rows[2], "  0:01  2 disks of running machine");
 	assert_int_equal(row, 3);
 	finish(&s);
 	memset(rows, 0, sizeof rows);
 	row = 0;
 	render(strchr(s.talk, '\n') + 1, rows, &row);
-	assert_starts(rows[0], "  disk0  ####");
+	assert_starts(rows[0], "  disk0   20%");
 	assert_int_equal(rows[2][0], 0); /* the step in progress is gone, the cursor is below the disks */
 	assert_int_equal(row, 2);
+	drop(&s);
+}
+
+/* What the signal's handler writes below the live area stays readable. */
+static void events_tty_goes_on_below_an_interruption(void **state)
+{
+	char rows[40][81] = {{0}};
+	atomic_bool flag = false;
+	unsigned row = 0;
+	struct screen s;
+	struct disk_progress d = disk_at(100, 10);
+
+	(void)state;
+	start(&s, &events_tty_ops);
+	events_interrupted_by(s.ev, &flag);
+	events_step(s.ev, "copy", "all");
+	events_progress(s.ev, &d, 1);
+	mono_now += NS_PER_S;
+	events_progress(s.ev, &d, 1);
+	fputs("\r\nwherry: interrupted\r\n", s.talk_file);
+	flag = true;
+	for (int i = 0; i < 2; i++) {
+		mono_now += NS_PER_S;
+		d = disk_at(200 + 100 * (uint64_t)i, 20);
+		events_progress(s.ev, &d, 1);
+	}
+	fflush(s.talk_file);
+	render(strchr(s.talk, '\n') + 1, rows, &row);
+	assert_starts(rows[0], "  disk0   10%");
+	assert_starts(rows[3], "wherry: interrupted");
+	assert_starts(rows[4], "  disk0   30%");
+	assert_int_equal(row, 6);
+	finish(&s);
 	drop(&s);
 }
 
@@ -337,6 +370,7 @@ int main(void)
 		cmocka_unit_test(events_quiet_tells_only_trouble),
 		cmocka_unit_test(events_long_silence_is_broken),
 		cmocka_unit_test(events_tty_redraws_in_place),
+		cmocka_unit_test(events_tty_goes_on_below_an_interruption),
 		cmocka_unit_test(meter_rates_follow_the_window),
 		cmocka_unit_test(events_new_quiet_ends_at_once),
 		cmocka_unit_test(json_line_any_bytes_stay_valid),

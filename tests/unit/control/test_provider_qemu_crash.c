@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A controller that dies in the middle: at every call of qemu-img, and in the merge under a running machine. */
+/* A controller that dies in the middle, at every call of qemu-img. */
 #include "qemu_fixture.h"
-
-#include <yyjson.h>
 
 /* A qemu-img that kills its caller at the KILL_AT-th call, before or after doing its work. */
 static void install_killer(const struct fixture *f)
@@ -206,93 +204,6 @@ static void removeSnapshot_off_controllerDies_isFinishedByTheNext(void **state)
 	assert_int_equal(deaths, 4);
 }
 
-static bool machine_runs(const struct fixture *f)
-{
-	char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "m");
-	struct err why = ERR_INIT;
-	struct qmp *q = qmp_open(run_dir, 10 * NS_PER_S, &why);
-	struct yyjson_doc *doc = NULL;
-	struct yyjson_val *status;
-
-	assert_non_null(q);
-	ok(qmp_ask(q, "query-status", NULL, &doc, &status, e));
-	bool runs = yyjson_get_bool(yyjson_obj_get(status, "running"));
-
-	qmp_doc_cleanup(&doc);
-	qmp_close(q);
-	free(run_dir);
-	return runs;
-}
-
-/* What qemu_live_commit does, up to one of the points where its process may die. */
-static void merge_until(const struct fixture *f, const struct res_ref *ref, int point)
-{
-	char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "m"), node[QEMU_NODE_SIZE], base[QEMU_NODE_SIZE];
-	struct err why = ERR_INIT;
-	struct qmp *q = qmp_open(run_dir, 10 * NS_PER_S, &why);
-	struct qemu_snapshot s;
-
-	assert_non_null(q);
-	ok(qemu_snapshot_load(&f->cloud, ref->name, &s, e));
-	s.state = SNAPSHOT_MERGING;
-	ok(qemu_snapshot_save(&f->cloud, &s, e));
-	ok(qemu_live_node(q, 0, node, e));
-	ok(qemu_live_file_node(q, s.base.file, base, e));
-	char *args = qemu_jsonf("{'job-id':'wherry-merge','device':%s,'base-node':%s}", node, base);
-
-	ok(qmp_do(q, "block-commit", args, e));
-	assert_true(qmp_wait_event(q, "BLOCK_JOB_READY", NULL, NULL, 30 * NS_PER_S));
-	if (point > 0)
-		ok(qmp_do(q, "stop", NULL, e));
-	if (point > 1) {
-		ok(qmp_do(q, "job-complete", "{\"id\":\"wherry-merge\"}", e));
-		assert_true(qmp_wait_event(q, "BLOCK_JOB_COMPLETED", NULL, NULL, 30 * NS_PER_S));
-	}
-	qmp_close(q);
-	free(args);
-	free(run_dir);
-}
-
-static void removeSnapshot_running_controllerDies_isFinishedByTheNext(void **state)
-{
-	struct fixture *f = *state;
-
-	for (int point = 0; point < 3; point++) {
-		/* killed: QEMU dies there, too, so that only records and files tell */
-		for (int killed = 0; killed < 2; killed++) {
-			char *run_dir = qemu_record_dir(&f->cloud, QEMU_RUN, "m");
-			struct res_ref snap[2];
-
-			two_snapshots(f, "r", snap);
-			ok(f->p->ops->machine_start(f->p, "m", e));
-			guest_io(f, 0, "write -P 0x77 0 64k");
-			guest_io(f, 0, "flush");
-			merge_until(f, &snap[0], point);
-			if (killed) {
-				ok(qemu_proc_signal(run_dir, SIGKILL, e));
-				assert_true(qemu_proc_wait_gone(run_dir, 10 * NS_PER_S));
-			}
-			reopen(f);
-			for (int i = 0; i < 2; i++)
-				take_away(f, &snap[i]);
-			if (!killed) {
-				assert_true(machine_runs(f));
-				guest_io(f, 0, "write -P 0x99 1M 64k");
-			}
-			ok(qemu_machine_stop(&f->cloud, "m", 0, e));
-			assert_nothing_left(f);
-			char *data = file_bytes(f, "d0.raw"), *path = in_dir(f, "d0.raw");
-
-			assert_bytes(data, 0, 65536, 0x77);
-			assert_bytes(data, MIB, MIB + 65536, killed ? 0x11 : 0x99);
-			fill_file(path, DISK_SIZE, 0x11);
-			free(data);
-			free(path);
-			free(run_dir);
-		}
-	}
-}
-
 static void open_leftoversOfDeadWriters_areSwept(void **state)
 {
 	struct fixture *f = *state;
@@ -322,7 +233,6 @@ int main(void)
 		T(snapshotMachine_off_diesAfterTheSwap_isFinished),
 		T(snapshotMachine_running_controllerDies_isUndone),
 		T(removeSnapshot_off_controllerDies_isFinishedByTheNext),
-		T(removeSnapshot_running_controllerDies_isFinishedByTheNext),
 		T(open_leftoversOfDeadWriters_areSwept),
 	};
 

@@ -3,11 +3,51 @@
 #include "qemu_fixture.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "qemu_options.h"
 #include "qemu_worker.h"
+
+/* Takes the place of the C library's: what was synced, by inode, and one that cannot be. */
+static struct {
+	dev_t dev[256];
+	ino_t ino[256];
+	unsigned count;
+	ino_t broken;
+} synced;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (synced.count < 256) {
+		synced.dev[synced.count] = st.st_dev;
+		synced.ino[synced.count++] = st.st_ino;
+	}
+	if (synced.broken != 0 && st.st_ino == synced.broken) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static bool was_synced(const struct fixture *f, const char *file)
+{
+	char *path = qemu_cloud_resolve(&f->cloud, file);
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	free(path);
+	for (unsigned i = 0; i < synced.count; i++)
+		if (synced.dev[i] == st.st_dev && synced.ino[i] == st.st_ino)
+			return true;
+	return false;
+}
 
 static struct provider *with_image(const struct fixture *f, const char *more)
 {
@@ -129,6 +169,66 @@ static void attach_hotplug_isRecordedAndNotWrittenTwice(void **state)
 	take_away(f, &v);
 	take_away(f, &x);
 	take_away(f, &y);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+/* What an earlier worker left in the host's memory is flushed before another one may read and believe it. */
+static void workerCreate_writable_flushesTheWholeChain(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+	struct res_ref x = replica(f, "x"), snap = ref_of(RES_SNAPSHOT, "s", "r"), none = worker(p, "v", NULL, 0);
+	struct qemu_snapshot s;
+
+	ok(p->ops->snapshot_disk(p, &x, &snap, e));
+	ok(qemu_snapshot_load(&f->cloud, "s", &s, e));
+	const char *const chain[] = {s.base.file, s.over, "disks/x"};
+
+	for (int how = 0; how < 3; how++) { /* 0: reads only; 1: from the start; 2: attached later */
+		struct worker_disk disk = {.disk = &x, .read_only = how == 0};
+		struct res_ref w = none;
+
+		synced.count = 0;
+		if (how < 2)
+			w = worker(p, "w", &disk, 1);
+		else
+			ok(p->ops->attach(p, &w, &disk, e));
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(was_synced(f, chain[i]), how > 0);
+		take_away(f, &w);
+	}
+	take_away(f, &snap);
+	take_away(f, &x);
+	p->ops->close(p);
+	assert_nothing_left(f);
+}
+
+static void workerCreate_cannotFlush_isRefused(void **state)
+{
+	struct fixture *f = *state;
+	struct provider *p = with_image(f, "");
+	struct res_ref x = replica(f, "x"), snap = ref_of(RES_SNAPSHOT, "s", "r"), bad = ref_of(RES_WORKER, "w", "r");
+	struct res_ref other = worker(p, "v", NULL, 0);
+	struct worker_disk disk = {.disk = &x};
+	struct worker_spec spec = {.bootdata = "{}", .disks = &disk, .disk_count = 1, .port = 4433};
+	struct qemu_snapshot s;
+	struct stat st;
+
+	ok(p->ops->snapshot_disk(p, &x, &snap, e));
+	ok(qemu_snapshot_load(&f->cloud, "s", &s, e));
+	char *base = qemu_cloud_resolve(&f->cloud, s.base.file);
+
+	assert_int_equal(stat(base, &st), 0);
+	synced.broken = st.st_ino;
+	refused(p->ops->worker_create(p, &spec, &bad, e), ERR_IO, "safe on its storage");
+	refused(p->ops->attach(p, &other, &disk, e), ERR_IO, "data.qcow2");
+	synced.broken = 0;
+	ok(p->ops->attach(p, &other, &disk, e)); /* nothing of it was left behind */
+	take_away(f, &other);
+	take_away(f, &snap);
+	take_away(f, &x);
+	free(base);
 	p->ops->close(p);
 	assert_nothing_left(f);
 }
@@ -400,6 +500,8 @@ int main(void)
 		T(workerCreate_withDisks_runsUntilRemoved),
 		T(workerCreate_two_haveTheirOwnPorts),
 		T(attach_hotplug_isRecordedAndNotWrittenTwice),
+		T(workerCreate_writable_flushesTheWholeChain),
+		T(workerCreate_cannotFlush_isRefused),
 		T(workerCreate_onLiveAndOverlayClones_opensThem),
 		T(workerPoll_killed_failsWithItsConsole),
 		T(remove_recordOfAForeignProcess_signalsNobody),
