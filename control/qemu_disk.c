@@ -12,6 +12,7 @@
 #include <yyjson.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "qemu_args.h"
 #include "qemu_chain.h"
@@ -117,9 +118,11 @@ int qemu_disk_create(const struct qemu_cloud *c, enum qemu_format format, const 
 	if (absent < 0)
 		return -1;
 	if (!absent && (d.removed || !qemu_tags_same(&d.tags, &ref->tags)))
-		return err_set(e, ERR_BUSY, 0, "there is another disk %s in the qemu cloud %s, of job %s, run %s%s",
+		return err_set(e, ERR_BUSY, 0,
+			       "there is another disk %s in the qemu cloud %s, of job %s, run %s%s, kept by owner %s: run the "
+			       "job from there, or choose another job name",
 			       d.name, c->dir, d.tags.job, d.tags.run,
-			       d.removed ? ", removed but held by a snapshot" : "");
+			       d.removed ? ", removed but held by a snapshot" : "", d.tags.owner);
 	if (!absent && d.ready) {
 		qemu_ref_id(ref, d.uid);
 		return 0;
@@ -287,6 +290,9 @@ int qemu_disk_lock(const struct qemu_cloud *c, const struct res_ref *ref, const 
 			       d.name, path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		char text[200] = "";
+
+		/* Who took it in this moment writes the name in the next one; until then the last holder's may stand there. */
+		clock_sleep_ns(50 * NS_PER_MS);
 		ssize_t n = pread(fd, text, sizeof text - 1, 0);
 
 		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';

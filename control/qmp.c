@@ -228,14 +228,27 @@ int qmp_do(struct qmp *q, const char *command, const char *args, struct err *e)
 	return qmp_ask(q, command, args, &doc, &value, e);
 }
 
+/* QEMU may first deliver what it still had for a client that died before us. */
+static bool is_stale(yyjson_val *line)
+{
+	return yyjson_obj_get(line, "return") != NULL || yyjson_obj_get(line, "error") != NULL ||
+	       yyjson_obj_get(line, "event") != NULL;
+}
+
 static int greet(struct qmp *q, struct err *e)
 {
-	cleanup(qmp_doc_cleanup) struct yyjson_doc *hello = next_line(q, clock_mono_ns() + q->timeout_ns, e);
+	int64_t until = clock_mono_ns() + q->timeout_ns;
 
-	if (hello == NULL)
-		return -1;
-	if (yyjson_obj_get(yyjson_doc_get_root(hello), "QMP") == NULL)
-		return err_set(e, ERR_PROTOCOL, 0, "%s/qmp.sock is not a QEMU monitor: it did not greet", q->where);
+	for (;;) {
+		cleanup(qmp_doc_cleanup) struct yyjson_doc *hello = next_line(q, until, e);
+
+		if (hello == NULL)
+			return -1;
+		if (yyjson_obj_get(yyjson_doc_get_root(hello), "QMP") != NULL)
+			break;
+		if (!is_stale(yyjson_doc_get_root(hello)))
+			return err_set(e, ERR_PROTOCOL, 0, "%s/qmp.sock is not a QEMU monitor: it did not greet", q->where);
+	}
 	return qmp_do(q, "qmp_capabilities", NULL, e);
 }
 

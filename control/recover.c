@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "net/wire.h"
 #include "replicate.h"
 
@@ -45,12 +48,49 @@ static int undo_promotion(struct context *c, unsigned *removed, struct err *e)
 	return 0;
 }
 
+static int collect_replica(void *ctx, const struct journal_entry *entry)
+{
+	struct leftovers *l = ctx;
+
+	if (entry->ref.tags.purpose == PURPOSE_REPLICA && entry->place == l->c->target.place &&
+	    entry->state == ENTRY_CREATED && l->count < sizeof l->found / sizeof l->found[0])
+		l->found[l->count++] = (struct cloud_res){.ref = entry->ref, .row = entry->row};
+	return 0;
+}
+
+/* A copy of this state directory has our owner id, and its run may be alive: only who holds the replica may sweep. */
+static int hold_replica(struct context *c, struct err *e)
+{
+	struct leftovers *l = mem_alloc(sizeof *l);
+	struct provider *p = c->target_p;
+	char holder[200], host[80] = "";
+
+	l->c = c;
+	gethostname(host, sizeof host - 1);
+	snprintf(holder, sizeof holder, "job %s, pid %ld on %s", c->job.name, (long)getpid(), host);
+	int rc = journal_entries(c->journal, c->job.name, collect_replica, l, e);
+	for (unsigned i = 0; rc == 0 && p->ops->replica_lock != NULL && i < l->count; i++) {
+		struct err why = ERR_INIT;
+
+		/* One that is not there, or cannot be opened, is for the run to tell of. */
+		if (p->ops->replica_lock(p, &l->found[i].ref, holder, &why) < 0 && why.kind == ERR_BUSY) {
+			*e = why;
+			rc = -1;
+		}
+	}
+	free(l);
+	return rc;
+}
+
 int recover(struct context *c, unsigned *removed, struct err *e)
 {
 	const char *owner = journal_owner(c->journal);
 	unsigned here = 0, there = 0, dead = 0;
 	struct err second = ERR_INIT;
 
+	*removed = 0;
+	if (hold_replica(c, e) < 0)
+		return -1;
 	/* Both places are swept, whatever the first says; a worker that may still write to the replica goes first. */
 	int rc = cloud_sweep(&c->target, owner, c->job.name, &there, e);
 	int rc2 = c->source.place == c->target.place ? 0 : cloud_sweep(&c->source, owner, c->job.name, &here, &second);

@@ -150,6 +150,7 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 		cloud_ref(&rd->res, RES_DISK, PURPOSE_REPLICA, journal_owner(c->journal), run, what, 0);
 		rd->res.ref.tags.dirty = true;
 		rd->believed = true;
+		rd->made = true;
 		events_step(c->events, "create", "replica disk %s, %llu bytes", rd->res.ref.name,
 			    (unsigned long long)d->size);
 		return cloud_disk_create(&c->target, &spec, &rd->res, e) < 0 ||
@@ -168,7 +169,9 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 	return journal_created(c->journal, rd->res.row, &known, e);
 }
 
-static int fit_size(struct context *c, const struct machine_disk *d, struct replica_disk *rd, struct err *e)
+/* committed: bytes that the last generation says are there; 0: none. */
+static int fit_size(struct context *c, const struct machine_disk *d, uint64_t committed, struct replica_disk *rd,
+		    struct err *e)
 {
 	struct machine_disk got = {0};
 
@@ -179,6 +182,11 @@ static int fit_size(struct context *c, const struct machine_disk *d, struct repl
 			       "disk %s has logical sectors of %u bytes and replica disk %s of %u: partition tables would "
 			       "mean something else there; choose a target that keeps the sector size", d->name,
 			       d->logical_sector, rd->res.ref.name, got.logical_sector);
+	if (got.size < committed)
+		return err_set(e, ERR_REFUSED, 0,
+			       "replica disk %s holds %llu bytes, but its last generation %llu: somebody cut it off; discard "
+			       "it with `wherry cleanup --discard` and start over", rd->res.ref.name,
+			       (unsigned long long)got.size, (unsigned long long)committed);
 	if (got.size >= d->size)
 		return 0;
 	if (rd->res.ref.tags.generation == 0 || c->target_p->ops->disk_resize == NULL)
@@ -210,6 +218,7 @@ static struct manifest *working_new(struct context *c, const struct replica_disk
 		.size = rd->size,
 		.chunk_size = c->job.chunk_size,
 		.sector_size = rd->logical_sector,
+		.epoch = rd->res.ref.tags.epoch, /* all unknown is true in any epoch */
 	};
 
 	snprintf(info.job, sizeof info.job, "%s", c->job.name);
@@ -283,7 +292,7 @@ static int check_disk(struct context *c, const struct machine *m, unsigned i, co
 	if (there == NULL)
 		return 0;
 	rd->res.ref = *there;
-	return check_owner(c, there, e) < 0 ? -1 : fit_size(c, d, rd, e);
+	return check_owner(c, there, e) < 0 ? -1 : fit_size(c, d, r->generation > 0 ? r->committed[i].size : 0, rd, e);
 }
 
 static int open_disk(struct context *c, const struct machine *m, unsigned i, const struct run *run,
@@ -300,7 +309,7 @@ static int open_disk(struct context *c, const struct machine *m, unsigned i, con
 	if (c->target_p->ops->replica_lock != NULL &&
 	    c->target_p->ops->replica_lock(c->target_p, &rd->res.ref, holder, e) < 0)
 		return -1;
-	if ((fresh && fit_size(c, d, rd, e) < 0) || open_working(c, rd, i, fresh, e) < 0)
+	if ((fresh && fit_size(c, d, 0, rd, e) < 0) || open_working(c, rd, i, fresh, e) < 0)
 		return -1;
 	r->count = i + 1;
 	return 0;
@@ -310,6 +319,21 @@ static int load_committed(struct context *c, struct replica *r, struct err *e)
 {
 	return journal_last_generation(c->journal, c->job.name, &r->generation, &r->committed_s, r->committed,
 				       WIRE_MAX_DISKS, &r->committed_count, &r->machine_json, e);
+}
+
+void replica_unmake(struct context *c, const struct run *run, struct replica *r)
+{
+	struct cloud stubborn = c->target;
+	struct err e = ERR_INIT;
+
+	stubborn.cancel = NULL;
+	for (unsigned i = 0; run->state == RUN_PLANNED && i < WIRE_MAX_DISKS; i++) {
+		if (!r->disks[i].made || r->disks[i].res.row == 0)
+			continue;
+		if (cloud_remove(&stubborn, &r->disks[i].res, &e) < 0)
+			events_warn(c->events, "%s", e.msg);
+		r->disks[i].res.row = 0;
+	}
 }
 
 int replica_open(struct context *c, const struct machine *m, struct run *run, struct replica *r, struct err *e)
@@ -342,8 +366,10 @@ int replica_open(struct context *c, const struct machine *m, struct run *run, st
 	free(seen);
 	if (rc == 0)
 		rc = replica_settle(c, r, e);
-	if (rc < 0)
+	if (rc < 0) {
+		replica_unmake(c, run, r);
 		replica_close(r);
+	}
 	return rc;
 }
 

@@ -24,6 +24,7 @@ struct replica_disk {
 	struct manifest *working;  /* open for writing; NULL after replica_open_committed */
 	bool believed;             /* its tags are those that this journal's last step left or may have left */
 	bool rehash;               /* nothing is known of a disk that holds something: hash it there */
+	bool made;                 /* by this run, and empty */
 	bool grow;                 /* the replica is smaller than the source has become */
 };
 
@@ -54,10 +55,12 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 		   const uint8_t (*roots)[MANIFEST_HASH], struct err *e);
 /* When the disks are detached again: snapshots and manifests of generations before the committed one go. */
 int replica_drop_old_generations(struct context *c, const struct replica *r, struct err *e);
+/* A run that failed before anything could be written takes the disks that it made itself away again. */
+void replica_unmake(struct context *c, const struct run *run, struct replica *r);
 /* Tags of the replica disks to "clean, generation n" where a run died between commit and tag. */
 int replica_settle(struct context *c, struct replica *r, struct err *e);
-/* The replica's disks become a machine's: its epoch leaves every manifest behind, so that whatever the guest writes is
- * found by hashing should the replica ever be synced again. */
+/* The replica is no generation from now on (a machine's disks, or damaged): DIRTY under this run's epoch, which leaves
+ * every manifest behind that does not follow, so that its disks are hashed before they are believed again. */
 int replica_hand_over(struct context *c, const struct run *run, struct replica *r, struct err *e);
 /* The kept snapshot of disk i at `generation`, there and made after that commit; found false when there is none. */
 int replica_generation(struct context *c, const struct replica *r, unsigned i, uint64_t generation,

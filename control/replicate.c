@@ -142,6 +142,9 @@ int replicate_sync(struct context *c, struct err *e)
 	if (s->began) {
 		int left = scaffold_remove(&s->scaffold, &second);
 
+		if (rc < 0)
+			replica_unmake(c, &s->run, &s->replica);
+
 		if (rc == 0 && left < 0) {
 			*e = second; /* the copy is committed; the bill is not clean */
 			rc = -1;

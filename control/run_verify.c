@@ -19,10 +19,18 @@ struct verify {
 	bool began;
 };
 
-static int refuse_dirty(const struct context *c, const struct replica *r, struct err *e)
+static int refuse_dirty(struct context *c, const struct replica *r, struct err *e)
 {
+	cleanup(cleanup_free) char *machine = NULL;
+
 	if (!r->dirty)
 		return 0;
+	if (journal_fact_get(c->journal, c->job.name, "promoted", &machine, e) < 0)
+		return -1;
+	if (machine != NULL)
+		return err_set(e, ERR_REFUSED, 0,
+			       "job %s was promoted to machine %s: its replica may change at any time and is not verified",
+			       c->job.name, machine);
 	return err_set(e, ERR_REFUSED, 0,
 		       "the replica of %s is DIRTY: a run wrote to it after generation %llu and was not committed; run "
 		       "`wherry sync` to finish it, then verify", c->job.name, (unsigned long long)r->generation);
@@ -38,8 +46,11 @@ static int open_manifests(struct context *c, struct verify *v, unsigned i, struc
 	uint64_t unknown;
 
 	v->disks[i].manifest = manifest_open(path, MANIFEST_READ, &c->keys.hash, e);
-	if (v->disks[i].manifest == NULL || manifest_root(v->disks[i].manifest, root, &unknown, e) < 0)
-		return -1;
+	if (v->disks[i].manifest == NULL || manifest_root(v->disks[i].manifest, root, &unknown, e) < 0) {
+		struct err why = *e;
+
+		return err_set(e, why.kind, 0, "%s; `wherry sync` makes a new manifest", why.msg);
+	}
 	if (unknown != 0 || memcmp(root, g->root, sizeof root) != 0)
 		return err_set(e, ERR_CORRUPT, 0,
 			       "manifest %s is not the one that was committed (its root differs from the journal's): run "
@@ -52,6 +63,25 @@ static int open_manifests(struct context *c, struct verify *v, unsigned i, struc
 	return 0;
 }
 
+/* What differs is marked unknown already; now the replica itself says that it is no generation, so that it is neither
+ * promoted nor kept as one. The manifests follow its epoch: the next sync sends those chunks only. */
+static void mark_damaged(struct context *c, struct verify *v)
+{
+	struct err e = ERR_INIT;
+
+	for (unsigned i = 0; i < v->replica.count; i++) {
+		if (v->disks[i].repair == NULL)
+			continue; /* a sync without it hashes the replica anyway */
+		struct manifest_info info = *manifest_info(v->disks[i].repair);
+
+		info.epoch = v->run.epoch;
+		if (manifest_set_info(v->disks[i].repair, &info, &e) < 0)
+			events_warn(c->events, "%s", e.msg);
+	}
+	if (replica_hand_over(c, &v->run, &v->replica, &e) < 0)
+		events_warn(c->events, "%s", e.msg);
+}
+
 static int judge(struct context *c, struct verify *v, struct err *e)
 {
 	for (unsigned i = 0; i < v->replica.count; i++) {
@@ -60,10 +90,10 @@ static int judge(struct context *c, struct verify *v, struct err *e)
 
 		if (d->differing != 0)
 			return err_set(e, ERR_CORRUPT, 0,
-				       "%llu chunks of replica disk %s differ from generation %llu, the first at byte %llu: "
-				       "run `wherry sync`, which sends them again", (unsigned long long)d->differing,
-				       rd->res.ref.name, (unsigned long long)v->replica.generation,
-				       (unsigned long long)d->first_differing);
+				       "%llu chunk%s of replica disk %s differ%s from generation %llu, the first at byte %llu: "
+				       "run `wherry sync`, which sends what differs", (unsigned long long)d->differing,
+				       d->differing == 1 ? "" : "s", rd->res.ref.name, d->differing == 1 ? "s" : "",
+				       (unsigned long long)v->replica.generation, (unsigned long long)d->first_differing);
 		if (!d->done || memcmp(d->root, v->replica.committed[i].root, MANIFEST_HASH) != 0)
 			return err_set(e, ERR_CORRUPT, 0, "the root of replica disk %s differs from generation %llu's",
 				       rd->res.ref.name, (unsigned long long)v->replica.generation);
@@ -87,6 +117,8 @@ static int work(struct context *c, struct verify *v, struct err *e)
 	if (journal_run_begin(c->journal, c->job.name, RUN_VERIFY, &v->run, e) < 0)
 		return -1;
 	v->began = true;
+	if (journal_run_raise(c->journal, &v->run, v->replica.top_epoch + 1, e) < 0)
+		return -1;
 	c->job.chunk_size = v->replica.committed[0].chunk_size; /* the grid of that generation, whatever the job says now */
 	scaffold_init(&v->scaffold, c, &v->run);
 	if (scaffold_workers(&v->scaffold, &v->replica, false, true, e) < 0)
@@ -100,8 +132,11 @@ int replicate_verify(struct context *c, struct err *e)
 	struct err second = ERR_INIT;
 	int rc = work(c, v, e);
 
-	if (rc == 0)
+	if (rc == 0) {
 		rc = judge(c, v, e);
+		if (rc < 0 && e->kind == ERR_CORRUPT)
+			mark_damaged(c, v);
+	}
 	if (v->began) {
 		if (scaffold_remove(&v->scaffold, &second) < 0 && rc == 0) {
 			*e = second;

@@ -208,6 +208,8 @@ static int refuse_held(int fd, const char *job, struct err *e)
 {
 	char holder[256];
 
+	/* Who took it in this moment writes the name in the next one; until then the last holder's may stand there. */
+	clock_sleep_ns(50 * NS_PER_MS);
 	read_holder(fd, holder, sizeof holder);
 	return err_set(e, ERR_BUSY, 0,
 		       "job %s is held by %s: wait until that command ends or stop it, then try again", job, holder);

@@ -36,6 +36,7 @@ wherry verify "$job"
 file=$("$BUILD/qemu-cloud" disk-file "$cloud_b" wherry-t-disk1)
 qemu-io -f "$(qemu-img info --output=json "$file" | jq -r .format)" -c 'write -P 0x5a 3M 4k' "$file" >/dev/null
 expect 12 'differ' wherry verify "$job"
+expect 13 'DIRTY' wherry promote "$job"
 write_job "$job" t m m '"data_path": "relay"'
 sync_job "$job"
 [ "$(result sent)" = 65536 ] || fail "sent $(result sent) to mend one chunk"
@@ -49,4 +50,12 @@ rm "$work"/state/manifests/t/disk0/working
 sync_job "$job"
 replica_equals t
 [ "$(result sent)" = 0 ] || fail "sent $(result sent) bytes of data although only zeros were new"
+nothing_left
+
+say 'the other ways to boot and attach: disk image, hot-plugged disks'
+jq '.source.boot = "disk" | .source.hotplug = true | .target.hotplug = true' "$job" >"$work/plug.json"
+poke "$work/d0.raw" 131072 plug
+sync_job "$work/plug.json"
+replica_equals t
+[ "$(result sent)" = 65536 ] || fail "sent $(result sent), not one chunk"
 nothing_left

@@ -36,6 +36,8 @@ struct world {
 	uint32_t chunk_size;           /* of the job; the source's numbers are MEM_CHUNK */
 	enum point die_at;             /* in a child only */
 	enum point copy_at;            /* desk "a" is copied to "b" there */
+	enum point keep_at;            /* the replica's disks are copied to `kept` there, as a storage keeps snapshots */
+	struct mem_item kept[DISKS];
 	struct log log;
 	FILE *talk;                    /* of the events: nobody reads it */
 };
@@ -149,10 +151,34 @@ static inline void copy_desk(const struct world *w, const char *from, const char
 		abort();
 }
 
+static inline struct mem_item *replica_item(const struct world *w, unsigned disk)
+{
+	char name[RES_NAME_SIZE];
+
+	snprintf(name, sizeof name, "wherry-web1-disk%u", disk);
+	struct mem_item *it = mem_cloud_get(w->to, name);
+	if (it == NULL)
+		fail_msg("there is no replica disk %s", name);
+	return it;
+}
+
+static inline void keep_replica(struct world *w)
+{
+	for (unsigned i = 0; i < DISKS; i++)
+		w->kept[i] = *replica_item(w, i);
+}
+
+static inline void roll_back(struct world *w, unsigned disk)
+{
+	*replica_item(w, disk) = w->kept[disk];
+}
+
 static inline void pass(struct world *w, enum point at)
 {
 	if (w->copy_at == at)
 		copy_desk(w, "a", "b");
+	if (w->keep_at == at)
+		keep_replica(w);
 	if (w->die_at == at)
 		_exit(0);
 }
@@ -378,17 +404,6 @@ static inline void sync_and_die(struct world *w, const char *desk, enum point at
 }
 
 /* ---- What must be so ---- */
-
-static inline struct mem_item *replica_item(const struct world *w, unsigned disk)
-{
-	char name[RES_NAME_SIZE];
-
-	snprintf(name, sizeof name, "wherry-web1-disk%u", disk);
-	struct mem_item *it = mem_cloud_get(w->to, name);
-	if (it == NULL)
-		fail_msg("there is no replica disk %s", name);
-	return it;
-}
 
 /* No run wrote under an epoch that the replica had carried for another, and epochs only rise. */
 static inline void check_epochs(const struct world *w)

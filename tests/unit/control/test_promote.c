@@ -232,15 +232,13 @@ static void promote_dirty_replica_only_as_last_good(void **state)
 static void promote_rolled_back_replica_only_as_last_good(void **state)
 {
 	struct world *w = *state;
-	struct mem_item old[DISKS];
 
 	sync_at(w, "a");
-	for (unsigned i = 0; i < DISKS; i++)
-		old[i] = *replica_item(w, i);
+	keep_replica(w);
 	w->source[0][3] = w->source[1][3] = 7;
 	sync_at(w, "a");
 	sync_and_die(w, "a", AT_KEPT);
-	*replica_item(w, 1) = old[1];
+	roll_back(w, 1);
 	sync_and_die(w, "a", AT_OPENED);
 	fail_as(w, promote, ERR_REFUSED, "is DIRTY");
 	succeed(w, promote_last_good);

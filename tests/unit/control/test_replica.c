@@ -241,40 +241,42 @@ static void sync_from_an_older_copy_distrusts_and_is_distrusted(void **state)
 	}
 }
 
-/* Both begin epoch 2; it never reached the replica from A. */
+/* Both begin epoch 2; it never reached the replica from A, but A's journal, and its manifests or not, know it. */
 static void sync_two_copies_with_one_epoch_are_told_apart(void **state)
 {
-	struct world *w = *state;
-	struct did d;
+	for (int manifests = 0; manifests < 2; manifests++) {
+		struct world *w = fresh(state);
+		struct did d;
 
-	sync_at(w, "a");
-	copy_desk(w, "a", "b");
-	sync_and_die(w, "a", AT_WRITING);
-	w->source[0][4]++;
-	w->source[1][4]++;
-	sync_and_die(w, "b", AT_COPIED);
-	assert_int_equal(replica_item(w, 0)->ref.tags.epoch, 2);
-	w->source[0][4]--;
-	w->source[1][4]--;
-	d = sync_at(w, "a");
-	check_distrusted(&d);
-	check_committed(w, "a", 2);
+		sync_at(w, "a");
+		copy_desk(w, "a", "b");
+		if (manifests)
+			mem_cloud_fault(w->to, MEM_CLAIM, MEM_KILL_BEFORE, ERR_NONE, 0, 1);
+		sync_and_die(w, "a", manifests ? AT_NOWHERE : AT_WRITING);
+		w->source[0][4]++;
+		w->source[1][4]++;
+		sync_and_die(w, "b", AT_COPIED);
+		assert_int_equal(replica_item(w, 0)->ref.tags.epoch, 2);
+		w->source[0][4]--;
+		w->source[1][4]--;
+		d = sync_at(w, "a");
+		check_distrusted(&d);
+		check_committed(w, "a", 2);
+	}
 }
 
 /* As above, and what B wrote was rolled back in part: the epoch is the one that A claimed. */
 static void sync_same_epoch_of_another_run_is_distrusted(void **state)
 {
 	struct world *w = *state;
-	struct mem_item before[DISKS];
 	struct did d;
 
 	sync_at(w, "a");
 	copy_desk(w, "a", "b");
-	for (unsigned i = 0; i < DISKS; i++)
-		before[i] = *replica_item(w, i);
+	keep_replica(w);
 	sync_and_die(w, "a", AT_BEGUN);
-	for (unsigned i = 0; i < DISKS; i++)
-		*replica_item(w, i) = before[i];
+	roll_back(w, 0);
+	roll_back(w, 1);
 	w->to->claim_count = 0;
 	w->source[0][4]++;
 	w->source[1][4]++;
@@ -345,13 +347,31 @@ static void sync_restored_from_a_backup_after_the_commit_is_believed(void **stat
 	check_committed(w, "b", 3);
 }
 
-/* ---- A replica rolled back by its storage ---- */
-
-static void save(const struct world *w, struct mem_item kept[DISKS])
+/* The backup has the owner's id and the keys, nothing else. */
+static void sync_restored_from_a_backup_before_the_first_run_is_distrusted(void **state)
 {
-	for (unsigned i = 0; i < DISKS; i++)
-		kept[i] = *replica_item(w, i);
+	struct world *w = *state;
+	struct context c;
+	struct did d;
+
+	ok(open_desk(w, "a", &c, e));
+	close_desk(&c);
+	copy_desk(w, "a", "b");
+	sync_at(w, "a");
+	sync_at(w, "a");
+	w->source[0][3] = w->source[1][3] = 7;
+	sync_and_die(w, "b", AT_OPENED);
+	sync_and_die(w, "b", AT_KEPT);
+	d = sync_at(w, "b");
+	check_distrusted(&d);
+	assert_int_equal(d.sent, 2);
+	check_committed(w, "b", 1);
+	d = sync_at(w, "a");
+	check_distrusted(&d);
+	check_committed(w, "a", 3);
 }
+
+/* ---- A replica rolled back by its storage ---- */
 
 /* Both commands that may follow, after every way to die before the first claim. */
 static void check_stays_distrusted(struct world *w, bool both)
@@ -378,39 +398,43 @@ static void check_stays_distrusted(struct world *w, bool both)
 static void sync_after_a_rollback_is_distrusted_until_it_wrote(void **state)
 {
 	for (int both = 0; both < 2; both++) {
-		struct mem_item kept[DISKS];
 		struct world *w = fresh(state);
 
 		sync_at(w, "a");
-		save(w, kept);
+		keep_replica(w);
 		w->source[0][3] = w->source[1][3] = 7;
 		sync_at(w, "a");
-		*replica_item(w, 1) = kept[1];
+		roll_back(w, 1);
 		if (both)
-			*replica_item(w, 0) = kept[0];
+			roll_back(w, 0);
 		check_stays_distrusted(w, both);
 		/* Nobody kept the old bytes as generation 2. */
 		assert_null(mem_cloud_get(w->to, "wherry-web1-gen2-disk0"));
 	}
 }
 
+/* Of the run that committed, or of one that died before it. */
 static void sync_after_a_rollback_to_mid_run_is_distrusted(void **state)
 {
 	static const enum point points[] = {AT_BEGUN, AT_HALF, AT_COPIED};
 
-	for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
-		struct mem_item kept[DISKS];
+	for (size_t i = 0; i < 2 * sizeof points / sizeof points[0]; i++) {
 		struct world *w = fresh(state);
 		struct did d;
 
 		sync_at(w, "a");
 		w->source[0][3] = w->source[0][140] = w->source[1][3] = 7;
-		sync_and_die(w, "a", points[i]);
-		save(w, kept);
+		if (i % 2 == 0) {
+			sync_and_die(w, "a", points[i / 2]);
+			keep_replica(w);
+		} else {
+			w->keep_at = points[i / 2];
+		}
 		d = sync_at(w, "a");
+		w->keep_at = AT_NOWHERE;
 		check_believed(&d);
-		for (unsigned k = 0; k < DISKS; k++)
-			*replica_item(w, k) = kept[k];
+		roll_back(w, 0);
+		roll_back(w, 1);
 		check_stays_distrusted(w, true);
 	}
 }
@@ -419,15 +443,14 @@ static void sync_after_a_rollback_to_mid_run_is_distrusted(void **state)
 static void sync_killed_after_distrust_is_right(void **state)
 {
 	struct world *w = *state;
-	struct mem_item kept[DISKS];
 	struct did d;
 
 	sync_at(w, "a");
-	save(w, kept);
+	keep_replica(w);
 	w->source[0][3] = w->source[1][3] = 7;
 	sync_at(w, "a");
-	for (unsigned i = 0; i < DISKS; i++)
-		*replica_item(w, i) = kept[i];
+	roll_back(w, 0);
+	roll_back(w, 1);
 	mem_cloud_fault(w->to, MEM_CLAIM, MEM_KILL_AFTER, ERR_NONE, 0, 1);
 	sync_and_die(w, "a", AT_NOWHERE);
 	sync_and_die(w, "a", AT_BEGUN);
@@ -527,6 +550,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sync_from_copies_in_turn_stays_right, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_restored_from_a_backup_in_mid_run_is_distrusted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_restored_from_a_backup_after_the_commit_is_believed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sync_restored_from_a_backup_before_the_first_run_is_distrusted, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(sync_after_a_rollback_is_distrusted_until_it_wrote, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_after_a_rollback_to_mid_run_is_distrusted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_killed_after_distrust_is_right, set_up, tear_down),

@@ -184,6 +184,30 @@ static void replica_generation_that_was_being_removed_is_not_taken(void **state)
 	assert_int_equal(usable(w, "a"), 2);
 }
 
+/* As above, but another copy of the state directory has removed it, and made it again. */
+static void replica_generation_made_again_by_a_copy_is_ours_to_remove(void **state)
+{
+	struct world *w = *state;
+	struct journal_entry entry;
+	struct context c;
+	bool found;
+
+	sync_at(w, "a");
+	copy_desk(w, "a", "b");
+	sync_and_die(w, "a", AT_KEPT);
+	sync_and_die(w, "b", AT_KEPT);
+	ok(open_desk(w, "a", &c, e));
+	ok(journal_find_entry(c.journal, "web1", PURPOSE_GENERATION, SNAP1, &entry, &found, e));
+	assert_string_not_equal(entry.ref.tags.run, snapshot(w, SNAP1)->ref.tags.run);
+	ok(journal_removing(c.journal, entry.row, e));
+	close_desk(&c);
+	sync_and_die(w, "a", AT_BEGUN);
+	assert_int_equal(usable(w, "a"), 2);
+	sync_at(w, "a");
+	sync_at(w, "a");
+	assert_int_equal(mem_cloud_count(w->to, -1), DISKS);
+}
+
 static void replica_generation_removed_by_somebody_is_not_found(void **state)
 {
 	struct world *w = *state;
@@ -286,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sync_killed_while_keeping_completes_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replica_generation_of_an_earlier_life_is_not_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replica_generation_that_was_being_removed_is_not_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(replica_generation_made_again_by_a_copy_is_ours_to_remove, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replica_generation_removed_by_somebody_is_not_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_restored_from_a_backup_finds_the_snapshots, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_restored_from_a_backup_keeps_anew, set_up, tear_down),

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# Runs that are killed, over and over. Two moments of it are in `make test` (tests/e2e/test-kill-moments.sh).
+
+fault: all $(BUILD)/qemu-cloud $(BUILD)/image/vmlinuz $(BUILD)/image/initramfs.img ## kill a sync at 20 random moments and run it again (15 minutes)
+	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/fault/kill.sh 20
+.PHONY: fault
