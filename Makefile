@@ -20,8 +20,8 @@
 #   E2E_NEEDS += build/image/x                 what must be built before tests/e2e/test-*.sh run
 #
 # and rules of its own, for which it may use $(Q), $(call say,WORD,what), $(BUILD) and $(WHERRY_CC). A target gets
-# into `make help` by a comment with two hashes behind it. `run-demo`, `image`, `bench`, `bench-boot` and `fuzz` are
-# rules of the folders they belong to.
+# into `make help` by a comment with two hashes behind it. `run-demo`, `image`, `bench-boot` and `fault` are rules
+# of the folders they belong to.
 
 VERSION := 0.1.0
 
@@ -197,7 +197,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 FORCE:
-.PHONY: all worker control programs image deps packages demo run-demo test run-test check e2e bench bench-boot fuzz lint \
-	clean help unit-tests FORCE
+.PHONY: all worker control programs image deps packages demo run-demo test run-test check e2e bench-boot lint clean help \
+	unit-tests FORCE
 
 -include $(ALL_OBJS:.o=.d)
