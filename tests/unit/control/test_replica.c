@@ -5,9 +5,8 @@
 #include <fcntl.h>
 
 /* Opens the replica as a run does, which must succeed. */
-static void open_for_run(const struct world *w, struct context *c, struct machine *m, struct run *run, struct replica *r)
+static void open_for_run(struct context *c, struct machine *m, struct run *run, struct replica *r)
 {
-	(void)w;
 	ok(c->source_p->ops->machine_get(c->source_p, "web1", m, e));
 	ok(journal_run_begin(c->journal, "web1", RUN_SYNC, run, e));
 	ok(replica_open(c, m, run, r, e));
@@ -79,7 +78,7 @@ static void replica_commit_unlike_the_source_commits_nothing(void **state)
 
 	sync_at(w, "a");
 	ok(open_desk(w, "a", &c, e));
-	open_for_run(w, &c, &m, &run, &r);
+	open_for_run(&c, &m, &run, &r);
 	ok(replica_begin_writing(&c, &run, &r, e));
 	root_of(&c, w->source[0], r.disks[0].size, roots[0]);
 	refused(replica_commit(&c, &run, &r, &m, (const uint8_t (*)[MANIFEST_HASH])roots, e), ERR_CORRUPT,
