@@ -53,8 +53,8 @@ boot() {
 		timeout 60 cat "$dir/serial" >/dev/null || die "the machine did not switch off within 60 s."
 	fi
 	end=${EPOCHREALTIME/./}
-	kill "$qemu" 2>/dev/null || true
-	wait "$qemu" 2>/dev/null || true
+	kill "$qemu" 2>/dev/null || :
+	wait "$qemu" 2>/dev/null || :
 	qemu=''
 	took=$(((end - start) / 1000))
 }
