@@ -87,9 +87,9 @@ static int take_compression(yyjson_val *v, struct run_spec *s, struct err *e)
 
 static int take_level(yyjson_val *v, struct run_spec *s, struct err *e)
 {
-	int64_t level = yyjson_get_sint(v);
+	int64_t level = yyjson_get_sint(v); /* of one past INT64_MAX: something negative */
 
-	if (!yyjson_is_int(v) || level < -50 || level > 22)
+	if (!yyjson_is_int(v) || (yyjson_is_uint(v) && yyjson_get_uint(v) > 22) || level < -50)
 		return wrong("level", "a zstd level from -50 to 22", e);
 	s->level = (int)level;
 	return 0;

@@ -141,6 +141,7 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 		{"compression", "true"},
 		{"level", "23"},
 		{"level", "-51"},
+		{"level", "18446744073709551605"}, /* 2^64 - 11 is not -11 */
 		{"level", "\"1\""},
 		{"read_back", "1"},
 		{"read_only", "1"},
