@@ -36,19 +36,21 @@ endif
 
 Q := $(if $(filter 1,$(V)),,@)
 say = @printf '  %-7s %s\n' '$(1)' '$(2)'
-BUILD := build
+BUILD := build$(VARIANT:%=/%)
 export SOURCE_DATE_EPOCH ?= 1735689600
 export LC_ALL := C
 export TZ := UTC
 
 # The toolchain: the host's gcc on a C library of our own; always links a static-pie (.mk/deps/musl.sh).
 WHERRY_CC := $(BUILD)/deps/musl/bin/wherry-cc
+C_LIBRARY := musl
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wdate-time -Werror
 HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
+LD_FLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections
+include .mk/variants.mk
 C_FLAGS := -std=c17 -D_GNU_SOURCE -DWHERRY_VERSION='"$(VERSION)"' $(CFLAGS) $(WARNINGS) $(HARDENING) \
 	-ffunction-sections -fdata-sections -ffile-prefix-map=$(CURDIR)=.
-LD_FLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections
 
 include $(wildcard */deps.mk */*/deps.mk)
 include $(wildcard worker/module.mk worker/*/module.mk control/module.mk control/*/module.mk initramfs/module.mk \
@@ -57,14 +59,14 @@ include $(wildcard worker/module.mk worker/*/module.mk control/module.mk control
 # ---- Libraries -------------------------------------------------------------------------------------------------
 
 ALL_DEPS := $(patsubst .mk/deps/%.sh,%,$(wildcard .mk/deps/*.sh))
-dep_stamps = $(patsubst %,$(BUILD)/deps/%.stamp,musl $(1))
+dep_stamps = $(patsubst %,$(BUILD)/deps/%.stamp,$(C_LIBRARY) $(1))
 dep_includes = $(patsubst %,-isystem $(BUILD)/deps/%/include,$(1))
 dep_libs = -Wl,--start-group $(patsubst %,$(BUILD)/deps/%/lib/*.a,$(1)) -Wl,--end-group
 uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
 
 # dep.sh decides whether there is anything to build; the stamp changes only when the library did.
 $(BUILD)/deps/%.checked: .mk/dep.sh .mk/fetch.sh $$(wildcard .mk/deps/$$*.* .mk/deps/$$*_* .mk/deps/musl.sh */deps.mk)
-	$(Q)nice .mk/dep.sh $*
+	$(Q)$(DEP_ENV) nice .mk/dep.sh $*
 	$(Q)touch $@
 $(BUILD)/deps/%.stamp: $(BUILD)/deps/%.checked
 	@[ "$$(cat $@ 2>/dev/null)" = "$$(readlink $(BUILD)/deps/$*)" ] || readlink $(BUILD)/deps/$* >$@
@@ -160,7 +162,7 @@ $(foreach t,$(UNIT_SRCS),$(eval $(call link_rule,$(call unit_program,$t),$t $(UN
 
 LINT := $(sort $(wildcard tests/lint/lint-*.sh))
 E2E := $(sort $(wildcard tests/e2e/test-*.sh))
-TEST_ENV := BUILD=$(CURDIR)/$(BUILD)
+TEST_ENV := BUILD=$(CURDIR)/$(BUILD) $($(VARIANT)_ENV)
 
 # ---- Targets -----------------------------------------------------------------------------------------------------------
 
@@ -169,6 +171,8 @@ worker: $(filter %/wherry-worker,$(PROGRAM_FILES)) ## build build/wherry-worker,
 control: $(filter %/wherry,$(PROGRAM_FILES)) ## build build/wherry, the control client
 programs: $(PROGRAM_FILES)
 unit-tests: $(UNIT_PROGRAMS)
+run-unit-tests: $(UNIT_PROGRAMS)
+	$(Q)$(TEST_ENV) tests/run.sh $(UNIT_PROGRAMS)
 
 packages: ## install the Debian packages that are missing (.mk/packages.list)
 	$(Q).mk/packages.sh
@@ -184,6 +188,9 @@ run-test: all $(UNIT_PROGRAMS) $(E2E_NEEDS)
 check: $(UNIT_PROGRAMS) ## run the unit tests and the lint, which takes seconds
 	$(Q)$(TEST_ENV) tests/run.sh $(LINT) $(UNIT_PROGRAMS)
 
+sanitize: ## run the unit tests under gcc's address, undefined-behaviour and thread sanitizers (10 minutes)
+	$(Q)rc=0; for v in asan tsan; do echo "== $$v"; $(MAKE) VARIANT=$$v run-unit-tests || rc=1; done; exit $$rc
+
 e2e: all $(E2E_NEEDS) ## run the end-to-end tests alone; ONLY=word picks those with the word in their name
 	$(Q)$(TEST_ENV) tests/run.sh $(foreach t,$(E2E),$(if $(findstring $(ONLY),$t),$t))
 
@@ -197,7 +204,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 FORCE:
-.PHONY: all worker control programs image deps packages demo run-demo test run-test check e2e bench-boot lint clean help \
-	unit-tests FORCE
+.PHONY: all worker control programs image deps packages demo run-demo test run-test check sanitize e2e bench-boot lint \
+	clean help unit-tests run-unit-tests FORCE
 
 -include $(ALL_OBJS:.o=.d)
