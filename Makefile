@@ -180,13 +180,13 @@ packages: ## install the Debian packages that are missing (.mk/packages.list)
 demo: packages ## install what is missing, build, and show a machine being moved
 	$(Q)$(MAKE) run-demo
 
-test: packages ## install what is missing, build, and run every test
+test: packages packages-fuzz ## install what is missing, build, and run every test
 	$(Q)$(MAKE) run-test
-run-test: all $(UNIT_PROGRAMS) $(E2E_NEEDS)
-	$(Q)$(TEST_ENV) tests/run.sh $(LINT) $(UNIT_PROGRAMS) $(E2E)
+run-test: all $(UNIT_PROGRAMS) $(FUZZ_NEEDS) $(E2E_NEEDS)
+	$(Q)$(TEST_ENV) tests/run.sh $(LINT) $(UNIT_PROGRAMS) $(FUZZ_TESTS) $(E2E)
 
-check: $(UNIT_PROGRAMS) ## run the unit tests and the lint, which takes seconds
-	$(Q)$(TEST_ENV) tests/run.sh $(LINT) $(UNIT_PROGRAMS)
+check: $(UNIT_PROGRAMS) $(FUZZ_NEEDS) ## run the unit tests, the lint and the fuzz targets' seeds (a minute)
+	$(Q)$(TEST_ENV) tests/run.sh $(LINT) $(UNIT_PROGRAMS) $(FUZZ_TESTS)
 
 sanitize: ## run the unit tests under gcc's address, undefined-behaviour and thread sanitizers (10 minutes)
 	$(Q)rc=0; for v in asan tsan; do echo "== $$v"; $(MAKE) VARIANT=$$v run-unit-tests || rc=1; done; exit $$rc

@@ -22,6 +22,11 @@ tsan_FLAGS := -fsanitize=thread
 tsan_LIB_FLAGS := -fsanitize=thread
 tsan_ENV := TEST_TIMEOUT=300 TSAN_OPTIONS=second_deadlock_stack=1
 
+fuzz_CC := clang
+fuzz_FLAGS := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz_LIB_FLAGS := -fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer
+fuzz_LD_FLAGS := -fsanitize=fuzzer
+
 ifneq ($(VARIANT),)
 $(if $($(VARIANT)_CC),,$(error there is no variant "$(VARIANT)", see .mk/variants.mk))
 WHERRY_CC := $($(VARIANT)_CC)
