@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@ struct relay {
 	pthread_t thread;
 	atomic_bool stop;
 	pthread_mutex_t lock;      /* of the connection under way, so that relay_stop can end it */
-	struct stream *a, *b;
+	struct stream *active;     /* one end of it; its abort ends both */
 };
 
 /* One direction of one connection. */
@@ -60,12 +61,14 @@ static void splice(struct stream *a, struct stream *b)
 	pthread_join(one, NULL);
 }
 
-static void set_active(struct relay *r, struct stream *a, struct stream *b)
+/* False: relay_stop has looked for a connection already and will not end this one. */
+static bool set_active(struct relay *r, struct stream *a)
 {
 	pthread_mutex_lock(&r->lock);
-	r->a = a;
-	r->b = b;
+	r->active = a;
+	bool goes_on = !atomic_load(&r->stop);
 	pthread_mutex_unlock(&r->lock);
+	return goes_on;
 }
 
 static void *relay_main(void *arg)
@@ -80,9 +83,9 @@ static void *relay_main(void *arg)
 			continue;
 		b = stream_tcp_dial(r->to, DIAL_TIMEOUT_NS, &e);
 		if (b != NULL) {
-			set_active(r, a, b);
-			splice(a, b);
-			set_active(r, NULL, NULL);
+			if (set_active(r, a))
+				splice(a, b);
+			set_active(r, NULL);
 		}
 		stream_close(b);
 		stream_close(a);
@@ -124,8 +127,8 @@ void relay_stop(struct relay *r)
 		return;
 	atomic_store(&r->stop, true);
 	pthread_mutex_lock(&r->lock);
-	if (r->a != NULL)
-		stream_abort(r->a);
+	if (r->active != NULL)
+		stream_abort(r->active);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
 	close(r->listener);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -57,6 +61,19 @@ static void path_choose_each_case_takes_the_open_way(void **state)
 		if (cases[i].dial != NULL)
 			assert_string_equal(got.dial, cases[i].dial);
 	}
+}
+
+/* A connect(2) that is late, once, towards this port; 0 again as soon as it has begun. It must be seen by a function of
+ * libc's name: no context. */
+static atomic_int late_port;
+
+int connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+	int port = to->sa_family == AF_INET ? ntohs(((const struct sockaddr_in *)to)->sin_port) : 0;
+
+	if (port != 0 && atomic_compare_exchange_strong(&late_port, &port, 0))
+		clock_sleep_ns(200 * NS_PER_MS); /* for relay_stop to get past the place of a connection */
+	return (int)syscall(SYS_connect, fd, to, len);
 }
 
 static void relay_two_connections_pass_bytes_both_ways(void **state)
@@ -112,12 +129,34 @@ static void relay_stop_with_open_connection_ends_it(void **state)
 	close(listener);
 }
 
+static void relay_stop_while_it_dials_ends_it(void **state)
+{
+	struct err e = ERR_INIT;
+	char to[64], at[64], got;
+	int listener = stream_tcp_listen("127.0.0.1:0", &e);
+
+	(void)state;
+	snprintf(to, sizeof to, "127.0.0.1:%d", stream_tcp_port(listener));
+	struct relay *r = relay_start(to, &e);
+	snprintf(at, sizeof at, "127.0.0.1:%d", relay_port(r));
+	atomic_store(&late_port, stream_tcp_port(listener));
+	struct stream *a = stream_tcp_dial(at, 5 * NS_PER_S, &e);
+	assert_non_null(a);
+	while (atomic_load(&late_port) != 0)
+		clock_sleep_ns(NS_PER_MS);
+	relay_stop(r); /* returns: otherwise the relay waits for a connection that nobody ends */
+	assert_true(stream_read(a, &got, 1, &e) <= 0);
+	stream_close(a);
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(path_choose_each_case_takes_the_open_way),
 		cmocka_unit_test(relay_two_connections_pass_bytes_both_ways),
 		cmocka_unit_test(relay_stop_with_open_connection_ends_it),
+		cmocka_unit_test(relay_stop_while_it_dials_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
