@@ -188,7 +188,7 @@ run-test: all $(UNIT_PROGRAMS) $(FUZZ_NEEDS) $(E2E_NEEDS)
 check: $(UNIT_PROGRAMS) $(FUZZ_NEEDS) ## run the unit tests, the lint and the fuzz targets' seeds (a minute)
 	$(Q)$(TEST_ENV) tests/run.sh $(LINT) $(UNIT_PROGRAMS) $(FUZZ_TESTS)
 
-sanitize: ## run the unit tests under gcc's address, undefined-behaviour and thread sanitizers (10 minutes)
+sanitize: ## run the unit tests under gcc's address, undefined-behaviour and thread sanitizers (20 minutes)
 	$(Q)rc=0; for v in asan tsan; do echo "== $$v"; $(MAKE) VARIANT=$$v run-unit-tests || rc=1; done; exit $$rc
 
 e2e: all $(E2E_NEEDS) ## run the end-to-end tests alone; ONLY=word picks those with the word in their name
