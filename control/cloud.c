@@ -112,14 +112,12 @@ int cloud_lookup(struct cloud *c, const struct res_ref *ref, unsigned looks, str
 		 struct err *e)
 {
 	struct lookup l = {.want = ref, .out = out};
-	struct backoff b = cloud_backoff(c);
 
 	for (unsigned i = 0; i < looks && !l.found; i++) {
 		if (i != 0 && !nap(c, (patience(c) / 600) << (i - 1), e)) /* 200 ms, 400 ms, ... */
 			return -1;
-		while (c->p->ops->find(c->p, ref->tags.job, match, &l, e) < 0)
-			if (!err_is_retryable(e) || !cloud_again(c, &b, e))
-				return -1;
+		if (cloud_find(c, ref->tags.job, match, &l, e) < 0)
+			return -1;
 	}
 	*found = l.found;
 	return 0;
@@ -194,8 +192,7 @@ static bool was_ours(struct cloud *c, const struct res_ref *want, const struct r
 	struct lookup l = {.want = want, .out = &now};
 	struct err ignored = ERR_INIT;
 
-	return c->p->ops->find(c->p, want->tags.job, see_claim, &l, &ignored) == 0 && l.found &&
-	       same_tags(&now.tags, set);
+	return cloud_find(c, want->tags.job, see_claim, &l, &ignored) == 0 && l.found && same_tags(&now.tags, set);
 }
 
 int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tags *set, struct err *e)

@@ -42,6 +42,14 @@ int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tag
  * generation go even when a full disk keeps the journal from recording it. */
 int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e);
 
+/* What may simply be called again is, while its failure is retryable and there is patience. */
+/* `cb` gets the answer of one call that succeeded, never parts of several. */
+int cloud_find(struct cloud *c, const char *job, provider_found *cb, void *ctx, struct err *e);
+int cloud_machine_get(struct cloud *c, const char *name, struct machine *out, struct err *e);
+int cloud_machine_start(struct cloud *c, const char *name, struct err *e);
+int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_disk *out, struct err *e);
+int cloud_disk_resize(struct cloud *c, const struct res_ref *disk, uint64_t size, struct err *e);
+
 /* Clean-up of everything but replicas and their generations that belongs to `job` (NULL: any) of this owner: what the
  * journal knows (adopted by name and tags where the call's outcome is not known) and what only carries our tags. Goes
  * on after an error; the first error is returned at the end. `removed` counts. Call it under the lock of the job. */

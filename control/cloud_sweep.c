@@ -52,19 +52,6 @@ static int collect_found(void *ctx, const struct res_ref *ref)
 	return 0;
 }
 
-static int find_all(struct sweep *s, struct err *e)
-{
-	struct backoff b = cloud_backoff(s->c);
-
-	for (;;) {
-		s->found.len = 0;
-		if (s->c->p->ops->find(s->c->p, s->job, collect_found, s, e) == 0)
-			return 0;
-		if (!err_is_retryable(e) || !cloud_again(s->c, &b, e))
-			return -1;
-	}
-}
-
 static struct item *item_of(struct sweep *s, const struct res_ref *ref)
 {
 	for (size_t i = 0; i < s->items.len; i++) {
@@ -143,7 +130,7 @@ int cloud_sweep(struct cloud *c, const char *owner, const char *job, unsigned *r
 	*removed = 0;
 	if (journal_entries(c->j, job, collect_entry, &s, e) < 0)
 		return -1;
-	s.blind = find_all(&s, &why) < 0;
+	s.blind = cloud_find(c, job, collect_found, &s, &why) < 0;
 	if (s.blind)
 		note(&s, &why);
 	else

@@ -46,7 +46,7 @@ static int refuse_promoted(struct discard *d, struct err *e)
 	d->machine_is_gone = true;
 	if (name == NULL)
 		return 0;
-	int rc = x->target_p->ops->machine_get(x->target_p, name, &m, &why);
+	int rc = cloud_machine_get(&x->target, name, &m, &why);
 	machine_fini(&m);
 	if (rc < 0 && why.kind == ERR_NOT_FOUND)
 		return 0;
@@ -121,7 +121,7 @@ static int collect(struct discard *d, struct err *e)
 		return -1;
 	for (int i = 0; i < 2; i++) {
 		d->finding = clouds[i];
-		if (clouds[i]->p->ops->find(clouds[i]->p, d->x.job.name, add_found, d, e) < 0)
+		if (cloud_find(clouds[i], d->x.job.name, add_found, d, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -86,17 +86,17 @@ static int look(struct plan *p, struct err *e)
 	int64_t at;
 	unsigned n;
 
-	if (x->source_p->ops->machine_get(x->source_p, x->job.machine, &p->machine, e) < 0)
+	if (cloud_machine_get(&x->source, x->job.machine, &p->machine, e) < 0)
 		return -1;
 	if (p->machine.disks.len > WIRE_MAX_DISKS)
 		return err_set(e, ERR_UNSUPPORTED, 0, "machine %s has %zu disks; at most %d can be replicated",
 			       p->machine.name, p->machine.disks.len, WIRE_MAX_DISKS);
-	if (x->source_p->ops->find(x->source_p, x->job.name, see, p, e) < 0)
+	if (cloud_find(&x->source, x->job.name, see, p, e) < 0)
 		return -1;
 	/* A replica stands at the target only; the source may be the same cloud. */
 	memset(p->there, 0, sizeof p->there);
 	p->foreign = 0;
-	if (x->target_p->ops->find(x->target_p, x->job.name, see, p, e) < 0)
+	if (cloud_find(&x->target, x->job.name, see, p, e) < 0)
 		return -1;
 	if (journal_fact_get(x->journal, x->job.name, "promoted", &p->promoted, e) < 0)
 		return -1;

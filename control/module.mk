@@ -6,7 +6,8 @@ control_DEPS := yyjson sqlite mbedtls http-parser
 
 # Reading, state, journal, the core of the providers.
 control_SRCS := json_read.c json_get.c config.c state.c state_keys.c journal.c journal_db.c journal_schema.c journal_runs.c \
-	journal_entries.c journal_generations.c provider.c provider_open.c provider_table.c cloud.c cloud_make.c cloud_sweep.c
+	journal_entries.c journal_generations.c provider.c provider_open.c provider_table.c cloud.c cloud_ask.c cloud_make.c \
+	cloud_sweep.c
 # What people see.
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
 # The run.

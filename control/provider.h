@@ -199,6 +199,7 @@ struct provider_ops {
 
 	/* Created, not started. */
 	int (*target_create)(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e);
+	/* Running already is success. */
 	int (*machine_start)(struct provider *p, const char *name, struct err *e);
 	int (*machine_stop)(struct provider *p, const char *name, struct err *e);
 };

@@ -175,8 +175,9 @@ static int fit_size(struct context *c, const struct machine_disk *d, uint64_t co
 {
 	struct machine_disk got = {0};
 
-	if (c->target_p->ops->disk_get(c->target_p, &rd->res.ref, &got, e) < 0)
+	if (cloud_disk_get(&c->target, &rd->res.ref, &got, e) < 0)
 		return -1;
+	rd->held = got.size;
 	if (got.logical_sector != d->logical_sector)
 		return err_set(e, ERR_REFUSED, 0,
 			       "disk %s has logical sectors of %u bytes and replica disk %s of %u: partition tables would "
@@ -195,21 +196,6 @@ static int fit_size(struct context *c, const struct machine_disk *d, uint64_t co
 			       d->name, (unsigned long long)d->size);
 	rd->grow = true; /* after the last generation was kept: it has the old size */
 	return 0;
-}
-
-/* After growth the old last chunk was shorter: its page is unknown, and pages past the old end read as unknown. */
-static int fit_manifest(struct replica_disk *rd, struct err *e)
-{
-	static const uint8_t unknown[MANIFEST_PAGE_HASHES];
-	struct manifest_info info = *manifest_info(rd->working);
-	uint64_t last = manifest_page_count(&info) - 1;
-
-	if (info.size == rd->size)
-		return 0;
-	info.size = rd->size;
-	if (manifest_write_page(rd->working, last, unknown, e) < 0 || manifest_sync(rd->working, e) < 0)
-		return -1;
-	return manifest_set_info(rd->working, &info, e);
 }
 
 static struct manifest *working_new(struct context *c, const struct replica_disk *rd, const char *path, struct err *e)
@@ -243,6 +229,8 @@ static const char *distrust(const struct context *c, const struct replica_disk *
 		return "it belongs to another source disk";
 	if (i->size > rd->size)
 		return "it speaks of a larger disk";
+	if (i->size > rd->held)
+		return "the replica disk was cut off since";
 	return NULL;
 }
 
@@ -260,7 +248,7 @@ static int open_working(struct context *c, struct replica_disk *rd, unsigned i, 
 	if (rd->working != NULL && !fresh) {
 		reason = distrust(c, rd, manifest_info(rd->working));
 		if (reason == NULL)
-			return fit_manifest(rd, e);
+			return 0;
 	} else if (why.kind != ERR_NONE) {
 		reason = why.msg;
 	}
@@ -355,7 +343,7 @@ int replica_open(struct context *c, const struct machine *m, struct run *run, st
 			     "cleanup --discard` and start over", m->name, m->disks.len, r->committed_count,
 			     (unsigned long long)r->generation);
 	if (rc == 0)
-		rc = c->target_p->ops->find(c->target_p, c->job.name, see, seen, e);
+		rc = cloud_find(&c->target, c->job.name, see, seen, e);
 	r->top_epoch = top_epoch(seen);
 	if (rc == 0)
 		rc = journal_run_raise(c->journal, run, r->top_epoch + 1, e);
@@ -384,7 +372,7 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e)
 		rc = err_set(e, ERR_NOT_FOUND, 0, "job %s has no committed generation yet: run `wherry sync` first",
 			     c->job.name);
 	if (rc == 0)
-		rc = c->target_p->ops->find(c->target_p, c->job.name, see, seen, e);
+		rc = cloud_find(&c->target, c->job.name, see, seen, e);
 	r->top_epoch = top_epoch(seen);
 	for (unsigned i = 0; rc == 0 && i < r->committed_count; i++) {
 		struct replica_disk *rd = &r->disks[i];

@@ -18,6 +18,7 @@
 struct replica_disk {
 	struct cloud_res res;
 	uint64_t size;             /* of the copy = of the source disk, bytes */
+	uint64_t held;             /* what the replica disk itself has room for, bytes; 0 after replica_open_committed */
 	uint32_t logical_sector;
 	char source_id[RES_ID_SIZE];
 	char source_name[RES_NAME_SIZE];
@@ -46,7 +47,7 @@ int replica_open(struct context *c, const struct machine *m, struct run *run, st
 /* What there is, without making or changing anything: for verify, promote, status. NOT_FOUND when nothing is. */
 int replica_open_committed(struct context *c, struct replica *r, struct err *e);
 /* Before the disks are attached anywhere: keep the last generation as snapshots (unless they are kept already) and let
- * older ones go; then grow disks that must grow. Safe to repeat. */
+ * older ones go; then grow disks that must grow, and the working manifests with them. Safe to repeat. */
 int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e);
 /* Before the first byte: mark run, working manifests and replica as being written by this epoch. */
 int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct err *e);

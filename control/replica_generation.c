@@ -59,7 +59,7 @@ static int look_up(struct context *c, unsigned i, uint64_t generation, struct jo
 	*valid = false;
 	generation_name(c, generation, i, name);
 	if (journal_find_entry(c->journal, c->job.name, PURPOSE_GENERATION, name, out, &known, e) < 0 ||
-	    c->target_p->ops->find(c->target_p, c->job.name, look, &w, e) < 0)
+	    cloud_find(&c->target, c->job.name, look, &w, e) < 0)
 		return -1;
 	*there = known || w.found;
 	if (!w.found)
@@ -112,15 +112,34 @@ static int keep_disk(struct context *c, const struct run *run, struct replica *r
 	return cloud_wait_ready(&c->target, &snap.ref, READY_TIMEOUT_NS, e);
 }
 
+/* After growth the old last chunk was shorter: its page is unknown, and pages past the old end read as unknown. */
+static int fit_manifest(struct replica_disk *d, struct err *e)
+{
+	static const uint8_t unknown[MANIFEST_PAGE_HASHES];
+
+	if (d->working == NULL || manifest_info(d->working)->size == d->size)
+		return 0;
+	struct manifest_info info = *manifest_info(d->working);
+	uint64_t last = manifest_page_count(&info) - 1;
+
+	info.size = d->size;
+	if (manifest_write_page(d->working, last, unknown, e) < 0 || manifest_sync(d->working, e) < 0)
+		return -1;
+	return manifest_set_info(d->working, &info, e);
+}
+
+/* The disk first: a manifest that speaks of more than its disk has room for is not believed. */
 static int grow(struct context *c, struct replica_disk *d, struct err *e)
 {
-	if (!d->grow)
-		return 0;
-	events_step(c->events, "resize", "replica disk %s to %llu bytes", d->res.ref.name, (unsigned long long)d->size);
-	if (c->target_p->ops->disk_resize(c->target_p, &d->res.ref, d->size, e) < 0)
-		return -1;
-	d->grow = false;
-	return 0;
+	if (d->grow) {
+		events_step(c->events, "resize", "replica disk %s to %llu bytes", d->res.ref.name,
+			    (unsigned long long)d->size);
+		if (cloud_disk_resize(&c->target, &d->res.ref, d->size, e) < 0)
+			return -1;
+		d->grow = false;
+		d->held = d->size;
+	}
+	return fit_manifest(d, e);
 }
 
 static int claim(struct context *c, struct replica_disk *d, const struct run *run, uint64_t generation, bool dirty,
@@ -280,7 +299,7 @@ static int drop_old(struct context *c, const struct replica *r, bool look_there,
 	struct old o = {.c = c, .before = r->generation};
 
 	if (journal_entries(c->journal, c->job.name, collect_old, &o, e) < 0 ||
-	    (look_there && c->target_p->ops->find(c->target_p, c->job.name, see_old, &o, e) < 0))
+	    (look_there && cloud_find(&c->target, c->job.name, see_old, &o, e) < 0))
 		return -1;
 	for (unsigned i = 0; i < o.count; i++) {
 		events_step(c->events, "remove", "snapshot %s of an older generation", o.found[i].ref.name);

@@ -64,7 +64,7 @@ static int prepare(struct context *c, struct sync *s, struct err *e)
 		return -1;
 	if (removed != 0)
 		events_step(c->events, "recover", "removed %u resources of a run that died", removed);
-	if (c->source_p->ops->machine_get(c->source_p, c->job.machine, &s->machine, e) < 0 ||
+	if (cloud_machine_get(&c->source, c->job.machine, &s->machine, e) < 0 ||
 	    check_both(c, &s->machine, e) < 0)
 		return -1;
 	if (journal_run_begin(c->journal, c->job.name, RUN_SYNC, &s->run, e) < 0)

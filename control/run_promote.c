@@ -125,7 +125,7 @@ static int finish_earlier(struct context *c, struct promote *p, bool start, stru
 		return -1;
 	if (name == NULL)
 		return 0;
-	if (c->target_p->ops->machine_get(c->target_p, name, &m, e) < 0)
+	if (cloud_machine_get(&c->target, name, &m, e) < 0)
 		return finish_undo(c, name, e);
 	bool running = m.running;
 	machine_fini(&m);
@@ -134,7 +134,7 @@ static int finish_earlier(struct context *c, struct promote *p, bool start, stru
 			       c->target_p->place);
 	events_step(c->events, "promote", "finishing an earlier promotion of machine %s", name);
 	if (finish_hand_over(c, p, &last, name, e) < 0 ||
-	    (start && c->target_p->ops->machine_start(c->target_p, name, e) < 0))
+	    (start && cloud_machine_start(&c->target, name, e) < 0))
 		return -1;
 	last.state = RUN_DONE;
 	last.ended_s = clock_wall_ns() / NS_PER_S;
@@ -162,7 +162,7 @@ static int hand_over(struct context *c, struct promote *p, bool start, struct er
 	p->handed = true;
 	if (p->restored_count == 0 && replica_hand_over(c, &p->run, &p->replica, e) < 0)
 		return -1;
-	return start ? c->target_p->ops->machine_start(c->target_p, p->target.ref.name, e) : 0;
+	return start ? cloud_machine_start(&c->target, p->target.ref.name, e) : 0;
 }
 
 static int work(struct context *c, struct promote *p, bool last_good, bool start, struct err *e)

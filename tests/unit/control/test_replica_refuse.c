@@ -225,13 +225,14 @@ static void sync_into_a_larger_disk_is_right(void **state)
 
 /* ---- A source that grew ---- */
 
-static void replica_open_of_a_grown_source_knows_nothing_of_the_new_part(void **state)
+static void replica_keepGeneration_of_a_grown_source_knows_nothing_of_the_new_part(void **state)
 {
 	struct world *w = *state;
 	uint8_t page[MANIFEST_PAGE_HASHES];
 	struct context c;
 	struct replica r;
 	struct machine m;
+	struct run run;
 
 	sync_at(w, "a");
 	w->from->disk_size[0] = 16 * MIB; /* 160 chunks in two pages become 256 in three */
@@ -240,6 +241,9 @@ static void replica_open_of_a_grown_source_knows_nothing_of_the_new_part(void **
 	ok(c.source_p->ops->machine_get(c.source_p, "web1", &m, e));
 	ok(open_replica(&c, &m, &r, e));
 	assert_int_equal(w->to->calls[MEM_RESIZE], 0); /* not before the old size was kept */
+	assert_int_equal(manifest_info(r.disks[0].working)->size, 10 * MIB);
+	ok(journal_run_begin(c.journal, "web1", RUN_SYNC, &run, e));
+	ok(replica_keep_generation(&c, &run, &r, e));
 	assert_int_equal(manifest_info(r.disks[0].working)->size, 16 * MIB);
 	ok(manifest_read_page(r.disks[0].working, 0, page, NULL, e));
 	for (unsigned i = 0; i < MANIFEST_PAGE_CHUNKS; i++)
@@ -296,6 +300,48 @@ static void sync_of_a_grown_source_resizes_after_the_snapshot(void **state)
 	}
 }
 
+/* Grown, copied and killed before the commit; then somebody cuts the new part off. What was there is known no more. */
+static void sync_of_a_grown_replica_that_was_cut_off_hashes_it(void **state)
+{
+	struct world *w = *state;
+
+	sync_at(w, "a");
+	w->from->disk_size[0] = 16 * MIB;
+	sync_and_die(w, "a", AT_COPIED);
+	replica_item(w, 0)->size = 12 * MIB;
+	memset(replica_item(w, 0)->data + chunks_of(12 * MIB), 0, (MEM_CHUNKS - chunks_of(12 * MIB)) * sizeof(uint32_t));
+	struct did d = sync_at(w, "a");
+	assert_true(d.rehash[0]);
+	assert_false(d.rehash[1]);
+	assert_int_equal(d.sent, chunks_of(4 * MIB));
+	check_committed(w, "a", 2);
+}
+
+/* A question may time out, and the reply to a resize be lost, without an end of the run. */
+static void sync_where_questions_are_not_answered_at_once_succeeds(void **state)
+{
+	static const struct {
+		enum mem_call call;
+		enum mem_when when;
+	} cases[] = {
+		{MEM_FIND, MEM_BEFORE}, {MEM_FIND, MEM_AFTER}, {MEM_DISK_GET, MEM_BEFORE}, {MEM_RESIZE, MEM_BEFORE},
+		{MEM_RESIZE, MEM_AFTER},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct world *w = fresh(state);
+
+		sync_at(w, "a");
+		w->from->disk_size[1] = 4 * MIB;
+		for (unsigned skip = 0; skip < 8; skip++) /* again and again */
+			mem_cloud_fault(w->to, cases[i].call, cases[i].when, ERR_TIMEOUT, 2 * skip, 1);
+		sync_at(w, "a");
+		assert_true(w->to->calls[cases[i].call] > 1);
+		check_committed(w, "a", 2);
+		assert_int_equal(mem_cloud_count(w->to, -1), DISKS);
+	}
+}
+
 static int no_resize(struct world *w, struct context *c, struct did *d, struct err *e)
 {
 	struct provider_ops ops = *c->target_p->ops;
@@ -331,7 +377,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replica_open_of_what_changed_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replica_open_first_of_what_cannot_be_makes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_into_a_larger_disk_is_right, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(replica_open_of_a_grown_source_knows_nothing_of_the_new_part, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(replica_keepGeneration_of_a_grown_source_knows_nothing_of_the_new_part, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(sync_of_a_grown_replica_that_was_cut_off_hashes_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sync_where_questions_are_not_answered_at_once_succeeds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_of_a_grown_source_resizes_after_the_snapshot, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sync_of_a_grown_source_where_disks_cannot_grow_is_refused, set_up, tear_down),
 	};

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What may simply be called again: questions, and changes to a state that is named. Nothing of it is journalled. */
+#include "base/vec.h"
+#include "cloud_try.h"
+
+typedef int ask_call(struct provider *p, void *arg, struct err *e);
+
+static int ask(struct cloud *c, ask_call *call, void *arg, struct err *e)
+{
+	struct backoff b = cloud_backoff(c);
+
+	while (call(c->p, arg, e) < 0)
+		if (!err_is_retryable(e) || !cloud_again(c, &b, e))
+			return -1;
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
+struct found {
+	const char *job;
+	VEC(struct res_ref) list;
+};
+
+static int collect(void *ctx, const struct res_ref *ref)
+{
+	struct found *f = ctx;
+
+	*vec_push(&f->list) = *ref;
+	return 0;
+}
+
+static int call_find(struct provider *p, void *arg, struct err *e)
+{
+	struct found *f = arg;
+
+	f->list.len = 0; /* half an answer is none */
+	return p->ops->find(p, f->job, collect, f, e);
+}
+
+int cloud_find(struct cloud *c, const char *job, provider_found *cb, void *ctx, struct err *e)
+{
+	struct found f = {.job = job};
+	int rc = ask(c, call_find, &f, e);
+
+	for (size_t i = 0; rc == 0 && i < f.list.len; i++)
+		if (cb(ctx, &f.list.at[i]) != 0)
+			break;
+	vec_fini(&f.list);
+	return rc;
+}
+
+struct machine_args {
+	const char *name;
+	struct machine *out;
+};
+
+static int call_machine_get(struct provider *p, void *arg, struct err *e)
+{
+	const struct machine_args *a = arg;
+
+	return p->ops->machine_get(p, a->name, a->out, e);
+}
+
+int cloud_machine_get(struct cloud *c, const char *name, struct machine *out, struct err *e)
+{
+	struct machine_args args = {.name = name, .out = out};
+
+	return ask(c, call_machine_get, &args, e);
+}
+
+static int call_machine_start(struct provider *p, void *arg, struct err *e)
+{
+	const struct machine_args *a = arg;
+
+	return p->ops->machine_start(p, a->name, e);
+}
+
+int cloud_machine_start(struct cloud *c, const char *name, struct err *e)
+{
+	struct machine_args args = {.name = name};
+
+	return ask(c, call_machine_start, &args, e);
+}
+
+struct disk_args {
+	const struct res_ref *disk;
+	struct machine_disk *out;
+	uint64_t size;
+};
+
+static int call_disk_get(struct provider *p, void *arg, struct err *e)
+{
+	const struct disk_args *a = arg;
+
+	return p->ops->disk_get(p, a->disk, a->out, e);
+}
+
+int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_disk *out, struct err *e)
+{
+	struct disk_args args = {.disk = disk, .out = out};
+
+	return ask(c, call_disk_get, &args, e);
+}
+
+static int call_disk_resize(struct provider *p, void *arg, struct err *e)
+{
+	const struct disk_args *a = arg;
+
+	return p->ops->disk_resize(p, a->disk, a->size, e);
+}
+
+int cloud_disk_resize(struct cloud *c, const struct res_ref *disk, uint64_t size, struct err *e)
+{
+	struct disk_args args = {.disk = disk, .size = size};
+
+	return ask(c, call_disk_resize, &args, e);
+}
