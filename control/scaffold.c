@@ -278,13 +278,21 @@ static void take_away(struct cloud *cloud, struct cloud_res *r, struct err *firs
 	r->row = 0;
 }
 
+/* Something was made, or may have been. */
+static bool has_any(const struct scaffold *s)
+{
+	return s->source.worker.row != 0 || s->target.worker.row != 0 || (s->clone_count > 0 && s->clones[0].row != 0) ||
+	       (s->snapshot_count > 0 && s->snapshots[0].row != 0);
+}
+
 int scaffold_remove(struct scaffold *s, struct err *e)
 {
 	struct err first = ERR_INIT;
 
 	leave_worker(&s->source);
 	leave_worker(&s->target);
-	events_step(s->c->events, "remove", "workers, cloned disks and snapshots");
+	if (has_any(s))
+		events_step(s->c->events, "remove", "workers, cloned disks and snapshots");
 	take_away(s->source.cloud, &s->source.worker, &first);
 	take_away(s->target.cloud, &s->target.worker, &first);
 	for (unsigned i = 0; i < s->clone_count; i++)

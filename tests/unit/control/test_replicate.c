@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a sync says and leaves when it cannot get as far as its workers. */
+#include "replica_fixture.h"
+
+/* A sync at desk "a" that fails with that kind; what it told. Caller frees. */
+static char *failing_sync(struct world *w, enum err_kind kind, const char *words)
+{
+	struct context c;
+	char *told = NULL;
+	size_t len = 0;
+	FILE *talk = open_memstream(&told, &len);
+
+	ok(open_desk(w, "a", &c, e));
+	events_free(c.events);
+	c.events = events_new_on(&events_plain_ops, "web1", talk, talk, clock_mono_ns, clock_wall_ns);
+	refused(replicate_sync(&c, e), kind, words);
+	close_desk(&c);
+	fclose(talk);
+	return told;
+}
+
+static void replicateSync_refused_before_anything_was_made_removes_nothing(void **state)
+{
+	struct world *w = *state;
+
+	sync_at(w, "a");
+	w->from->disk_size[1] -= 512;
+	cleanup(cleanup_free) char *told = failing_sync(w, ERR_REFUSED, "disk1 shrank");
+	assert_null(strstr(told, "remove"));
+	assert_int_equal(mem_cloud_count(w->from, -1), 0);
+}
+
+static void replicateSync_failing_after_a_snapshot_removes_it_and_says_so(void **state)
+{
+	static const struct {
+		enum mem_call call;
+		bool source;
+	} cases[] = {{MEM_SNAPSHOT_MACHINE, true}, {MEM_DISK_CREATE, true}, {MEM_WORKER_CREATE, false}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct world *w = fresh(state);
+
+		mem_cloud_fault(cases[i].source ? w->from : w->to, cases[i].call, MEM_AFTER, ERR_IO, 0, 1);
+		cleanup(cleanup_free) char *told = failing_sync(w, ERR_IO, "told to fail");
+		assert_has(told, "remove: workers, cloned disks and snapshots");
+		assert_int_equal(mem_cloud_count(w->from, -1), 0);
+		assert_int_equal(mem_cloud_count(w->to, -1), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(replicateSync_refused_before_anything_was_made_removes_nothing, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(replicateSync_failing_after_a_snapshot_removes_it_and_says_so, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
