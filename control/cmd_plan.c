@@ -13,6 +13,7 @@
 #include "json_line.h"
 #include "net/api_names.h"
 #include "paths.h"
+#include "places.h"
 #include "replica.h"
 
 struct plan {
@@ -23,6 +24,7 @@ struct plan {
 	unsigned left;                /* of dead runs */
 	unsigned foreign;             /* replica disks of another state directory */
 	char *promoted;               /* the machine, if the job was promoted */
+	struct err lost;              /* why the replica that there was is not at the target */
 	uint64_t generation;
 };
 
@@ -98,6 +100,11 @@ static int look(struct plan *p, struct err *e)
 	p->foreign = 0;
 	if (cloud_find(&x->target, x->job.name, see, p, e) < 0)
 		return -1;
+	if (places_check_replica(&x->target, x->job.name, &p->lost) < 0 && p->lost.kind != ERR_REFUSED &&
+	    p->lost.kind != ERR_NOT_FOUND) {
+		*e = p->lost;
+		return -1;
+	}
 	if (journal_fact_get(x->journal, x->job.name, "promoted", &p->promoted, e) < 0)
 		return -1;
 	return journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e);
@@ -126,6 +133,8 @@ static void begin(const struct plan *p)
 			  x->job.name,
 			  p->machine.name, (int)p->machine.running, x->source_p->place, x->target_p->place,
 			  p->generation + 1);
+	if (p->lost.kind != ERR_NONE)
+		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->lost.msg);
 	if (p->promoted != NULL)
 		item(p, "refuse", NULL, NULL, NULL, 0, "The job was promoted to machine %s: a sync is refused", p->promoted);
 	if (p->foreign != 0)

@@ -4,12 +4,17 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "commands.h"
 #include "config.h"
 #include "journal.h"
 #include "json_line.h"
+#include "places.h"
 #include "state.h"
+
+/* Somebody waits for the answer. */
+#define PATIENCE_NS (10 * NS_PER_S)
 
 struct validation {
 	struct cmd *c;
@@ -132,7 +137,12 @@ static void check_replica(struct validation *v)
 		show(v, "target", FINDING_NOT_CHECKED, ERR_NONE, "whose replica is there: the journal cannot be read");
 		return;
 	}
-	if (v->target->ops->find(v->target, v->job.name, see_replica, v, &e) < 0 ||
+	struct cloud target = {.p = v->target, .j = v->journal, .cancel = v->c->cancel, .log = v->c->log,
+			       .patience_ns = PATIENCE_NS};
+
+	if (cloud_find(&target, v->job.name, see_replica, v, &e) < 0 ||
+	    journal_place(v->journal, v->job.target_json, &target.place, &e) < 0 ||
+	    places_check_replica(&target, v->job.name, &e) < 0 ||
 	    journal_fact_get(v->journal, v->job.name, "promoted", &promoted, &e) < 0)
 		show_err(v, "target", &e);
 	if (promoted == NULL)

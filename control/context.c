@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include "places.h"
 #include "replicate.h"
 
 static void join(struct cloud *cloud, struct context *c, struct provider *p)
@@ -15,9 +16,10 @@ static int open_places(struct context *c, struct err *e)
 {
 	join(&c->source, c, c->source_p);
 	join(&c->target, c, c->target_p);
-	return journal_place(c->journal, c->job.source_json, &c->source.place, e) < 0
-		       ? -1
-		       : journal_place(c->journal, c->job.target_json, &c->target.place, e);
+	if (journal_place(c->journal, c->job.source_json, &c->source.place, e) < 0 ||
+	    journal_place(c->journal, c->job.target_json, &c->target.place, e) < 0)
+		return -1;
+	return c->lock < 0 ? 0 : places_settle((struct cloud *const[]){&c->target, &c->source}, 2, c->job.name, e);
 }
 
 int context_open(struct context *c, const char *file, const char *state_dir, bool lock, const char *command,

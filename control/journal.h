@@ -76,6 +76,8 @@ int journal_created(struct journal *j, int64_t row, const struct res_ref *ref, s
 int journal_removing(struct journal *j, int64_t row, struct err *e);
 int journal_removed(struct journal *j, int64_t row, struct err *e);
 int journal_retag(struct journal *j, int64_t row, const struct res_tags *tags, struct err *e);
+/* What is alive of a job in place `from` is in place `to` from now on: two blocks that name one place. */
+int journal_move(struct journal *j, const char *job, int64_t from, int64_t to, struct err *e);
 typedef int journal_entry_cb(void *ctx, const struct journal_entry *entry);
 /* All entries not REMOVED; job NULL = all jobs. In order of row. */
 int journal_entries(struct journal *j, const char *job, journal_entry_cb *cb, void *ctx, struct err *e);

@@ -86,6 +86,13 @@ int journal_retag(struct journal *j, int64_t row, const struct res_tags *t, stru
 	return changed_one(j, rc, row, e);
 }
 
+int journal_move(struct journal *j, const char *job, int64_t from, int64_t to, struct err *e)
+{
+	return db_run(j, "record where resources are", e,
+		      "UPDATE entries SET place = ? WHERE job = ? AND place = ? AND state <> 'removed'", "iti", to, job,
+		      from);
+}
+
 static int read_entry(struct journal *j, sqlite3_stmt *st, struct journal_entry *out, struct err *e)
 {
 	struct res_ref *ref = &out->ref;

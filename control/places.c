@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "places.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 struct provider *place_open(const char *json, const struct log *log, struct err *e)
 {
@@ -54,4 +57,127 @@ void places_close(struct places *p)
 	for (size_t i = 0; i < p->list.len; i++)
 		provider_close(p->list.at[i].p);
 	vec_fini(&p->list);
+}
+
+/* ---- One place under several blocks ---- */
+
+static struct provider *open_row(struct cloud *c, int64_t place, char **json, struct err *why, struct err *e)
+{
+	return journal_place_json(c->j, place, json, e) < 0 ? NULL : place_open(*json, c->log, why);
+}
+
+struct elsewhere {
+	struct cloud *const *clouds;
+	size_t n;
+	VEC(int64_t) places; /* other rows under which something is alive */
+};
+
+static int see_place(void *ctx, const struct journal_entry *entry)
+{
+	struct elsewhere *w = ctx;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->clouds[i]->place == entry->place)
+			return 0;
+	for (size_t i = 0; i < w->places.len; i++)
+		if (w->places.at[i] == entry->place)
+			return 0;
+	*vec_push(&w->places) = entry->place;
+	return 0;
+}
+
+static int settle_place(const struct elsewhere *w, const char *job, int64_t place, struct err *e)
+{
+	cleanup(cleanup_free) char *json = NULL;
+	struct err why = ERR_INIT;
+	struct provider *p = open_row(w->clouds[0], place, &json, &why, e);
+	int rc = json == NULL ? -1 : 0;
+
+	for (size_t i = 0; p != NULL && i < w->n; i++) {
+		if (strcmp(p->place, w->clouds[i]->p->place) != 0)
+			continue;
+		rc = journal_move(w->clouds[i]->j, job, place, w->clouds[i]->place, e);
+		break;
+	}
+	provider_close(p);
+	return rc;
+}
+
+int places_settle(struct cloud *const *clouds, size_t n, const char *job, struct err *e)
+{
+	struct elsewhere w = {.clouds = clouds, .n = n};
+	int rc = journal_entries(clouds[0]->j, job, see_place, &w, e);
+
+	for (size_t i = 0; rc == 0 && i < w.places.len; i++)
+		rc = settle_place(&w, job, w.places.at[i], e);
+	vec_fini(&w.places);
+	return rc;
+}
+
+/* ---- Where a replica is ---- */
+
+struct absentees {
+	struct cloud *target;
+	VEC(struct res_ref) there;
+	struct err why;
+};
+
+static int see_disk(void *ctx, const struct res_ref *ref)
+{
+	struct absentees *a = ctx;
+
+	if (ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA)
+		*vec_push(&a->there) = *ref;
+	return 0;
+}
+
+static void explain(struct absentees *a, const struct journal_entry *entry)
+{
+	cleanup(cleanup_free) char *json = NULL;
+	struct err why = ERR_INIT;
+	bool here = entry->place == a->target->place;
+	struct provider *p = here ? NULL : open_row(a->target, entry->place, &json, &why, &a->why);
+
+	if (a->why.kind != ERR_NONE)
+		return;
+	here |= p != NULL && strcmp(p->place, a->target->p->place) == 0;
+	if (!here)
+		err_set(&a->why, ERR_REFUSED, 0,
+			"replica disk %s of this job is in %.160s, but the job now names %.160s as its target: name the "
+			"old place again, or discard the replica there (`wherry cleanup --discard`), or give the job a new "
+			"name", entry->ref.name, p != NULL ? p->place : json, a->target->p->place);
+	else if (entry->state == ENTRY_CREATED && entry->ref.tags.generation > 0)
+		err_set(&a->why, ERR_NOT_FOUND, 0,
+			"replica disk %s is no longer in %s: it was removed by somebody; run `wherry cleanup --discard` "
+			"for this job to forget it, then sync again to make a new one", entry->ref.name,
+			a->target->p->place);
+	provider_close(p);
+}
+
+static int check_there(void *ctx, const struct journal_entry *entry)
+{
+	struct absentees *a = ctx;
+
+	if (entry->ref.kind != RES_DISK || entry->ref.tags.purpose != PURPOSE_REPLICA)
+		return 0;
+	for (size_t i = 0; i < a->there.len; i++)
+		if (strcmp(a->there.at[i].name, entry->ref.name) == 0)
+			return 0;
+	explain(a, entry);
+	return a->why.kind != ERR_NONE;
+}
+
+int places_check_replica(struct cloud *target, const char *job, struct err *e)
+{
+	struct absentees a = {.target = target, .why = ERR_INIT};
+	int rc = cloud_find(target, job, see_disk, &a, e);
+
+	if (rc == 0)
+		rc = journal_entries(target->j, job, check_there, &a, e);
+	vec_fini(&a.there);
+	if (rc == 0 && a.why.kind != ERR_NONE) {
+		*e = a.why;
+		rc = -1;
+	}
+	return rc;
 }

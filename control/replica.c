@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "places.h"
 
 #define READY_TIMEOUT_NS (600 * NS_PER_S)
 
@@ -137,11 +138,6 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 
 	if (journal_find_entry(c->journal, c->job.name, PURPOSE_REPLICA, rd->res.ref.name, &entry, &found, e) < 0)
 		return -1;
-	if (there == NULL && found && entry.state == ENTRY_CREATED && entry.ref.tags.generation > 0)
-		return err_set(e, ERR_NOT_FOUND, 0,
-			       "replica disk %s is no longer in %s: it was removed by somebody; run `wherry cleanup "
-			       "--discard` for this job to forget it, then sync again to make a new one",
-			       rd->res.ref.name, c->target_p->place);
 	if (there == NULL) {
 		struct disk_spec spec = {.size = d->size, .logical_sector = d->logical_sector};
 
@@ -343,6 +339,8 @@ int replica_open(struct context *c, const struct machine *m, struct run *run, st
 			     "cleanup --discard` and start over", m->name, m->disks.len, r->committed_count,
 			     (unsigned long long)r->generation);
 	if (rc == 0)
+		rc = places_check_replica(&c->target, c->job.name, e);
+	if (rc == 0)
 		rc = cloud_find(&c->target, c->job.name, see, seen, e);
 	r->top_epoch = top_epoch(seen);
 	if (rc == 0)
@@ -372,6 +370,8 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e)
 		rc = err_set(e, ERR_NOT_FOUND, 0, "job %s has no committed generation yet: run `wherry sync` first",
 			     c->job.name);
 	if (rc == 0)
+		rc = places_check_replica(&c->target, c->job.name, e);
+	if (rc == 0)
 		rc = cloud_find(&c->target, c->job.name, see, seen, e);
 	r->top_epoch = top_epoch(seen);
 	for (unsigned i = 0; rc == 0 && i < r->committed_count; i++) {
@@ -383,8 +383,8 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e)
 		replica_name(c, i, name);
 		const struct res_ref *there = seen_by_name(seen, name);
 		if (there == NULL) {
-			rc = err_set(e, ERR_NOT_FOUND, 0, "replica disk %s is not in %s any more", name,
-				     c->target_p->place);
+			rc = err_set(e, ERR_NOT_FOUND, 0, "replica disk %s is not in %s any more: run `wherry sync` to make "
+				     "a new one", name, c->target_p->place);
 			break;
 		}
 		rc = check_owner(c, there, e) < 0 ? -1 : journal_find_entry(c->journal, c->job.name, PURPOSE_REPLICA, name,

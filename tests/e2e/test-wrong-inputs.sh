@@ -161,6 +161,19 @@ replica_equals t
 nothing_left
 held=$(inventory "$cloud_b")
 
+say 'a target that is not the one with the replica: both are named; other options of the same one do not matter'
+new_cloud c
+edit ".target.cloud = \"$work/c\""
+try 13 "wherry-t-disk0 .*$cloud_b, .*$work/c" 'cleanup --discard'
+expect 13 "^error: target: .*$cloud_b, .*$work/c" wherry validate "$work/try.json"
+refused 13 "$cloud_b, .*$work/c" 'old place again' wherry verify "$work/try.json"
+refused 13 "$cloud_b, .*$work/c" 'old place again' wherry promote "$work/try.json"
+refused 13 "$cloud_b, which" 'names that place' wherry cleanup --discard "$work/try.json"
+[ -z "$(inventory "$work/c")" ] || fail "cloud C holds: $(inventory "$work/c")"
+edit '.target.worker_memory_mib = 257'
+wherry verify "$work/try.json" --quiet || fail 'another option of the target hid the replica'
+untouched
+
 say 'sizes: a source that shrank, a replica that somebody cut off'
 truncate -s 4M "$work/d1.raw"
 try 13 'disk d1 shrank' 'cleanup --discard'

@@ -42,10 +42,18 @@ struct world {
 	char *text;
 };
 
+/* A job from cloud a; target: the keys of its block that follow "provider". */
+static void write_job(const struct world *w, const char *target)
+{
+	char *text = mem_printf("{\"job\":\"web1\",\"source\":{\"provider\":\"mem\",\"cloud\":\"a\",\"machine\":\"web1\"},"
+				"\"target\":{\"provider\":\"mem\",%s}}", target);
+
+	temp_write(w->job, text, strlen(text));
+	free(text);
+}
+
 static int set_up(void **state)
 {
-	static const char job[] = "{\"job\":\"web1\",\"source\":{\"provider\":\"mem\",\"cloud\":\"a\",\"machine\":\"web1\"},"
-				  "\"target\":{\"provider\":\"mem\",\"cloud\":\"b\"}}";
 	struct world *w = mem_alloc(sizeof *w);
 
 	named_ops = provider_mem_ops;
@@ -57,7 +65,7 @@ static int set_up(void **state)
 	w->job = mem_printf("%s/web1.json", w->dir);
 	w->out = mem_printf("%s/out", w->dir);
 	w->log = (struct log){.fd = -1, .level = LOG_ERROR, .name = "test"};
-	temp_write(w->job, job, sizeof job - 1);
+	write_job(w, "\"cloud\":\"b\"");
 	*state = w;
 	return 0;
 }
@@ -136,6 +144,7 @@ static void die(struct world *w, bool committed)
 	assert_int_equal(cloud_worker_create(&x->target, &worker, &r, &e), 0);
 	cloud_ref(&r, RES_DISK, PURPOSE_REPLICA, owner, &run, "disk0", 0);
 	r.ref.tags.dirty = !committed;
+	r.ref.tags.generation = committed;
 	assert_int_equal(cloud_disk_create(&x->target, &spec, &r, &e), 0);
 	struct res_ref replica = r.ref;
 	cloud_ref(&r, RES_SNAPSHOT, PURPOSE_GENERATION, owner, &run, "gen", 0);
@@ -332,6 +341,57 @@ static void discard_promoted_machine_is_refused(void **state)
 	assert_int_equal(mem_cloud_count(cloud_b, PURPOSE_REPLICA), 0);
 }
 
+/* An option of the block, here the name to promote to, does not make it another place. */
+static void discard_after_an_option_changed_finds_the_replica(void **state)
+{
+	struct world *w = *state;
+	struct err e;
+
+	die(w, true);
+	write_job(w, "\"cloud\":\"b\",\"machine\":\"web2\"");
+	if (run(w, "cleanup --discard JOB", &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(mem_cloud_count(cloud_b, -1), 1); /* theirs */
+	assert_int_equal(run(w, "status JOB", &e), 0);
+	assert_has(w->text, "alive: nothing");
+}
+
+static void job_that_names_another_target_is_told_of_both(void **state)
+{
+	static const char words[] = "replica disk wherry-web1-disk0 of this job is in memory cloud b, but the job now names "
+				    "memory cloud a as its target: name the old place again";
+	struct world *w = *state;
+	struct err e;
+
+	die(w, true);
+	write_job(w, "\"cloud\":\"a\"");
+	assert_int_equal(run(w, "validate JOB", &e), -1);
+	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_has(w->text, words);
+	assert_has(w->text, "not ready: 1 error,");
+	assert_int_equal(run(w, "plan JOB", &e), 0);
+	assert_has(w->text, words);
+	assert_int_equal(run(w, "cleanup --discard JOB", &e), -1);
+	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_has(e.msg, "in memory cloud b, which");
+	assert_int_equal(mem_cloud_count(cloud_b, PURPOSE_REPLICA), 1);
+}
+
+static void validate_replica_that_was_removed_is_told(void **state)
+{
+	struct world *w = *state;
+	struct err e;
+
+	for (int committed = 0; committed < 2; committed++) {
+		die(w, committed);
+		memset(cloud_b->items, 0, sizeof cloud_b->items);
+		assert_int_equal(run(w, "validate JOB", &e), committed ? -1 : 0);
+		if (committed)
+			assert_has(w->text, "wherry-web1-disk0 is no longer in memory cloud b: it was removed by somebody");
+	}
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
 static void status_unknown_job_is_not_found(void **state)
 {
 	struct world *w = *state;
@@ -357,6 +417,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cleanup_running_job_is_left_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(discard_removes_replica_generations_and_manifests, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(discard_promoted_machine_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(discard_after_an_option_changed_finds_the_replica, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(job_that_names_another_target_is_told_of_both, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(validate_replica_that_was_removed_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(status_unknown_job_is_not_found, set_up, tear_down),
 	};
 
