@@ -110,7 +110,7 @@ static void check_disks(struct validation *v, const struct machine *m)
 		if (d->why_not[0] == '\0')
 			continue;
 		snprintf(text, sizeof text, "disk %s cannot be replicated: %s", d->name, d->why_not);
-		show(v, "source", FINDING_ERROR, ERR_UNSUPPORTED, text);
+		show(v, "source", FINDING_ERROR, d->why_kind, text);
 	}
 }
 

@@ -70,7 +70,8 @@ struct machine_disk {
 	uint64_t size;           /* bytes */
 	uint32_t logical_sector;
 	bool boot;
-	char why_not[160];       /* not empty: it cannot be replicated, and why */
+	char why_not[256];       /* not empty: it cannot be replicated, and why */
+	enum err_kind why_kind;  /* what the exit status says of that */
 };
 
 struct machine_nic {

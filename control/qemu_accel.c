@@ -100,42 +100,41 @@ static void remember(const char *path, bool kvm)
 		qemu_file_write(path, line, (size_t)n, 0644, &ignored);
 }
 
-static bool kvm_usable(char why[160])
+bool qemu_accel_kvm_works(const char *kernel, bool again, char why[160])
 {
 	cleanup(cleanup_fd) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	cleanup(cleanup_free) char *path = NULL;
+	enum qemu_accel accel;
 
-	if (fd < 0)
-		snprintf(why, 160, "TCG, for /dev/kvm cannot be opened: %s", strerror(errno));
-	return fd >= 0;
+	if (fd < 0) {
+		snprintf(why, 160, "/dev/kvm cannot be opened: %s", strerror(errno));
+		return false;
+	}
+	path = cache_path();
+	bool known = remembered(path, &accel), works = known && accel == QEMU_KVM;
+
+	if (!works && (again || !known)) {
+		if (kernel == NULL || kernel[0] == '\0') {
+			snprintf(why, 160, "there is no worker kernel to try KVM with");
+			return false;
+		}
+		works = qemu_accel_probe("kvm", kernel, PROBE_NS);
+		remember(path, works);
+	}
+	snprintf(why, 160, works ? "KVM has booted a kernel here" : "KVM is there but did not boot a kernel within 5 s");
+	return works;
 }
 
 enum qemu_accel qemu_accel_choose(enum qemu_accel wish, const char *kernel, char why[160])
 {
-	enum qemu_accel accel;
+	char reason[160];
 
 	if (wish != QEMU_AUTO) {
 		snprintf(why, 160, "%s, as the job says", wish == QEMU_KVM ? "KVM" : "TCG");
 		return wish;
 	}
-	if (!kvm_usable(why))
-		return QEMU_TCG;
-	cleanup(cleanup_free) char *path = cache_path();
+	bool works = qemu_accel_kvm_works(kernel, false, reason);
 
-	if (remembered(path, &accel)) {
-		snprintf(why, 160,
-			 accel == QEMU_KVM ? "KVM, which has booted a kernel here"
-					   : "TCG, for KVM is there but did not boot a kernel within 5 s");
-		return accel;
-	}
-	if (kernel == NULL || kernel[0] == '\0') {
-		snprintf(why, 160, "TCG, for there is no worker kernel to try KVM with");
-		return QEMU_TCG;
-	}
-	bool works = qemu_accel_probe("kvm", kernel, PROBE_NS);
-
-	remember(path, works);
-	snprintf(why, 160,
-		 works ? "KVM, which has booted a kernel here"
-		       : "TCG, for KVM is there but did not boot a kernel within 5 s");
+	snprintf(why, 160, "%s, for %.140s", works ? "KVM" : "TCG", reason);
 	return works ? QEMU_KVM : QEMU_TCG;
 }

@@ -29,17 +29,24 @@ static void describe_disk(const struct qemu_cloud *c, const char *machine, const
 	cleanup(cleanup_free) char *path = qemu_cloud_resolve(c, d->image.file);
 	struct err e = ERR_INIT;
 
+	out->why_kind = ERR_UNSUPPORTED;
 	snprintf(out->id, sizeof out->id, "machines/%s/%s", machine, d->name);
 	snprintf(out->name, sizeof out->name, "%s", d->name);
 	out->logical_sector = d->logical_sector;
 	out->boot = d->boot;
-	if (qemu_file_image_size(path, d->image.format == QEMU_QCOW2, &out->size, &e) < 0)
-		snprintf(out->why_not, sizeof out->why_not, "%.*s", (int)sizeof out->why_not - 1, e.msg);
-	else if (out->size == 0)
+	if (qemu_file_image_size(path, d->image.format == QEMU_QCOW2, &out->size, &e) < 0) {
+		out->why_kind = e.kind;
+		if (e.kind == ERR_NOT_FOUND)
+			snprintf(out->why_not, sizeof out->why_not,
+				 "there is no file %.120s: bring it back, or correct machines/%.60s.json", path, machine);
+		else
+			snprintf(out->why_not, sizeof out->why_not, "%.*s", (int)sizeof out->why_not - 1, e.msg);
+	} else if (out->size == 0) {
 		snprintf(out->why_not, sizeof out->why_not, "it is empty");
-	else if (out->size % d->logical_sector != 0)
+	} else if (out->size % d->logical_sector != 0) {
 		snprintf(out->why_not, sizeof out->why_not, "its %llu bytes are not whole sectors of %u",
 			 (unsigned long long)out->size, d->logical_sector);
+	}
 }
 
 int qemu_machine_describe(const struct qemu_cloud *c, const char *name, struct machine *out, struct err *e)

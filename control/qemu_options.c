@@ -175,6 +175,11 @@ static int disk_image(const char *file, struct qemu_boot_image *out, struct err 
 
 	if (real == NULL || stat(real, &st) < 0)
 		return err_set(e, err_kind_of_errno(errno), errno, "cannot open the worker image %s", file);
+	if (is_kernel(real))
+		return err_set(e, ERR_CONFIG, 0,
+			       "the worker image %s is a bare Linux kernel, which cannot boot as a disk: name the folder "
+			       "with vmlinuz and initramfs.img, or the disk image (.qcow2 or .raw) that `make image` builds",
+			       file);
 	if (st.st_size == 0 || st.st_size % 512 != 0)
 		return err_set(e, ERR_CONFIG, 0,
 			       "%s is no disk image: its %lld bytes are not whole sectors; build it with `make "

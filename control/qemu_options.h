@@ -47,6 +47,9 @@ int qemu_boot_image_find(const struct qemu_options *o, struct qemu_boot_image *o
  * (remembered in $XDG_CACHE_HOME/wherry/kvm-probe). kernel: "" or NULL when there is none to try with.
  * why: one sentence part for people. */
 enum qemu_accel qemu_accel_choose(enum qemu_accel wish, const char *kernel, char why[160]);
+/* Does KVM boot a kernel here, asked and remembered in the same way? again: a remembered failure is tried once more.
+ * why: as above. Takes 5 s at the most. */
+bool qemu_accel_kvm_works(const char *kernel, bool again, char why[160]);
 /* The trial itself; exposed so that tests can run it with TCG. */
 bool qemu_accel_probe(const char *accel, const char *kernel, int64_t timeout_ns);
 

@@ -269,7 +269,7 @@ static int check_disk(struct context *c, const struct machine *m, unsigned i, co
 	snprintf(rd->source_name, sizeof rd->source_name, "%s", d->name);
 	replica_name(c, i, rd->res.ref.name);
 	if (d->why_not[0] != '\0')
-		return err_set(e, ERR_UNSUPPORTED, 0, "disk %s cannot be replicated: %s", d->name, d->why_not);
+		return err_set(e, d->why_kind, 0, "disk %s cannot be replicated: %s", d->name, d->why_not);
 	if (check_unchanged(r, i, d, e) < 0)
 		return -1;
 	const struct res_ref *there = seen_by_name(seen, rd->res.ref.name);

@@ -94,6 +94,11 @@ edit ".source.cloud = \"$work/nowhere\""; try 4 'source: .*nowhere' 'correct "cl
 edit ".target.cloud = \"$work/nowhere\""; try 4 'target: .*nowhere' 'correct "cloud"'
 mkdir "$work/plain"
 edit ".target.cloud = \"$work/plain\""; try 4 'target: .*plain' 'correct "cloud"'
+mv "$work/d1.raw" "$work/moved"
+refused 4 "no file $work/d1.raw" 'bring it back' wherry sync "$job"
+expect 4 'not ready: 1 error,' wherry validate "$job"
+mv "$work/moved" "$work/d1.raw"
+untouched
 refused 4 'job t' 'wherry sync' wherry verify "$job"
 refused 4 'job t' 'wherry sync' wherry promote "$job"
 
@@ -115,6 +120,8 @@ echo text >"$image/vmlinuz"; try 4 "$image has no initramfs.img" 'make image'
 echo text >"$image/initramfs.img"; try 3 "$image/vmlinuz is not a Linux kernel" 'make image'
 edit ".source.image = \"$image/vmlinuz\""; try 3 "$image/vmlinuz is no disk image" 'make image'
 cp "$BUILD/image/vmlinuz" "$image/"
+edit ".target.image = \"$image/vmlinuz\" | .target.boot = \"disk\""
+try 3 "$image/vmlinuz is a bare Linux kernel" 'make image'
 edit ".target.image = \"$image\""; try 4 'the target worker did not boot.*panic' 'make image'
 filled "$work/noise.raw" 1 noise
 edit ".source.image = \"$work/noise.raw\" | .options.worker_timeout_seconds = 10"

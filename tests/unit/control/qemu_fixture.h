@@ -60,9 +60,10 @@ struct fixture {
 		assert_int_equal(refused_e.kind, want_kind);                                                       \
 	} while (0)
 
-static inline struct provider *provider_for(const char *cloud, const char *more)
+/* more: keys of the block, each after a comma. */
+static inline struct provider *provider_with(const char *cloud, const char *more)
 {
-	char *text = mem_printf("{\"provider\":\"qemu\",\"cloud\":\"%s\",\"acceleration\":\"tcg\"%s}", cloud, more);
+	char *text = mem_printf("{\"provider\":\"qemu\",\"cloud\":\"%s\"%s}", cloud, more);
 	struct err e = ERR_INIT;
 	struct json_doc *doc = json_parse(text, strlen(text), "test", &e);
 	struct json_at at = json_root(doc);
@@ -72,6 +73,15 @@ static inline struct provider *provider_for(const char *cloud, const char *more)
 		fail_msg("opening %s: %s", text, e.msg);
 	json_free(doc);
 	free(text);
+	return p;
+}
+
+static inline struct provider *provider_for(const char *cloud, const char *more)
+{
+	char *keys = mem_printf(",\"acceleration\":\"tcg\"%s", more);
+	struct provider *p = provider_with(cloud, keys);
+
+	free(keys);
 	return p;
 }
 

@@ -361,16 +361,26 @@ static void remove_recordOfAForeignProcess_signalsNobody(void **state)
 	assert_nothing_left(f);
 }
 
+/* What passes for a kernel until it is booted. */
+static void write_kernel(const char *path)
+{
+	char data[4096] = "";
+
+	memcpy(data + 0x202, "HdrS", 4);
+	temp_write(path, data, sizeof data);
+}
+
 static void workerCreate_badImage_namesTheRemedy(void **state)
 {
 	struct fixture *f = *state;
 	char *dir = in_dir(f, "image"), *kernel = in_dir(f, "image/vmlinuz"),
 	     *initrd = in_dir(f, "image/initramfs.img");
-	char *odd = in_dir(f, "odd.raw");
+	char *odd = in_dir(f, "odd.raw"), *bare = in_dir(f, "bzImage");
 	struct worker_spec spec = {.bootdata = "{}", .port = 4433};
 
 	assert_int_equal(mkdir(dir, 0700), 0);
 	fill_file(odd, 100, 1);
+	write_kernel(bare);
 	const struct {
 		const char *image, *more;
 		enum err_kind kind;
@@ -381,6 +391,8 @@ static void workerCreate_badImage_namesTheRemedy(void **state)
 		{dir, ",\"boot\":\"disk\"", ERR_NOT_FOUND, "no disk image"},
 		{odd, "", ERR_CONFIG, "not whole sectors"},
 		{odd, ",\"boot\":\"kernel\"", ERR_CONFIG, "name a directory"},
+		{bare, "", ERR_CONFIG, "bare Linux kernel"},
+		{bare, ",\"boot\":\"disk\"", ERR_CONFIG, "name the folder with vmlinuz and initramfs.img"},
 		{dir, "", ERR_NOT_FOUND, "no initramfs.img"}, /* from here on with a vmlinuz that is none */
 		{dir, "", ERR_CONFIG, "not a Linux kernel"},
 	};
@@ -390,9 +402,9 @@ static void workerCreate_badImage_namesTheRemedy(void **state)
 		struct provider *p = provider_for(f->cloud.dir, keys);
 		struct res_ref w = ref_of(RES_WORKER, "w", "r");
 
-		if (i == 5)
+		if (i == 7)
 			temp_write(kernel, "text", 4);
-		if (i == 6)
+		if (i == 8)
 			temp_write(initrd, "text", 4);
 		refused(p->ops->worker_create(p, &spec, &w, e), cases[i].kind, cases[i].words);
 		p->ops->close(p);
@@ -402,6 +414,7 @@ static void workerCreate_badImage_namesTheRemedy(void **state)
 	free(kernel);
 	free(initrd);
 	free(odd);
+	free(bare);
 	assert_nothing_left(f);
 }
 
@@ -466,13 +479,18 @@ static void validate_goodAndBad_givesAllReasons(void **state)
 	assert_int_equal(truncate(d1, 1000), 0);
 	ok(f->p->ops->machine_get(f->p, "m", &m, e));
 	assert_has(m.disks.at[1].why_not, "not whole sectors");
+	assert_int_equal(m.disks.at[1].why_kind, ERR_UNSUPPORTED);
 	ok(bad->ops->validate(bad, true, &m, &found, e));
 	for (size_t i = 0; i < found.list.len; i++)
 		errors += found.list.at[i].level == FINDING_ERROR;
-	assert_int_equal(errors, 2); /* the image and the disk */
+	assert_int_equal(errors, 1); /* the image; the disk is the core's to tell */
 	findings_fini(&found);
 	machine_fini(&m);
-	assert_int_equal(truncate(d1, DISK_SIZE), 0);
+	assert_int_equal(unlink(d1), 0);
+	ok(f->p->ops->machine_get(f->p, "m", &m, e));
+	assert_has(m.disks.at[1].why_not, "d1.raw: bring it back, or correct machines/m.json");
+	assert_int_equal(m.disks.at[1].why_kind, ERR_NOT_FOUND);
+	machine_fini(&m);
 	free(d1);
 	good->ops->close(good);
 	bad->ops->close(bad);
@@ -493,6 +511,62 @@ static void accelProbe_nothingBoots_isNo(void **state)
 	free(kernel);
 }
 
+/* A QEMU in front of the real one, which says so and ends. */
+static void fake_qemu(const char *dir, const char *says)
+{
+	char *file = mem_printf("%s/qemu-system-x86_64", dir);
+	char *text = mem_printf("#!/bin/sh\n[ \"$1\" = --version ] && echo 'QEMU emulator version 9.0.0' && exit\necho '%s'\n", says);
+
+	temp_write(file, text, strlen(text));
+	assert_int_equal(chmod(file, 0700), 0);
+	free(text);
+	free(file);
+}
+
+/* Who insists on KVM hears from validate that it does not work; and once it does, a failure is not held against it. */
+static void validate_kvmThatDoesNotBoot_isAnError(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const says[] = {"nothing", "Kernel panic - not syncing: VFS"};
+	char *image = in_dir(f, "image"), *kernel = in_dir(f, "image/vmlinuz"), *initrd = in_dir(f, "image/initramfs.img");
+	char *keys = mem_printf(",\"image\":\"%s\",\"acceleration\":\"kvm\"", image);
+	char *path = mem_printf("%s:%s", f->dir, getenv("PATH")), *real = mem_strdup(getenv("PATH"));
+	bool has_kvm = access("/dev/kvm", R_OK | W_OK) == 0;
+
+	assert_int_equal(mkdir(image, 0700), 0);
+	write_kernel(kernel);
+	temp_write(initrd, "text", 4);
+	setenv("PATH", path, 1);
+	setenv("XDG_CACHE_HOME", f->dir, 1);
+	for (size_t i = 0; i < sizeof says / sizeof says[0]; i++) {
+		struct provider *p = provider_with(f->cloud.dir, keys);
+		struct findings found = {0};
+		struct machine m = {0};
+		bool error = false;
+
+		fake_qemu(f->dir, says[i]);
+		ok(p->ops->validate(p, false, &m, &found, e));
+		for (size_t k = 0; k < found.list.len; k++) {
+			if (found.list.at[k].level != FINDING_ERROR)
+				continue;
+			assert_has(found.list.at[k].text, "\"acceleration\" is \"kvm\", but ");
+			assert_int_equal(found.list.at[k].kind, ERR_UNSUPPORTED);
+			error = true;
+		}
+		assert_int_equal(error, i == 0 || !has_kvm);
+		findings_fini(&found);
+		p->ops->close(p);
+	}
+	setenv("PATH", real, 1);
+	unsetenv("XDG_CACHE_HOME");
+	free(real);
+	free(path);
+	free(keys);
+	free(initrd);
+	free(kernel);
+	free(image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +584,7 @@ int main(void)
 		T(open_noCloud_saysHowToMakeOne),
 		T(validate_goodAndBad_givesAllReasons),
 		T(accelProbe_nothingBoots_isNo),
+		T(validate_kvmThatDoesNotBoot_isAnError),
 	};
 
 	return skip_without_qemu() != 0 ? 77 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,7 @@ static void cannot(struct world *w, struct machine *m)
 {
 	(void)w;
 	snprintf(m->disks.at[1].why_not, sizeof m->disks.at[1].why_not, "it is shared");
+	m->disks.at[1].why_kind = ERR_UNSUPPORTED;
 }
 
 static void lose(struct world *w, struct machine *m)
