@@ -39,26 +39,8 @@ struct fixture {
 	struct qemu_cloud cloud;
 	struct provider *p;
 	char *before; /* inventory */
+	pid_t child;  /* that works beside the test; 0: none */
 };
-
-/* qemu_* calls that must succeed. */
-#define ok(call)                                                                                                   \
-	do {                                                                                                       \
-		struct err ok_e = ERR_INIT;                                                                        \
-		struct err *e = &ok_e;                                                                             \
-		if ((call) < 0)                                                                                    \
-			fail_msg("%s: %s", #call, ok_e.msg);                                                       \
-	} while (0)
-
-/* A call that must fail so. */
-#define refused(call, want_kind, words)                                                                            \
-	do {                                                                                                       \
-		struct err refused_e = ERR_INIT;                                                                   \
-		struct err *e = &refused_e;                                                                        \
-		assert_int_equal(call, -1);                                                                        \
-		assert_has(refused_e.msg, words);                                                                  \
-		assert_int_equal(refused_e.kind, want_kind);                                                       \
-	} while (0)
 
 /* more: keys of the block, each after a comma. */
 static inline struct provider *provider_with(const char *cloud, const char *more)
@@ -160,10 +142,20 @@ static inline void end_all(const struct fixture *f)
 	free(runs);
 }
 
+static inline void end_child(struct fixture *f)
+{
+	if (f->child <= 0)
+		return;
+	kill(f->child, SIGKILL);
+	waitpid(f->child, NULL, 0);
+	f->child = 0;
+}
+
 static inline int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 
+	end_child(f);
 	end_all(f);
 	f->p->ops->close(f->p);
 	qemu_cloud_fini(&f->cloud);

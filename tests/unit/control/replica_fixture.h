@@ -49,24 +49,6 @@ struct did {
 	unsigned sent;                 /* chunks */
 };
 
-/* Calls that must succeed, and that must fail so; both with `e`. */
-#define ok(call)                                                                                                   \
-	do {                                                                                                       \
-		struct err ok_e = ERR_INIT;                                                                        \
-		struct err *e = &ok_e;                                                                             \
-		if ((call) < 0)                                                                                    \
-			fail_msg("%s: %s", #call, ok_e.msg);                                                       \
-	} while (0)
-
-#define refused(call, want_kind, words)                                                                            \
-	do {                                                                                                       \
-		struct err refused_e = ERR_INIT;                                                                   \
-		struct err *e = &refused_e;                                                                        \
-		assert_int_equal(call, -1);                                                                        \
-		assert_has(refused_e.msg, words);                                                                  \
-		assert_int_equal(refused_e.kind, want_kind);                                                       \
-	} while (0)
-
 static inline int set_up(void **state)
 {
 	struct world *w = mem_alloc(sizeof *w);

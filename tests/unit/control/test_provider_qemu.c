@@ -71,18 +71,16 @@ static void snapshotMachine_running_readsAsBefore(void **state)
 }
 
 /* A writer numbers its writes: n to disk 0, then n to disk 1. */
-static pid_t start_writer(const struct fixture *f)
+static void start_writer(struct fixture *f)
 {
-	pid_t pid = fork();
-
-	for (int n = 1; pid == 0; n = n % 250 + 1) {
+	f->child = fork();
+	for (int n = 1; f->child == 0; n = n % 250 + 1) {
 		char command[40];
 
 		snprintf(command, sizeof command, "write -P %d 0 4k", n);
 		guest_io(f, 0, command);
 		guest_io(f, 1, command);
 	}
-	return pid;
 }
 
 static void snapshotMachine_whileItWrites_isOneInstant(void **state)
@@ -92,7 +90,7 @@ static void snapshotMachine_whileItWrites_isOneInstant(void **state)
 	start(f);
 	guest_io(f, 0, "write -P 250 0 4k");
 	guest_io(f, 1, "write -P 250 0 4k");
-	pid_t writer = start_writer(f);
+	start_writer(f);
 
 	for (int round = 0; round < 5; round++) {
 		struct res_ref snap[2];
@@ -114,8 +112,7 @@ static void snapshotMachine_whileItWrites_isOneInstant(void **state)
 		free(data[0]);
 		free(data[1]);
 	}
-	kill(writer, SIGKILL);
-	waitpid(writer, NULL, 0);
+	end_child(f);
 	stop(f);
 	assert_nothing_left(f);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,8 +26,10 @@ struct step {
 	const char *expect, *say;
 };
 
+/* Of one test; ended by the tear-down, too, so that a test that fails leaves neither process nor folder. */
 struct monitor {
-	char *dir;
+	char *top; /* of the folders; NULL: not running */
+	char *dir; /* the socket's */
 	pid_t pid;
 };
 
@@ -71,45 +74,75 @@ static void serve(struct monitor *m, const struct step *steps, bool hang)
 	close(fd);
 }
 
-static struct monitor monitor_start(const struct step *steps, bool hang)
+/* below: "", or one more folder, after a slash. */
+static void monitor_start(struct monitor *m, const char *below, const struct step *steps, bool hang)
 {
-	struct monitor m = {.dir = temp_make()};
-
-	serve(&m, steps, hang);
-	return m;
+	m->top = temp_make();
+	m->dir = mem_printf("%s%s", m->top, below);
+	if (below[0] != '\0')
+		assert_int_equal(mkdir(m->dir, 0700), 0);
+	serve(m, steps, hang);
 }
 
 static void monitor_stop(struct monitor *m)
 {
-	kill(m->pid, SIGKILL);
-	waitpid(m->pid, NULL, 0);
-	temp_remove(m->dir);
+	if (m->top == NULL)
+		return;
+	if (m->pid > 0) {
+		kill(m->pid, SIGKILL);
+		waitpid(m->pid, NULL, 0);
+	}
+	free(m->dir);
+	temp_remove(m->top);
+	*m = (struct monitor){0};
+}
+
+static int set_up(void **state)
+{
+	*state = mem_alloc(sizeof(struct monitor));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	monitor_stop(*state);
+	free(*state);
+	return 0;
+}
+
+static struct qmp *open_monitor(const struct monitor *m)
+{
+	struct err e = ERR_INIT;
+	struct qmp *q = qmp_open(m->dir, WAIT, &e);
+
+	if (q == NULL)
+		fail_msg("%s", e.msg);
+	return q;
 }
 
 #define HELLO {NULL, GREETING}, {"qmp_capabilities", "{\"return\":{},\"id\":1}\r\n"}
 
 static void qmp_ask_answer_givesReturn(void **state)
 {
-	(void)state;
 	const struct step steps[] = {
 		HELLO, {"\"arguments\":{\"a\":1}", "{\"return\":{\"b\":2},\"id\":2}\r\n"}, {NULL, NULL}};
-	struct monitor m = monitor_start(steps, true);
+	struct monitor *m = *state;
 	struct err e = ERR_INIT;
-	struct qmp *q = qmp_open(m.dir, WAIT, &e);
+
+	monitor_start(m, "", steps, true);
+	struct qmp *q = open_monitor(m);
 	struct yyjson_doc *doc;
 	struct yyjson_val *value;
 
-	assert_non_null(q);
 	assert_int_equal(qmp_ask(q, "x", "{\"a\":1}", &doc, &value, &e), 0);
 	assert_int_equal(yyjson_get_int(yyjson_obj_get(value, "b")), 2);
 	qmp_doc_cleanup(&doc);
 	qmp_close(q);
-	monitor_stop(&m);
+	monitor_stop(m);
 }
 
 static void qmp_do_error_tellsQemusWordsAndKind(void **state)
 {
-	(void)state;
 	static const struct {
 		const char *class, *desc;
 		enum err_kind kind;
@@ -121,68 +154,67 @@ static void qmp_do_error_tellsQemusWordsAndKind(void **state)
 		{"GenericError", "Could not write: No space left on device", ERR_NO_SPACE},
 		{"GenericError", "something else", ERR_IO},
 	};
+	struct monitor *m = *state;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char *answer = mem_printf("{\"error\":{\"class\":\"%s\",\"desc\":\"%s\"},\"id\":2}\r\n",
 					  cases[i].class, cases[i].desc);
 		const struct step steps[] = {HELLO, {"frob", answer}, {NULL, NULL}};
-		struct monitor m = monitor_start(steps, true);
 		struct err e = ERR_INIT;
-		struct qmp *q = qmp_open(m.dir, WAIT, &e);
 
-		assert_non_null(q);
+		monitor_start(m, "", steps, true);
+		struct qmp *q = open_monitor(m);
 		assert_int_equal(qmp_do(q, "frob", NULL, &e), -1);
 		assert_int_equal(e.kind, cases[i].kind);
 		assert_has(e.msg, "refuses frob");
 		qmp_close(q);
-		monitor_stop(&m);
+		monitor_stop(m);
 		free(answer);
 	}
 }
 
 static void qmp_waitEvent_amongAnswers_isKeptAndGivenOnce(void **state)
 {
-	(void)state;
 	const struct step steps[] = {HELLO,
 				     {"del", "{\"event\":\"GONE\",\"data\":{\"device\":\"b\"}}\r\n{\"event\":"
 					     "\"GONE\",\"data\":{\"device\":\"a\"}}\r\n"
 					     "{\"return\":{},\"id\":2}\r\n"},
 				     {NULL, NULL}};
-	struct monitor m = monitor_start(steps, true);
+	struct monitor *m = *state;
 	struct err e = ERR_INIT;
-	struct qmp *q = qmp_open(m.dir, WAIT, &e);
 
-	assert_non_null(q);
+	monitor_start(m, "", steps, true);
+	struct qmp *q = open_monitor(m);
+
 	assert_int_equal(qmp_do(q, "del", NULL, &e), 0);
 	assert_true(qmp_wait_event(q, "GONE", "device", "a", WAIT));
 	assert_false(qmp_wait_event(q, "GONE", "device", "a", SHORT));
 	assert_true(qmp_wait_event(q, "GONE", NULL, NULL, WAIT));
 	qmp_close(q);
-	monitor_stop(&m);
+	monitor_stop(m);
 }
 
 static void qmp_ask_lateAnswerOfEarlierCall_isPassedOver(void **state)
 {
-	(void)state;
 	const struct step steps[] = {
 		HELLO, {"one", "{\"return\":1,\"id\":77}\r\n{\"return\":5,\"id\":2}\r\n"}, {NULL, NULL}};
-	struct monitor m = monitor_start(steps, true);
+	struct monitor *m = *state;
 	struct err e = ERR_INIT;
-	struct qmp *q = qmp_open(m.dir, WAIT, &e);
+
+	monitor_start(m, "", steps, true);
+	struct qmp *q = open_monitor(m);
 	struct yyjson_doc *doc;
 	struct yyjson_val *value;
 
-	assert_non_null(q);
 	assert_int_equal(qmp_ask(q, "one", NULL, &doc, &value, &e), 0);
 	assert_int_equal(yyjson_get_int(value), 5);
 	qmp_doc_cleanup(&doc);
 	qmp_close(q);
-	monitor_stop(&m);
+	monitor_stop(m);
 }
 
 static void qmp_open_badMonitor_saysWhatIsWrong(void **state)
 {
-	(void)state;
 	static const struct {
 		struct step first;
 		bool hang;
@@ -194,16 +226,17 @@ static void qmp_open_badMonitor_saysWhatIsWrong(void **state)
 		{{NULL, "{\"x\":1}\r\n"}, true, ERR_PROTOCOL, "did not greet"},
 		{{NULL, "{\"QMP\""}, false, ERR_NETWORK, "ended"},
 	};
+	struct monitor *m = *state;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		const struct step steps[] = {cases[i].first, {NULL, NULL}};
-		struct monitor m = monitor_start(steps, cases[i].hang);
 		struct err e = ERR_INIT;
 
-		assert_null(qmp_open(m.dir, cases[i].kind == ERR_TIMEOUT ? SHORT : WAIT, &e));
+		monitor_start(m, "", steps, cases[i].hang);
+		assert_null(qmp_open(m->dir, cases[i].kind == ERR_TIMEOUT ? SHORT : WAIT, &e));
 		assert_int_equal(e.kind, cases[i].kind);
 		assert_has(e.msg, cases[i].word);
-		monitor_stop(&m);
+		monitor_stop(m);
 	}
 }
 
@@ -220,26 +253,16 @@ static void qmp_open_noSocket_isNetwork(void **state)
 
 static void qmp_open_pathLongerThanASocketName_works(void **state)
 {
-	(void)state;
 	const struct step steps[] = {HELLO, {NULL, NULL}};
-	char *top = temp_make(), part[121];
-	struct monitor m = {0};
-	struct err e = ERR_INIT;
+	struct monitor *m = *state;
+	char below[122];
 
-	memset(part, 'd', 120);
-	part[120] = '\0';
-	m.dir = mem_printf("%s/%s", top, part);
-	char *make = mem_printf("mkdir -p %s", m.dir);
-	assert_int_equal(system(make), 0);
-	free(make);
-	serve(&m, steps, true);
-	struct qmp *q = qmp_open(m.dir, WAIT, &e);
-	assert_non_null(q);
-	qmp_close(q);
-	kill(m.pid, SIGKILL);
-	waitpid(m.pid, NULL, 0);
-	free(m.dir);
-	temp_remove(top);
+	memset(below, 'd', sizeof below - 1);
+	below[0] = '/';
+	below[sizeof below - 1] = '\0';
+	monitor_start(m, below, steps, true);
+	qmp_close(open_monitor(m));
+	monitor_stop(m);
 }
 
 static void qemu_jsonf_values_areEscaped(void **state)
@@ -257,13 +280,13 @@ static void qemu_jsonf_values_areEscaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(qmp_ask_answer_givesReturn),
-		cmocka_unit_test(qmp_do_error_tellsQemusWordsAndKind),
-		cmocka_unit_test(qmp_waitEvent_amongAnswers_isKeptAndGivenOnce),
-		cmocka_unit_test(qmp_ask_lateAnswerOfEarlierCall_isPassedOver),
-		cmocka_unit_test(qmp_open_badMonitor_saysWhatIsWrong),
+		cmocka_unit_test_setup_teardown(qmp_ask_answer_givesReturn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(qmp_do_error_tellsQemusWordsAndKind, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(qmp_waitEvent_amongAnswers_isKeptAndGivenOnce, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(qmp_ask_lateAnswerOfEarlierCall_isPassedOver, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(qmp_open_badMonitor_saysWhatIsWrong, set_up, tear_down),
 		cmocka_unit_test(qmp_open_noSocket_isNetwork),
-		cmocka_unit_test(qmp_open_pathLongerThanASocketName_works),
+		cmocka_unit_test_setup_teardown(qmp_open_pathLongerThanASocketName_works, set_up, tear_down),
 		cmocka_unit_test(qemu_jsonf_values_areEscaped),
 	};
 

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/err.h"
+
 #define assert_starts(text, start)                                                             \
 	do {                                                                                   \
 		if (strncmp((text), (start), strlen(start)) != 0)                              \
@@ -21,6 +23,24 @@
 	do {                                                                                   \
 		if (strstr((text), (part)) == NULL)                                            \
 			fail_msg("\"%s\" does not contain \"%s\"", (text), (part));            \
+	} while (0)
+
+/* Calls that must succeed, and that must fail so; their last argument is `e`. */
+#define ok(call)                                                                                                   \
+	do {                                                                                                       \
+		struct err ok_e = ERR_INIT;                                                                        \
+		struct err *e = &ok_e;                                                                             \
+		if ((call) < 0)                                                                                    \
+			fail_msg("%s: %s", #call, ok_e.msg);                                                       \
+	} while (0)
+
+#define refused(call, want_kind, words)                                                                            \
+	do {                                                                                                       \
+		struct err refused_e = ERR_INIT;                                                                   \
+		struct err *e = &refused_e;                                                                        \
+		assert_int_equal(call, -1);                                                                        \
+		assert_has(refused_e.msg, words);                                                                  \
+		assert_int_equal(refused_e.kind, want_kind);                                                       \
 	} while (0)
 
 /* A new folder of mode 0700 under $TMPDIR or /tmp; removed with everything in it by temp_remove. */

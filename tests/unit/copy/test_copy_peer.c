@@ -431,85 +431,15 @@ static struct copy_config victim_config(struct fx *f, struct copy_disk *d, enum 
 	};
 }
 
-static void copy_import_rogue_source_is_refused_unwritten(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof rogues / sizeof rogues[0]; i++) {
-		struct fx *f = fx_new();
-		struct stream *end[2];
-		struct copy_progress progress = {0};
-		pthread_t thread;
-
-		fx_add(f, SIZE, SIZE, false);
-		stream_mem_pair(1 << 20, end);
-		struct copy_disk d = {
-			.block = block_mem_open(f->target[0], BLOCK_RW, 4), .size = SIZE, .progress = &progress};
-		struct victim v = {.c = victim_config(f, &d, WIRE_TARGET), .s = end[1]};
-		struct rogue r = {.f = f, .s = end[0]};
-
-		assert_int_equal(pthread_create(&thread, NULL, import_main, &v), 0);
-		rogues[i].act(&r);
-		if (rogues[i].kind != ERR_NETWORK)
-			listen(&r);
-		stream_close(end[0]);
-		pthread_join(thread, NULL);
-		if (v.rc == 0 || (rogues[i].kind != 0 && v.e.kind != rogues[i].kind))
-			fail_msg("%s: %d %s", rogues[i].name, v.rc, v.e.msg);
-		if (rogues[i].kind != ERR_NETWORK && r.heard.kind != v.e.kind)
-			fail_msg("%s: the peer was told: %s", rogues[i].name, r.heard.msg);
-		/* "end without checkpoint" sent one good chunk. */
-		if (rogues[i].act != end_without_checkpoint)
-			assert_int_equal(mem_disk_counters(f->target[0])->ops[MEM_WRITE], 0);
-		assert_int_equal(mem_disk_counters(f->target[0])->ops[MEM_ZERO], 0);
-		block_close(d.block);
-		fx_free(f);
-	}
-}
-
-static void copy_import_chunk_twice_in_a_checkpoint_is_refused(void **state)
-{
-	static const uint64_t zero_offsets[] = {0, FX_CHUNK};
-
-	(void)state;
-	for (size_t i = 0; i < 4; i++) {
-		struct fx *f = fx_new();
-		struct stream *end[2];
-		struct copy_progress progress = {0};
-		pthread_t thread;
-		struct claim c = GOOD;
-
-		fx_add(f, SIZE, SIZE, false);
-		stream_mem_pair(1 << 20, end);
-		struct copy_disk d = {
-			.block = block_mem_open(f->target[0], BLOCK_RW, 4), .size = SIZE, .progress = &progress};
-		struct victim v = {.c = victim_config(f, &d, WIRE_TARGET), .s = end[1]};
-		struct rogue r = {.f = f, .s = end[0]};
-
-		assert_int_equal(pthread_create(&thread, NULL, import_main, &v), 0);
-		c.offset = FX_CHUNK;
-		data(&r, c);
-		if (i == 3) /* allowed when a checkpoint lies between */
-			send_frame(&r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 1}, NULL);
-		if (i < 2)
-			send_frame(&r, (struct wire_frame){
-				.type = WIRE_ZERO, .offset = zero_offsets[i], .length = 2 * FX_CHUNK}, NULL);
-		else
-			send_chunk(&r, c);
-		if (i == 3) {
-			send_frame(&r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 2}, NULL);
-			send_frame(&r, (struct wire_frame){.type = WIRE_END}, NULL);
-		}
-		listen(&r);
-		stream_close(end[0]);
-		pthread_join(thread, NULL);
-		assert_int_equal(v.rc, i == 3 ? 0 : -1);
-		assert_int_equal(v.e.kind, i == 3 ? ERR_NONE : ERR_PROTOCOL);
-		block_close(d.block);
-		fx_free(f);
-	}
-}
-
-/* ---- A rogue target ---- */
+/* A rogue and its victim, which runs in a thread of its own. */
+struct duel {
+	struct fx *f;
+	struct copy_progress progress;
+	struct copy_disk disk;
+	struct victim victim;
+	struct rogue rogue;
+	pthread_t thread;
+};
 
 static void *export_main(void *arg)
 {
@@ -519,6 +449,105 @@ static void *export_main(void *arg)
 	stream_close(v->s);
 	return NULL;
 }
+
+/* role: the victim's. */
+static void duel_begin(struct duel *u, enum wire_role role)
+{
+	bool target = role == WIRE_TARGET;
+	struct stream *end[2];
+
+	*u = (struct duel){.f = fx_new()};
+	fx_add(u->f, SIZE, SIZE, false);
+	if (!target) {
+		fx_start(u->f);
+		fx_fill(u->f->source[0], 0, SIZE, 1);
+	}
+	stream_mem_pair(1 << 20, end);
+	u->disk = (struct copy_disk){
+		.block = target ? block_mem_open(u->f->target[0], BLOCK_RW, 4) : block_mem_open(u->f->source[0], BLOCK_RO, 4),
+		.size = SIZE,
+		.progress = &u->progress,
+	};
+	u->victim = (struct victim){.c = victim_config(u->f, &u->disk, role), .s = end[1], .ledger = u->f->ledger};
+	u->rogue = (struct rogue){.f = u->f, .s = end[0]};
+	assert_int_equal(pthread_create(&u->thread, NULL, target ? import_main : export_main, &u->victim), 0);
+}
+
+/* The rogue hangs up; listens: after it has heard what the victim still says. */
+static void duel_join(struct duel *u, bool listens)
+{
+	if (listens)
+		listen(&u->rogue);
+	stream_close(u->rogue.s);
+	pthread_join(u->thread, NULL);
+}
+
+static void duel_end(struct duel *u)
+{
+	block_close(u->disk.block);
+	fx_free(u->f);
+}
+
+static void duel_of(struct duel *u, enum wire_role role, const struct rogue_case *c)
+{
+	const struct victim *v = &u->victim;
+
+	duel_begin(u, role);
+	c->act(&u->rogue);
+	duel_join(u, c->kind != ERR_NETWORK);
+	if (v->rc == 0 || (c->kind != 0 && v->e.kind != c->kind))
+		fail_msg("%s: %d %s", c->name, v->rc, v->e.msg);
+}
+
+static void copy_import_rogue_source_is_refused_unwritten(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof rogues / sizeof rogues[0]; i++) {
+		struct duel u;
+
+		duel_of(&u, WIRE_TARGET, &rogues[i]);
+		if (rogues[i].kind != ERR_NETWORK && u.rogue.heard.kind != u.victim.e.kind)
+			fail_msg("%s: the peer was told: %s", rogues[i].name, u.rogue.heard.msg);
+		/* "end without checkpoint" sent one good chunk. */
+		if (rogues[i].act != end_without_checkpoint)
+			assert_int_equal(mem_disk_counters(u.f->target[0])->ops[MEM_WRITE], 0);
+		assert_int_equal(mem_disk_counters(u.f->target[0])->ops[MEM_ZERO], 0);
+		duel_end(&u);
+	}
+}
+
+static void copy_import_chunk_twice_in_a_checkpoint_is_refused(void **state)
+{
+	static const uint64_t zero_offsets[] = {0, FX_CHUNK};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct claim c = GOOD;
+		struct duel u;
+		struct rogue *r = &u.rogue;
+
+		duel_begin(&u, WIRE_TARGET);
+		c.offset = FX_CHUNK;
+		data(r, c);
+		if (i == 3) /* allowed when a checkpoint lies between */
+			send_frame(r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 1}, NULL);
+		if (i < 2)
+			send_frame(r, (struct wire_frame){
+				.type = WIRE_ZERO, .offset = zero_offsets[i], .length = 2 * FX_CHUNK}, NULL);
+		else
+			send_chunk(r, c);
+		if (i == 3) {
+			send_frame(r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 2}, NULL);
+			send_frame(r, (struct wire_frame){.type = WIRE_END}, NULL);
+		}
+		duel_join(&u, true);
+		assert_int_equal(u.victim.rc, i == 3 ? 0 : -1);
+		assert_int_equal(u.victim.e.kind, i == 3 ? ERR_NONE : ERR_PROTOCOL);
+		duel_end(&u);
+	}
+}
+
+/* ---- A rogue target ---- */
 
 static void early_ready(struct rogue *r)
 {
@@ -585,31 +614,11 @@ static void copy_export_rogue_target_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct fx *f = fx_new();
-		struct stream *end[2];
-		struct copy_progress progress = {0};
-		pthread_t thread;
+		struct duel u;
 
-		fx_add(f, SIZE, SIZE, false);
-		fx_start(f);
-		fx_fill(f->source[0], 0, SIZE, 1);
-		stream_mem_pair(1 << 20, end);
-		struct copy_disk d = {
-			.block = block_mem_open(f->source[0], BLOCK_RO, 4), .size = SIZE, .progress = &progress};
-		struct victim v = {.c = victim_config(f, &d, WIRE_SOURCE), .s = end[1], .ledger = f->ledger};
-		struct rogue r = {.f = f, .s = end[0]};
-
-		assert_int_equal(pthread_create(&thread, NULL, export_main, &v), 0);
-		cases[i].act(&r);
-		if (cases[i].kind != ERR_NETWORK)
-			listen(&r);
-		stream_close(end[0]);
-		pthread_join(thread, NULL);
-		if (v.rc == 0 || (cases[i].kind != 0 && v.e.kind != cases[i].kind))
-			fail_msg("%s: %d %s", cases[i].name, v.rc, v.e.msg);
-		assert_int_equal(ledger_mem_records(f->ledger), 0);
-		block_close(d.block);
-		fx_free(f);
+		duel_of(&u, WIRE_SOURCE, &cases[i]);
+		assert_int_equal(ledger_mem_records(u.f->ledger), 0);
+		duel_end(&u);
 	}
 }
 
