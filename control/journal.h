@@ -93,6 +93,7 @@ struct generation_disk {
 	uint32_t chunk_size, sector_size;
 	uint8_t root[32];
 };
+/* The machine's description is kept for the newest generation only. */
 int journal_commit(struct journal *j, const char *job, const char *run, uint64_t generation, bool hinted,
 		   const struct generation_disk *disks, unsigned n, const char *machine_json, struct err *e);
 /* The newest: generation 0 when none. disks: caller's array of at least `max`. machine_json: caller frees. */

@@ -23,7 +23,10 @@ int journal_commit(struct journal *j, const char *job, const char *run, uint64_t
 
 	if (db_begin(j, e) < 0)
 		return -1;
-	int rc = db_run(j, what, e, "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?)", "tutiit", job, generation, run,
+	/* Only the newest description is ever read, and one may hold a whole flash chip. */
+	int rc = db_run(j, what, e, "UPDATE generations SET machine = '{}' WHERE job = ? AND machine <> '{}'", "t", job);
+	if (rc == 0)
+		rc = db_run(j, what, e, "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?)", "tutiit", job, generation, run,
 			(int64_t)hinted, clock_wall_ns() / NS_PER_S, machine_json != NULL ? machine_json : "{}");
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		rc = insert_disk(j, job, generation, &disks[i], e);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <yyjson.h>
 
+#include "base/hex.h"
 #include "json_read.h"
 #include "replica.h"
 
@@ -22,6 +23,36 @@ static void add_disks(yyjson_mut_doc *doc, yyjson_mut_val *to, const struct mach
 	}
 }
 
+/* Flash is mostly erased, which is all ones: only blocks that hold something are kept. */
+#define NVRAM_BLOCK 4096
+#define NVRAM_MAX   (64 << 20)
+
+static bool is_erased(const char *p, size_t n)
+{
+	return (unsigned char)p[0] == 0xff && memcmp(p, p + 1, n - 1) == 0;
+}
+
+static void add_nvram(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct buf *nvram)
+{
+	char hex[2 * NVRAM_BLOCK + 1];
+
+	if (nvram->len == 0)
+		return;
+	yyjson_mut_val *to = yyjson_mut_obj_add_obj(doc, root, "nvram");
+	yyjson_mut_obj_add_uint(doc, to, "size", nvram->len);
+	yyjson_mut_val *blocks = yyjson_mut_obj_add_arr(doc, to, "blocks");
+	for (size_t at = 0; at < nvram->len; at += NVRAM_BLOCK) {
+		size_t n = nvram->len - at < NVRAM_BLOCK ? nvram->len - at : NVRAM_BLOCK;
+
+		if (is_erased(nvram->data + at, n))
+			continue;
+		yyjson_mut_val *v = yyjson_mut_arr_add_obj(doc, blocks);
+
+		yyjson_mut_obj_add_uint(doc, v, "at", at);
+		yyjson_mut_obj_add_strcpy(doc, v, "hex", hex_encode(nvram->data + at, n, hex));
+	}
+}
+
 char *machine_to_json(const struct machine *m)
 {
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -34,6 +65,7 @@ char *machine_to_json(const struct machine *m)
 	yyjson_mut_obj_add_uint(doc, root, "vcpus", m->vcpus);
 	yyjson_mut_obj_add_uint(doc, root, "memory_mib", m->memory_mib);
 	add_disks(doc, yyjson_mut_obj_add_arr(doc, root, "disks"), m);
+	add_nvram(doc, root, &m->nvram);
 	yyjson_mut_val *nics = yyjson_mut_obj_add_arr(doc, root, "nics");
 	for (size_t i = 0; i < m->nics.len; i++) {
 		yyjson_mut_val *v = yyjson_mut_arr_add_obj(doc, nics);
@@ -56,6 +88,28 @@ static void read_disk(struct json_at *at, struct machine_disk *d)
 	d->boot = json_bool(at, "boot", JSON_OPTIONAL, false);
 }
 
+static void read_nvram(struct json_at *root, struct buf *nvram)
+{
+	struct json_at from = json_object(root, "nvram", JSON_OPTIONAL), list;
+	size_t size = (size_t)json_number(&from, "size", JSON_REQUIRED, 1, NVRAM_MAX, 0);
+	size_t n = json_array(&from, "blocks", JSON_REQUIRED, &list);
+
+	if (size == 0)
+		return;
+	memset(buf_reserve(nvram, size), 0xff, size);
+	nvram->len = size;
+	nvram->data[size] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		struct json_at v = json_element(&list, i);
+		size_t at = (size_t)json_number(&v, "at", JSON_REQUIRED, 0, size - 1, 0);
+		const char *hex = json_string(&v, "hex", JSON_REQUIRED, "");
+		size_t len = strlen(hex) / 2;
+
+		if (len > size - at || hex_decode(hex, nvram->data + at, len) < 0)
+			json_complain(&v, "hex", "expected at most %zu bytes in hexadecimal", size - at);
+	}
+}
+
 int machine_from_json(const char *json, struct machine *m, struct err *e)
 {
 	struct json_doc *doc = json_parse(json, strlen(json), "machine description in the journal", e);
@@ -70,6 +124,7 @@ int machine_from_json(const char *json, struct machine *m, struct err *e)
 	m->firmware = (enum firmware)json_choice(&root, "firmware", JSON_REQUIRED, firmware_names, FIRMWARE_BIOS);
 	m->vcpus = (unsigned)json_number(&root, "vcpus", JSON_REQUIRED, 1, 4096, 1);
 	m->memory_mib = json_number(&root, "memory_mib", JSON_REQUIRED, 1, UINT32_MAX, 1);
+	read_nvram(&root, &m->nvram);
 	size_t n = json_array(&root, "disks", JSON_REQUIRED, &list);
 	for (size_t i = 0; i < n; i++) {
 		struct json_at at = json_element(&list, i);

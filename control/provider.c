@@ -61,6 +61,7 @@ int res_kind_removal_rank(enum res_kind k)
 
 void machine_fini(struct machine *m)
 {
+	buf_fini(&m->nvram);
 	vec_fini(&m->disks);
 	vec_fini(&m->nics);
 }

@@ -85,6 +85,7 @@ struct machine {
 	char name[RES_NAME_SIZE];
 	bool running;
 	enum firmware firmware;
+	struct buf nvram;        /* of UEFI: its variables, boot entries among them, as OVMF's flash holds them; may be empty */
 	unsigned vcpus;
 	uint64_t memory_mib;
 	VEC(struct machine_disk) disks; /* in the machine's own order */

@@ -22,7 +22,7 @@
  *                                      "kernel":..., "initrd":..., "append":...}       direct boot, optional
  *                                     files: absolute, or relative to the cloud; {"disk":"NAME"} instead of file and
  *                                     format is a disk of this cloud; network "none": no cable, else QEMU's user net
- *   machines/<name>.efivars         its UEFI variables
+ *   machines/<name>.efivars         its UEFI variables; made of OVMF's template at the first start, if not there
  *   disks/<name>/                   disk.json, data.qcow2 or data.raw, lock (held by who writes the replica)
  *   snapshots/<name>/               snapshot.json; fleece.qcow2 of a running machine's
  *   run/<name>/                     of a running machine or a worker: qmp.sock, serial.log (its console), qemu.log,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -49,6 +50,13 @@ static void describe_disk(const struct qemu_cloud *c, const char *machine, const
 	}
 }
 
+static int read_nvram(const struct qemu_cloud *c, const char *name, struct buf *out, struct err *e)
+{
+	cleanup(cleanup_free) char *vars = qemu_machine_nvram(c, name);
+
+	return qemu_file_exists(vars) ? qemu_file_read(vars, QEMU_NVRAM_MAX, out, e) : 0;
+}
+
 int qemu_machine_describe(const struct qemu_cloud *c, const char *name, struct machine *out, struct err *e)
 {
 	struct qemu_machine m;
@@ -67,14 +75,18 @@ int qemu_machine_describe(const struct qemu_cloud *c, const char *name, struct m
 	for (size_t i = 0; i < m.nics.len; i++)
 		*vec_push(&out->nics) = m.nics.at[i];
 	qemu_machine_fini(&m);
-	return 0;
+	if (out->firmware == FIRMWARE_BIOS || read_nvram(c, name, &out->nvram, e) == 0)
+		return 0;
+	machine_fini(out);
+	return -1;
 }
 
 struct firmware_files {
 	const char *code, *vars;
 };
 
-static const struct firmware_files *find_firmware(void)
+/* The two belong together: code that finds variables of another layout does not boot. nvram_bytes 0: any. */
+static const struct firmware_files *find_firmware(size_t nvram_bytes)
 {
 	static const struct firmware_files known[] = {
 		{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
@@ -83,26 +95,50 @@ static const struct firmware_files *find_firmware(void)
 		{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
 	};
 
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-		if (qemu_file_exists(known[i].code) && qemu_file_exists(known[i].vars))
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		struct stat st;
+
+		if (qemu_file_exists(known[i].code) && stat(known[i].vars, &st) == 0 &&
+		    (nvram_bytes == 0 || (size_t)st.st_size == nvram_bytes))
 			return &known[i];
+	}
 	return NULL;
 }
 
-/* A machine keeps its boot entries in a copy of its own: machines/<name>.efivars. */
+static int no_firmware(const char *name, size_t nvram_bytes, struct err *e)
+{
+	if (find_firmware(0) == NULL)
+		return err_set(e, ERR_NOT_FOUND, 0,
+			       "machine %s wants UEFI, but no OVMF firmware is installed: install Debian's package ovmf",
+			       name);
+	return err_set(e, ERR_NOT_FOUND, 0,
+		       "machine %s has UEFI variables of %zu bytes, and no OVMF firmware with variables of that size is "
+		       "installed: install the one that it was set up with", name, nvram_bytes);
+}
+
+int qemu_machine_check_uefi(const char *name, size_t nvram_bytes, struct err *e)
+{
+	return find_firmware(nvram_bytes) != NULL ? 0 : no_firmware(name, nvram_bytes, e);
+}
+
+char *qemu_machine_nvram(const struct qemu_cloud *c, const char *name)
+{
+	return qemu_cloud_path(c, "machines/%s.efivars", name);
+}
+
+/* A machine keeps its boot entries in a copy of its own. */
 static int add_uefi(const struct qemu_cloud *c, const char *name, struct qemu_args *a, struct err *e)
 {
-	const struct firmware_files *f = find_firmware();
-	cleanup(cleanup_free) char *vars = qemu_cloud_path(c, "machines/%s.efivars", name);
+	cleanup(cleanup_free) char *vars = qemu_machine_nvram(c, name);
 	cleanup(buf_fini) struct buf fresh = BUF_INIT;
+	struct stat st;
+	size_t have = stat(vars, &st) == 0 ? (size_t)st.st_size : 0;
+	const struct firmware_files *f = find_firmware(have);
 
 	if (f == NULL)
-		return err_set(e, ERR_NOT_FOUND, 0,
-			       "machine %s wants UEFI, but no OVMF firmware is installed: install "
-			       "Debian's package ovmf",
-			       name);
-	if (!qemu_file_exists(vars) && (qemu_file_read(f->vars, 64 << 20, &fresh, e) < 0 ||
-					qemu_file_write(vars, fresh.data, fresh.len, 0644, e) < 0))
+		return no_firmware(name, have, e);
+	if (have == 0 && (qemu_file_read(f->vars, QEMU_NVRAM_MAX, &fresh, e) < 0 ||
+			  qemu_file_write(vars, fresh.data, fresh.len, 0644, e) < 0))
 		return -1;
 	qemu_args_take(a, "-blockdev",
 		       qemu_jsonf("{'driver':'raw','node-name':'efi0','read-only':true,'file':"

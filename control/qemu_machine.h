@@ -16,6 +16,11 @@
 bool qemu_machine_running(const struct qemu_cloud *c, const char *name);
 /* As the core sees it. Disks that cannot be replicated say so in why_not. */
 int qemu_machine_describe(const struct qemu_cloud *c, const char *name, struct machine *out, struct err *e);
+/* The file with a machine's UEFI variables, machines/<name>.efivars; caller frees. It may not be there (yet). */
+char *qemu_machine_nvram(const struct qemu_cloud *c, const char *name);
+#define QEMU_NVRAM_MAX (64 << 20)
+/* A firmware for UEFI that works with variables of nvram_bytes (0: with none yet) is installed: NOT_FOUND otherwise. */
+int qemu_machine_check_uefi(const char *name, size_t nvram_bytes, struct err *e);
 /* Lock not held. Running already is success. */
 int qemu_machine_start(const struct qemu_cloud *c, const char *name, const struct qemu_options *o, struct err *e);
 /* Lock held. */

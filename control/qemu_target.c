@@ -66,14 +66,20 @@ static int create(const struct qemu_cloud *c, const struct target_spec *spec, st
 			       "\"machine\" in the "
 			       "job's target, or remove that machine",
 			       ref->name, c->dir);
+	cleanup(cleanup_free) char *vars = qemu_machine_nvram(c, ref->name);
+
 	if (absent) {
 		if (describe(c, spec, ref, &m, e) < 0)
 			return -1;
 		cleanup(cleanup_free) char *json = qemu_machine_json(&m);
 
-		if (qemu_record_publish(c, QEMU_MACHINES, m.name, json, e) < 0)
+		if (qemu_file_unlink(vars, e) < 0 || qemu_record_publish(c, QEMU_MACHINES, m.name, json, e) < 0)
 			return -1;
 	}
+	/* After the record, whose removal takes them along; the machine has not been started yet. */
+	const struct buf *nvram = &spec->like->nvram;
+	if (nvram->len != 0 && !qemu_file_exists(vars) && qemu_file_write(vars, nvram->data, nvram->len, 0644, e) < 0)
+		return -1;
 	qemu_ref_id(ref, m.uid);
 	return 0;
 }
@@ -103,7 +109,7 @@ int qemu_target_remove(const struct qemu_cloud *c, const struct res_ref *ref, st
 {
 	cleanup(cleanup_fd) int lock = qemu_cloud_lock(c, "removing a machine", e);
 	cleanup(cleanup_free) char *run_dir = qemu_record_dir(c, QEMU_RUN, ref->name);
-	cleanup(cleanup_free) char *vars = qemu_cloud_path(c, "machines/%s.efivars", ref->name);
+	cleanup(cleanup_free) char *vars = qemu_machine_nvram(c, ref->name);
 	cleanup(qemu_machine_fini) struct qemu_machine m = {0};
 
 	if (lock < 0)

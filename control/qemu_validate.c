@@ -150,7 +150,6 @@ static void check_monitor(const struct qemu_cloud *c, const struct machine *m, s
 int qemu_validate(const struct qemu_cloud *c, const struct qemu_options *o, bool source, const struct machine *m,
 		  struct findings *out, struct err *e)
 {
-	(void)e;
 	check_tool(QEMU_BINARY, out);
 	check_tool("qemu-img", out);
 	check_writable(c, out);
@@ -165,6 +164,10 @@ int qemu_validate(const struct qemu_cloud *c, const struct qemu_options *o, bool
 				     "the snapshot: it is as after a power failure",
 				     m->name);
 		return 0;
+	}
+	if (m->firmware == FIRMWARE_UEFI && qemu_machine_check_uefi(m->name, m->nvram.len, e) < 0) {
+		findings_add(out, FINDING_WARNING, ERR_NONE, "%s: until then the machine cannot be promoted here", e->msg);
+		*e = (struct err)ERR_INIT;
 	}
 	for (size_t i = 0; i < m->disks.len; i++)
 		if (m->disks.at[i].logical_sector != 512 && m->disks.at[i].logical_sector != 4096)

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "journal.h"
+#include "journal_db.h"
 #include "journal_fixture.h"
 
 static void journal_open_owner_is_made_once(void **state)
@@ -258,6 +259,23 @@ static void journal_commit_all_disks_or_none(void **state)
 	journal_close(j);
 }
 
+static void journal_commit_describes_only_the_newest_machine(void **state)
+{
+	struct journal *j = reopen(*state, NULL);
+	struct generation_disk disk = {.source_disk = "a", .size = 5};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(journal_commit(j, "web2", "r", 1, false, &disk, 1, "another's", &e), 0);
+	for (uint64_t n = 1; n < 4; n++)
+		assert_int_equal(journal_commit(j, "web1", "r", n, false, &disk, 1, n == 3 ? "the newest" : "older", &e), 0);
+	sqlite3_stmt *st = db_query(j, "count", &e, "SELECT group_concat(machine, ' ') FROM (SELECT machine FROM "
+				    "generations ORDER BY job, generation)", "");
+	assert_int_equal(db_step(j, st, "count", &e), 1);
+	assert_string_equal((const char *)sqlite3_column_text(st, 0), "{} {} the newest another's");
+	sqlite3_finalize(st);
+	journal_close(j);
+}
+
 static void journal_fact_set_get_remove(void **state)
 {
 	struct journal *j = reopen(*state, NULL);
@@ -291,6 +309,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(journal_entries_go_through_their_states, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_entries_callback_may_change_them, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_commit_all_disks_or_none, make_temp, drop_temp),
+		cmocka_unit_test_setup_teardown(journal_commit_describes_only_the_newest_machine, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_fact_set_get_remove, make_temp, drop_temp),
 	};
 

@@ -357,6 +357,36 @@ static void targetCreate_ofReplicas_startsAndGoes(void **state)
 	assert_nothing_left(f);
 }
 
+/* Its variables come with it, in place of any that an earlier machine of that name left, and go with it. */
+static void targetCreate_likeAUefiMachine_hasItsVariables(void **state)
+{
+	struct fixture *f = *state;
+	struct res_ref x = disk(f, "x", DISK_SIZE);
+	char *vars = qemu_cloud_path(&f->cloud, "machines/t.efivars");
+
+	for (int known = 0; known < 2; known++) {
+		struct res_ref t = ref_of(RES_MACHINE, "t", "r");
+		struct machine like = {.name = "m", .firmware = FIRMWARE_UEFI, .vcpus = 1, .memory_mib = 64}, made;
+		struct target_spec spec = {.like = &like, .disks = &x, .disk_count = 1};
+
+		if (known)
+			buf_adds(&like.nvram, "variables");
+		temp_write(vars, "of another", 10);
+		for (int again = 0; again < 2; again++) /* the first reply may have been lost */
+			ok(f->p->ops->target_create(f->p, &spec, &t, e));
+		ok(f->p->ops->machine_get(f->p, "t", &made, e));
+		assert_int_equal(made.firmware, FIRMWARE_UEFI);
+		assert_string_equal(buf_str(&made.nvram), known ? "variables" : "");
+		machine_fini(&made);
+		machine_fini(&like);
+		take_away(f, &t);
+		assert_false(qemu_file_exists(vars));
+	}
+	take_away(f, &x);
+	free(vars);
+	assert_nothing_left(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +401,7 @@ int main(void)
 		T(diskRemove_beforeItsSnapshots_leavesThemUsable),
 		T(find_byJob_listsOursOnly),
 		T(targetCreate_ofReplicas_startsAndGoes),
+		T(targetCreate_likeAUefiMachine_hasItsVariables),
 	};
 
 	return skip_without_qemu() != 0 ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
