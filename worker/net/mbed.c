@@ -3,14 +3,25 @@
 
 #include <mbedtls/error.h>
 #include <mbedtls/psa_util.h>
+#include <mbedtls/ssl_ciphersuites.h>
 #include <psa/crypto.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 
+static void list_ciphersuites(void)
+{
+	mbedtls_ssl_list_ciphersuites();
+}
+
 int mbed_start(struct err *e)
 {
+	/* mbedTLS makes this list at its first use, and without a lock: two first handshakes at once would race. */
+	static pthread_once_t listed = PTHREAD_ONCE_INIT;
+
+	pthread_once(&listed, list_ciphersuites);
 	psa_status_t status = psa_crypto_init();
 
 	if (status != PSA_SUCCESS)
