@@ -75,7 +75,8 @@ static void send_chunk(struct script *s, bool packed)
 		.offset = chunk * (uint64_t)CHUNK + ((how & WRONG_OFFSET) != 0 ? 512 : 0),
 		.length = plain,
 	};
-	if (disk < DISKS && how % (2 * GARBAGE) == 0)
+	/* With the right hash for its place, it is right whatever way it was packed. */
+	if (disk < DISKS && (how & (WRONG_HASH | WRONG_LENGTH | WRONG_OFFSET)) == 0)
 		s->sent[disk][chunk][byte] = true;
 	send_frame(s, &f, payload);
 	free(bytes);
