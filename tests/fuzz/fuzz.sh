@@ -3,9 +3,10 @@
 #
 # fuzz.sh [SECONDS [WORD]]: run the fuzz targets (fuzz.h), those with WORD in their names; a line for each.
 #
-# Without SECONDS each tries the number of inputs that its source states in "RUNS: n", the same ones each time as far
-# as threads and random keys allow. With SECONDS they share that time, at least 2 s each, with other inputs every time; one that reached new code is kept for
-# the next time in build/fuzz/found/. One that broke something is put into build/fuzz/broken/; then the exit status is 1.
+# Without SECONDS each tries the number of inputs that its source states in "RUNS: n", the same ones each time as far as
+# threads and random keys allow. With SECONDS they share that time, at least 2 s each, with other inputs every time; one
+# that reached new code is kept for the next time in build/fuzz/found/. One that broke something is put into
+# build/fuzz/broken/; then the exit status is 1.
 # BUILD is the build folder (default build), where `make fuzz-programs` has built them.
 
 set -u

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The feed of a hostile worker: its codec and the pump that acts on it, with two small manifests. The first byte chooses
- * between storing and comparing. RUNS: 5000
+ * The feed of a hostile worker: its codec and the pump that acts on it, with two small manifests. The first byte
+ * chooses between storing and comparing. RUNS: 5000
  */
 #include "fuzz/fuzz.h"
 

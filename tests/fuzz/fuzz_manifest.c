@@ -52,7 +52,8 @@ static void read_pages(struct manifest *m, struct err *e)
 	uint64_t pages = manifest_page_count(i), damaged = 0;
 	uint8_t hashes[MANIFEST_PAGE_HASHES], root[MANIFEST_HASH];
 
-	fuzz_check(i->size <= INT64_MAX && i->chunk_size >= 512 && manifest_chunk_count(i) <= pages * MANIFEST_PAGE_CHUNKS);
+	fuzz_check(i->size <= INT64_MAX && i->chunk_size >= 512);
+	fuzz_check(manifest_chunk_count(i) <= pages * MANIFEST_PAGE_CHUNKS);
 	fuzz_check(memchr(i->job, '\0', sizeof i->job) != NULL && memchr(i->disk, '\0', sizeof i->disk) != NULL);
 	for (uint64_t n = 0; n < pages && n < PAGES_MAX; n++)
 		fuzz_check(manifest_read_page(m, n, hashes, &damaged, e) == 0);

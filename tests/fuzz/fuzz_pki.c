@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What a peer shows of itself: its certificate, judged by pin and by the job's CA, and its public key, which the
- * controller signs; and a key file. The first byte chooses. RUNS: 3000
+ * controller signs; and a key file. The first byte chooses. RUNS: 2000
  */
 #include "fuzz/fuzz.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The target side of wherry/1 against a source that breaks its rules. An input is a list of orders (enum order) that are
- * made into frames, because nobody guesses a keyed hash. Whatever happens, no byte may be on the target that was not
- * sent for its place with the right hash. RUNS: 250
+ * The target side of wherry/1 against a source that breaks its rules. An input is a list of orders (enum order) that
+ * are made into frames, because nobody guesses a keyed hash. Whatever happens, no byte may be on the target that was
+ * not sent for its place with the right hash. RUNS: 250
  */
 #include "fuzz/fuzz.h"
 
@@ -93,8 +93,9 @@ static void send_zero(struct script *s)
 		length = SIZE - offset;
 	for (unsigned c = chunk; disk < DISKS && c < CHUNKS && c * (uint64_t)CHUNK < offset + length; c++)
 		s->sent[disk][c][0] = true;
-	send_frame(s, &(struct wire_frame){.type = WIRE_ZERO, .disk = (uint16_t)disk, .offset = offset, .length = length},
-		   NULL);
+	const struct wire_frame f = {
+		.type = WIRE_ZERO, .disk = (uint16_t)disk, .offset = offset, .length = length};
+	send_frame(s, &f, NULL);
 }
 
 static void send_verbatim(struct script *s)
@@ -231,7 +232,8 @@ void fuzz_seeds(struct fuzz_corpus *to)
 {
 	static const uint8_t good[] = {1, RAW, 0, 0, 1, PACKED, 1, 0, 2, ZERO, 2, 0, CHECKPOINT, 0, PING, RAW, 4, 0, 3,
 				       CHECKPOINT, 0, END};
-	static const uint8_t bad[] = {1, RAW, 0, WRONG_HASH, 1}, garbage[] = {1, PACKED, 0, GARBAGE, 1, 0x28, 0xb5, 0x2f};
+	static const uint8_t bad[] = {1, RAW, 0, WRONG_HASH, 1};
+	static const uint8_t garbage[] = {1, PACKED, 0, GARBAGE, 1, 0x28, 0xb5, 0x2f};
 	static const uint8_t twice[] = {1, RAW, 3, 0, 1, RAW, 3, 0, 2, CHECKPOINT, 0, END};
 	static const uint8_t rude[] = {0, VERBATIM, 3, 1, 0, 0}, sorry[] = {1, ZERO, 0, 0, ERROR};
 
