@@ -41,7 +41,7 @@ static void note(struct sweeping *s, const struct err *e)
 {
 	if (s->first.kind == ERR_NONE)
 		s->first = *e;
-	else
+	else if (strcmp(s->first.msg, e->msg) != 0) /* one place may stand in the journal under several blocks */
 		log_warn(s->c->log, "%s", e->msg);
 }
 

@@ -24,6 +24,7 @@ struct validation {
 	struct journal *journal;
 	unsigned levels[FINDING_NOT_CHECKED + 1];
 	enum err_kind first;         /* of the errors */
+	bool half_promoted;          /* a machine of ours is there, which the next command takes away or finishes */
 };
 
 static const struct {
@@ -117,14 +118,35 @@ static void check_disks(struct validation *v, const struct machine *m)
 static int see_replica(void *ctx, const struct res_ref *ref)
 {
 	struct validation *v = ctx;
+	bool ours = strcmp(ref->tags.owner, journal_owner(v->journal)) == 0;
 	char text[400];
 
-	if (ref->tags.purpose != PURPOSE_REPLICA || strcmp(ref->tags.owner, journal_owner(v->journal)) == 0)
+	v->half_promoted |= ours && ref->kind == RES_MACHINE;
+	if (ours || ref->tags.purpose != PURPOSE_REPLICA)
 		return 0;
 	snprintf(text, sizeof text, "replica disk %s is kept by another state directory (owner %s): run this job "
 		 "from there, or choose another job name", ref->name, ref->tags.owner);
 	show(v, "target", FINDING_ERROR, ERR_BUSY, text);
 	return 0;
+}
+
+/* Better now than when the source is lost. */
+static void check_promotion(struct validation *v, struct cloud *target)
+{
+	struct machine m = {0};
+	struct err e = ERR_INIT;
+	char text[700];
+
+	if (v->half_promoted ||
+	    (cloud_machine_get(target, v->job.target_machine, &m, &e) < 0 && e.kind == ERR_NOT_FOUND))
+		return;
+	if (e.kind == ERR_NONE)
+		snprintf(text, sizeof text, "there is a machine %s already, so `wherry promote` cannot make one: choose "
+			 "another name by \"machine\" in the job's target", v->job.target_machine);
+	else
+		snprintf(text, sizeof text, "`wherry promote` cannot make machine %s: %s", v->job.target_machine, e.msg);
+	show(v, "target", FINDING_WARNING, ERR_NONE, text);
+	machine_fini(&m);
 }
 
 static void check_replica(struct validation *v)
@@ -140,14 +162,20 @@ static void check_replica(struct validation *v)
 	struct cloud target = {.p = v->target, .j = v->journal, .cancel = v->c->cancel, .log = v->c->log,
 			       .patience_ns = PATIENCE_NS};
 
-	if (cloud_find(&target, v->job.name, see_replica, v, &e) < 0 ||
-	    journal_place(v->journal, v->job.target_json, &target.place, &e) < 0 ||
-	    places_check_replica(&target, v->job.name, &e) < 0 ||
-	    journal_fact_get(v->journal, v->job.name, "promoted", &promoted, &e) < 0)
+	if (journal_place(v->journal, v->job.target_json, &target.place, &e) < 0 ||
+	    journal_fact_get(v->journal, v->job.name, "promoted", &promoted, &e) < 0 ||
+	    cloud_find(&target, v->job.name, see_replica, v, &e) < 0) {
 		show_err(v, "target", &e);
-	if (promoted == NULL)
 		return;
-	snprintf(text, sizeof text, "the job was promoted to machine %s: it is not synced any more", promoted);
+	}
+	if (places_check_replica(&target, v->job.name, &e) < 0)
+		show_err(v, "target", &e);
+	if (promoted == NULL) {
+		check_promotion(v, &target);
+		return;
+	}
+	snprintf(text, sizeof text, "the job was promoted to machine %s and is not synced any more: remove that "
+		 "machine and run `wherry cleanup --discard` for this job, or use a new job name", promoted);
 	show(v, "target", FINDING_ERROR, ERR_REFUSED, text);
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "inventory.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,6 +19,7 @@ static int add_entry(void *ctx, const struct journal_entry *entry)
 
 	r->ref = entry->ref;
 	r->place_id = entry->place;
+	r->place = "";
 	r->row = entry->row;
 	r->state = entry->state == ENTRY_CREATED ? "not asked" : entry_state_name(entry->state);
 	return 0;
@@ -70,8 +70,7 @@ static void settle(struct inventory *inv, const struct place *place, bool asked)
 
 		if (r->place_id != place->id)
 			continue;
-		if (place->p != NULL)
-			r->place = place->p->place;
+		r->place = place->name;
 		if (asked && strcmp(r->state, "not asked") == 0)
 			r->state = "missing";
 	}
@@ -94,13 +93,6 @@ int inventory_take(struct inventory *inv, struct journal *j, const struct places
 		if (!asked)
 			note(inv, &why);
 		settle(inv, place, asked);
-	}
-	for (size_t i = 0; i < inv->rows.len; i++) {
-		struct inventory_row *r = &inv->rows.at[i];
-
-		snprintf(r->unknown_place, sizeof r->unknown_place, "place %lld", (long long)r->place_id);
-		if (r->place == NULL)
-			r->place = r->unknown_place;
 	}
 	return 0;
 }

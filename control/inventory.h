@@ -9,8 +9,7 @@
 
 struct inventory_row {
 	struct res_ref ref;
-	const char *place;   /* for people; borrowed from the provider, or "place N" when that could not be opened */
-	char unknown_place[24];
+	const char *place;   /* for people; borrowed from the places */
 	int64_t place_id;
 	int64_t row;         /* of the journal; 0: found by its tags only */
 	const char *state;   /* "alive", "missing", "intended", "removing", "not asked", "by tag" */

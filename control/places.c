@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "places.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ static int open_one(void *ctx, int64_t id, const char *json)
 
 	place->id = id;
 	place->p = place_open(json, o->log, &place->why);
+	snprintf(place->name, sizeof place->name, "%s", place->p != NULL ? place->p->place : json);
 	return 0;
 }
 

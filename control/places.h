@@ -12,6 +12,7 @@ struct place {
 	int64_t id;
 	struct provider *p;  /* NULL: it could not be opened, and why */
 	struct err why;
+	char name[256];      /* for people: the provider's word, or the block itself */
 };
 
 struct places {

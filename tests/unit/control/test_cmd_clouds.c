@@ -60,6 +60,7 @@ static int set_up(void **state)
 	named_ops.open = open_named;
 	cloud_a = mem_cloud_new();
 	cloud_b = mem_cloud_new();
+	snprintf(cloud_b->machine, sizeof cloud_b->machine, "other");
 	w->dir = temp_make();
 	w->state = mem_printf("%s/state", w->dir);
 	w->job = mem_printf("%s/web1.json", w->dir);
@@ -196,6 +197,20 @@ static void validate_all_findings_are_shown(void **state)
 	assert_has(w->text, "{\"event\":\"validated\",\"job\":\"web1\",\"errors\":1,\"warnings\":1,\"not_checked\":1}\n");
 }
 
+/* promote would refuse, on the worst of days. */
+static void validate_name_that_is_taken_warns(void **state)
+{
+	struct world *w = *state;
+	struct err e;
+
+	snprintf(cloud_b->machine, sizeof cloud_b->machine, "web1");
+	assert_int_equal(run(w, "validate JOB", &e), 0);
+	assert_has(w->text, "warning: target: there is a machine web1 already");
+	write_job(w, "\"cloud\":\"b\",\"machine\":\"web2\"");
+	assert_int_equal(run(w, "validate JOB", &e), 0);
+	assert_has(w->text, "0 warnings");
+}
+
 static void validate_bad_job_shows_every_line(void **state)
 {
 	struct world *w = *state;
@@ -323,6 +338,34 @@ static void discard_removes_replica_generations_and_manifests(void **state)
 	free(folder);
 }
 
+/* A place that cannot be asked any more is named by its block, and complained of once. */
+static void cleanup_place_that_is_gone_is_named_once(void **state)
+{
+	struct world *w = *state;
+	struct err e = ERR_INIT;
+	int64_t gone, same;
+	int warnings[2];
+	char c;
+	struct res_ref ref = {.kind = RES_DISK, .name = "lost", .tags = {.job = "web1", .purpose = PURPOSE_SCAFFOLD}};
+	int64_t row;
+
+	die(w, false);
+	struct journal *j = journal_open(w->state, &e);
+	assert_int_equal(journal_place(j, "{\"provider\":\"mem\",\"cloud\":\"gone\"}", &gone, &e), 0);
+	assert_int_equal(journal_place(j, "{\"provider\":\"mem\",\"cloud\":\"gone\",\"machine\":\"x\"}", &same, &e), 0);
+	assert_int_equal(journal_intend(j, gone, &ref, &row, &e), 0);
+	journal_close(j);
+	assert_int_equal(run(w, "cleanup --list JOB", &e), -1);
+	assert_has(w->text, "{\"provider\":\"mem\",\"cloud\":\"gone\"}");
+	assert_int_equal(pipe(warnings), 0);
+	w->log = (struct log){.fd = warnings[1], .level = LOG_WARN, .name = "test"};
+	assert_int_equal(run(w, "cleanup", &e), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	close(warnings[1]);
+	assert_int_equal(read(warnings[0], &c, 1), 0); /* it is the error already */
+	close(warnings[0]);
+}
+
 static void discard_promoted_machine_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -333,6 +376,10 @@ static void discard_promoted_machine_is_refused(void **state)
 	j = journal_open(w->state, &e);
 	assert_int_equal(journal_fact_set(j, "web1", "promoted", "web1", &e), 0);
 	journal_close(j);
+	snprintf(cloud_b->machine, sizeof cloud_b->machine, "web1");
+	assert_int_equal(run(w, "validate JOB", &e), -1);
+	assert_has(w->text, "the job was promoted to machine web1 and is not synced any more: remove");
+	assert_has(w->text, "1 error, 0 warnings");
 	assert_int_equal(run(w, "cleanup --discard JOB", &e), -1);
 	assert_int_equal(e.kind, ERR_REFUSED);
 	assert_int_equal(mem_cloud_count(cloud_b, PURPOSE_REPLICA), 1);
@@ -410,12 +457,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(validate_good_job_is_ready, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_all_findings_are_shown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(validate_name_that_is_taken_warns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_bad_job_shows_every_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_creates_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cleanup_list_shows_journal_and_tags, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cleanup_removes_scaffold_and_keeps_the_rest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cleanup_running_job_is_left_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(discard_removes_replica_generations_and_manifests, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cleanup_place_that_is_gone_is_named_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(discard_promoted_machine_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(discard_after_an_option_changed_finds_the_replica, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(job_that_names_another_target_is_told_of_both, set_up, tear_down),
