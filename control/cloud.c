@@ -82,6 +82,8 @@ bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e)
 			err_wrap(e, "%s gave up after %u tries", c->p->place, b->tries);
 		return false;
 	}
+	if (e->kind != ERR_NONE)
+		log_debug(c->log, "%s; trying again in %lld ms", e->msg, (long long)(delay / NS_PER_MS));
 	b->delay = b->delay * 2 < LONGEST ? b->delay * 2 : LONGEST;
 	return nap(c, delay, e);
 }
