@@ -5,16 +5,18 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "manifest/cpu.h"
 #include "net/wire.h"
 
-enum { OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_IN, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK };
+enum { OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_CPU, OPT_IN, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK };
 
-/* The first four are scan's. */
+/* The first five are scan's. */
 static const struct option all[] = {
 	{"chunk-size", required_argument, NULL, OPT_CHUNK},
 	{"manifest-out", required_argument, NULL, OPT_OUT},
 	{"key-file", required_argument, NULL, OPT_KEY},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"cpu", required_argument, NULL, OPT_CPU},
 	{"manifest-in", required_argument, NULL, OPT_IN},
 	{"checkpoint-size", required_argument, NULL, OPT_CHECKPOINT},
 	{"sector-size", required_argument, NULL, OPT_SECTOR},
@@ -22,7 +24,7 @@ static const struct option all[] = {
 	{"no-read-back", no_argument, NULL, OPT_NO_READ_BACK},
 	{0},
 };
-#define SCAN_OPTIONS 4
+#define SCAN_OPTIONS 5
 
 static int take(int c, struct host_options *o, const char *command, const char *word, struct err *e)
 {
@@ -45,6 +47,8 @@ static int take(int c, struct host_options *o, const char *command, const char *
 	case OPT_JSON:
 		o->json = true;
 		return 0;
+	case OPT_CPU:
+		return cpu_choose(optarg, e);
 	case OPT_VERIFY:
 		o->verify = true;
 		return 0;

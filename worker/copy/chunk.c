@@ -2,7 +2,6 @@
 #include "copy/chunk.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 
@@ -59,22 +58,6 @@ bool barrier_leave(struct barrier *b, unsigned lanes)
 	if (lanes == 0 || atomic_fetch_sub(&b->left, lanes) != lanes)
 		return false;
 	free(b);
-	return true;
-}
-
-bool chunk_is_zero(const void *p, size_t n)
-{
-	const uint64_t *word = p;
-	size_t blocks = n / 64;
-
-	/* Data nearly always differs in the first block, so this costs only where it is worth it. */
-	for (size_t i = 0; i < blocks; i++, word += 8)
-		if ((word[0] | word[1] | word[2] | word[3] | word[4] | word[5] | word[6] | word[7]) != 0)
-			return false;
-	const uint8_t *tail = (const uint8_t *)p + blocks * 64;
-	for (size_t i = 0; i < n % 64; i++)
-		if (tail[i] != 0)
-			return false;
 	return true;
 }
 

@@ -48,9 +48,6 @@ void chunk_drop_packed(struct chunk *c);
 struct barrier *barrier_new(unsigned lanes);
 bool barrier_leave(struct barrier *b, unsigned lanes); /* true: these were the last; b is freed */
 
-/* True when all n bytes are zero. p is aligned to 8. */
-bool chunk_is_zero(const void *p, size_t n);
-
 /* Chunks of a disk come out in the order the reader made them, whatever order they come in. */
 struct chunk_order {
 	uint64_t next_seq;

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "copy/stages.h"
+#include "copy/zero_test.h"
 
 struct hasher {
 	struct stage stage;
@@ -14,7 +15,7 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 	struct hasher *h = (struct hasher *)s;
 
 	if (c->kind == CHUNK_DATA) {
-		if (chunk_is_zero(c->data, c->length)) {
+		if (zero_test(c->data, c->length)) {
 			c->kind = CHUNK_ZERO;
 			chunk_drop_data(c);
 		} else {

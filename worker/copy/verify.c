@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "copy/zero_test.h"
+
 #define DEPTH 8
 #define HOLE_GRID UINT64_C(4096) /* reads inside a range of zeros start on it */
 
@@ -125,7 +127,7 @@ static int check(const struct run *r, const struct reading *reading, struct err 
 	if (q->error != 0)
 		return block_request_error(r->v->block, q, e);
 	if (reading->what->zero)
-		return chunk_is_zero(q->data, q->length) ? 0 : differs(r, q, e);
+		return zero_test(q->data, q->length) ? 0 : differs(r, q, e);
 	manifest_hash(r->v->keys, q->data, q->length, hash);
 	return memcmp(hash, reading->what->hash, sizeof hash) == 0 ? 0 : differs(r, q, e);
 }
@@ -192,7 +194,7 @@ static int clear_piece(const struct verify *v, uint64_t at, uint32_t length, voi
 {
 	if (block_io(v->block, BLOCK_READ, at, buffer, length, e) != 0)
 		return -1;
-	if (chunk_is_zero(buffer, length))
+	if (zero_test(buffer, length))
 		return 0;
 	*found = true;
 	return block_zero(v->block, at, length, e);

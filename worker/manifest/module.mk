@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 ARCHIVES += worker/manifest
-worker/manifest_SRCS := manifest.c manifest_commit.c manifest_format.c manifest_keys.c manifest_root.c
+worker/manifest_SRCS := cpu.c manifest.c manifest_commit.c manifest_format.c manifest_keys.c manifest_root.c
 worker/manifest_DEPS := blake3

@@ -4,36 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include "copy/chunk.h"
 #include "copy/gate.h"
-
-static void chunk_is_zero_any_bit_set_is_false(void **state)
-{
-	static const size_t sizes[] = {1, 7, 64, 65, 512, 65536};
-	uint64_t words[65536 / 8] = {0};
-	uint8_t *p = (uint8_t *)words;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-		const size_t at[] = {0, sizes[i] / 2, sizes[i] - 1};
-
-		assert_true(chunk_is_zero(p, sizes[i]));
-		for (size_t k = 0; k < 3; k++) {
-			p[at[k]] = 0x10;
-			assert_false(chunk_is_zero(p, sizes[i]));
-			p[at[k]] = 0;
-		}
-		if (sizes[i] < sizeof words) {
-			p[sizes[i]] = 1; /* behind the end does not count */
-			assert_true(chunk_is_zero(p, sizes[i]));
-			p[sizes[i]] = 0;
-		}
-	}
-}
 
 static void chunk_order_put_in_any_order_comes_out_rising(void **state)
 {
@@ -108,7 +83,6 @@ static void gate_pass_chunks_overtaking_marks_keeps_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(chunk_is_zero_any_bit_set_is_false),
 		cmocka_unit_test(chunk_order_put_in_any_order_comes_out_rising),
 		cmocka_unit_test(buffer_unref_last_of_several_gives_it_back),
 		cmocka_unit_test(gate_pass_chunks_overtaking_marks_keeps_order),
