@@ -32,13 +32,24 @@ void chunk_drop_packed(struct chunk *c)
 
 void chunk_free(struct chunk *c)
 {
-	if (c == NULL)
-		return;
-	chunk_drop_data(c);
-	chunk_drop_packed(c);
-	if (c->barrier != NULL)
-		barrier_leave(c->barrier, 1);
-	free(c);
+	while (c != NULL) {
+		struct chunk *rest = chunk_detach(c);
+
+		chunk_drop_data(c);
+		chunk_drop_packed(c);
+		if (c->barrier != NULL)
+			barrier_leave(c->barrier, 1);
+		free(c);
+		c = rest;
+	}
+}
+
+struct chunk *chunk_detach(struct chunk *c)
+{
+	struct chunk *rest = c->batch;
+
+	c->batch = NULL;
+	return rest;
 }
 
 struct barrier {
@@ -65,7 +76,7 @@ void chunk_order_put(struct chunk_order *o, struct chunk *c)
 {
 	struct chunk **at = &o->waiting;
 
-	/* Short: only as many chunks overtake each other as there are hashing threads. */
+	/* Short: only as many batches overtake each other as there are hashing threads. */
 	while (*at != NULL && (*at)->seq < c->seq)
 		at = &(*at)->next;
 	c->next = *at;

@@ -3,6 +3,9 @@
  * The chunk: the one object that travels from stage to stage. It is owned by whoever holds it: a stage that takes one
  * passes it on or frees it. A ZERO chunk stands for a whole range of zeros and has no buffer. A MARK carries no data:
  * it says that a checkpoint is closed and how many chunks belong to it, so that order in between does not matter.
+ *
+ * From the reader to the filter or recorder the chunks of one read travel together, as a batch: handing over costs more
+ * than hashing a small chunk. Behind them every chunk travels alone.
  */
 #ifndef WHERRY_COPY_CHUNK_H
 #define WHERRY_COPY_CHUNK_H
@@ -23,7 +26,8 @@ struct chunk {
 	bool hole;             /* ZERO: not read, the file says so */
 	bool has_ticket;
 	unsigned disk;
-	uint64_t seq;          /* its place among the chunks of its disk, from the reader: 0, 1, ... */
+	uint64_t seq;          /* of a batch's first: its place among the batches of its disk, from the reader: 0, 1, ... */
+	struct chunk *batch;   /* the one behind it in its batch, or NULL */
 	uint64_t offset;       /* bytes from the start of the disk */
 	uint64_t length;       /* DATA: of one chunk; ZERO: any number of chunks */
 	uint8_t hash[MANIFEST_HASH]; /* DATA */
@@ -40,7 +44,9 @@ struct chunk {
 };
 
 struct chunk *chunk_new(enum chunk_kind kind, unsigned disk, uint64_t offset, uint64_t length);
-void chunk_free(struct chunk *c); /* and its references; NULL is fine */
+void chunk_free(struct chunk *c); /* and its references, and its batch; NULL is fine */
+/* Takes c out of its batch, whose rest is returned. */
+struct chunk *chunk_detach(struct chunk *c);
 void chunk_drop_data(struct chunk *c);
 void chunk_drop_packed(struct chunk *c);
 
@@ -48,7 +54,7 @@ void chunk_drop_packed(struct chunk *c);
 struct barrier *barrier_new(unsigned lanes);
 bool barrier_leave(struct barrier *b, unsigned lanes); /* true: these were the last; b is freed */
 
-/* Chunks of a disk come out in the order the reader made them, whatever order they come in. */
+/* Batches of a disk come out in the order the reader made them, whatever order they come in. */
 struct chunk_order {
 	uint64_t next_seq;
 	struct chunk *waiting; /* rising seq */

@@ -232,6 +232,20 @@ static int pass(struct filter *f, struct lane *l, struct chunk *c, struct err *e
 	return pass_data(f, l, c, e);
 }
 
+static int pass_batch(struct filter *f, struct lane *l, struct chunk *c, struct err *e)
+{
+	while (c != NULL) {
+		struct chunk *rest = chunk_detach(c);
+
+		if (pass(f, l, c, e) != 0) {
+			chunk_free(rest);
+			return -1;
+		}
+		c = rest;
+	}
+	return 0;
+}
+
 static int process(struct stage *s, struct chunk *c, struct err *e)
 {
 	struct filter *f = (struct filter *)s;
@@ -239,7 +253,7 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 
 	chunk_order_put(&l->order, c);
 	while ((c = chunk_order_take(&l->order)) != NULL)
-		if (pass(f, l, c, e) != 0)
+		if (pass_batch(f, l, c, e) != 0)
 			return -1;
 	return 0;
 }

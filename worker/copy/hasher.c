@@ -10,18 +10,23 @@ struct hasher {
 	const struct copy_config *c;
 };
 
+static void hash(const struct hasher *h, struct chunk *c)
+{
+	if (zero_test(c->data, c->length)) {
+		c->kind = CHUNK_ZERO;
+		chunk_drop_data(c);
+	} else {
+		manifest_hash(h->c->keys, c->data, c->length, c->hash);
+	}
+}
+
 static int process(struct stage *s, struct chunk *c, struct err *e)
 {
 	struct hasher *h = (struct hasher *)s;
 
-	if (c->kind == CHUNK_DATA) {
-		if (zero_test(c->data, c->length)) {
-			c->kind = CHUNK_ZERO;
-			chunk_drop_data(c);
-		} else {
-			manifest_hash(h->c->keys, c->data, c->length, c->hash);
-		}
-	}
+	for (struct chunk *at = c; at != NULL; at = at->batch)
+		if (at->kind == CHUNK_DATA)
+			hash(h, at);
 	return stage_emit(s, c, e);
 }
 

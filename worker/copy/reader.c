@@ -111,24 +111,20 @@ static int emit_data(struct reader *r, struct piece *p, struct err *e)
 {
 	struct buffer *b = take_ptr(&p->buffer);
 	uint32_t size = r->c->chunk_size;
-	uint64_t count = (p->length + size - 1) / size;
+	struct chunk *batch = NULL, **end = &batch;
 
-	buffer_ref(b, (unsigned)count); /* one for each chunk besides ours, which goes last */
-	for (uint64_t i = 0, at = 0; i < count; i++, at += size) {
+	for (uint64_t at = 0; at < p->length; at += size) {
 		uint64_t length = p->length - at < size ? p->length - at : size;
 		struct chunk *c = chunk_new(CHUNK_DATA, r->index, p->offset + at, length);
 
+		if (at > 0)
+			buffer_ref(b, 1);
 		c->buffer = b;
 		c->data = b->data + at;
-		if (emit(r, c, e) == 0)
-			continue;
-		for (i++; i < count; i++)
-			buffer_unref(b);
-		buffer_unref(b);
-		return -1;
+		*end = c;
+		end = &c->batch;
 	}
-	buffer_unref(b);
-	return 0;
+	return emit(r, batch, e);
 }
 
 static int emit_done(struct reader *r, struct err *e)

@@ -74,16 +74,25 @@ static int pass(struct recorder *r, struct lane *l, const struct chunk *c, struc
 	return add(r, l, c->hash, e);
 }
 
+static int pass_batch(struct recorder *r, struct lane *l, const struct chunk *c, struct err *e)
+{
+	for (; c != NULL; c = c->batch)
+		if (pass(r, l, c, e) != 0)
+			return -1;
+	return 0;
+}
+
 static int process(struct stage *s, struct chunk *c, struct err *e)
 {
 	struct recorder *r = (struct recorder *)s;
 	struct lane *l = &r->lanes[c->disk];
 
 	/* Hashed: the data is of no more use, and others wait for its buffer. */
-	chunk_drop_data(c);
+	for (struct chunk *at = c; at != NULL; at = at->batch)
+		chunk_drop_data(at);
 	chunk_order_put(&l->order, c);
 	while ((c = chunk_order_take(&l->order)) != NULL) {
-		int rc = pass(r, l, c, e);
+		int rc = pass_batch(r, l, c, e);
 
 		chunk_free(c);
 		if (rc != 0)

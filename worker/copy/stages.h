@@ -19,7 +19,7 @@
 /* Source: disk `disk` from its start to its end, in order, cut into chunks; holes are not read. One thread. */
 struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool *slabs);
 
-/* Hashes data, and turns chunks of zeros into ZERO. Any number of threads. */
+/* Hashes batches of data, and turns chunks of zeros into ZERO. Any number of threads. */
 struct stage *hasher_new(const struct copy_config *c);
 
 /* Compares with the baseline, in order per disk, and hands on what differs; announces intents, closes checkpoints. One

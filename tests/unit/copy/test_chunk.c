@@ -54,6 +54,32 @@ static void buffer_unref_last_of_several_gives_it_back(void **state)
 	pool_free(p);
 }
 
+static void chunk_free_batch_gives_back_what_all_of_it_held(void **state)
+{
+	struct err e = ERR_INIT;
+	struct pool *p = pool_new(0, 65536, 1, &e);
+	struct buffer *b = pool_get(p);
+	struct chunk *first = NULL;
+
+	(void)state;
+	buffer_ref(b, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		struct chunk *c = chunk_new(CHUNK_DATA, 0, 0, 1);
+
+		c->buffer = b;
+		c->batch = first;
+		first = c;
+	}
+	struct chunk *rest = chunk_detach(first);
+	chunk_free(first); /* alone now */
+	assert_null(pool_try_get(p));
+	chunk_free(rest);
+	b = pool_try_get(p);
+	assert_non_null(b);
+	buffer_unref(b);
+	pool_free(p);
+}
+
 static void gate_pass_chunks_overtaking_marks_keeps_order(void **state)
 {
 	struct gate g = {0};
@@ -85,6 +111,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chunk_order_put_in_any_order_comes_out_rising),
 		cmocka_unit_test(buffer_unref_last_of_several_gives_it_back),
+		cmocka_unit_test(chunk_free_batch_gives_back_what_all_of_it_held),
 		cmocka_unit_test(gate_pass_chunks_overtaking_marks_keeps_order),
 	};
 
