@@ -146,6 +146,13 @@ int stage_emit(struct stage *s, struct chunk *c, struct err *e)
 	return stage_send(s->outs.at[0], c, e);
 }
 
+int stage_run(struct stage *s, struct chunk *c, bool share, struct err *e)
+{
+	struct stage *to = s->outs.at[0];
+
+	return share && stage_waiting(to) < to->threads ? stage_send(to, c, e) : to->ops->process(to, c, e);
+}
+
 size_t stage_waiting(struct stage *s)
 {
 	return s->in == NULL ? 0 : ring_len(s->in);

@@ -101,13 +101,8 @@ static int fill(struct reader *r, struct err *e)
 	return 0;
 }
 
-static int emit(struct reader *r, struct chunk *c, struct err *e)
-{
-	c->seq = r->seq++;
-	return stage_emit(&r->stage, c, e);
-}
-
-static int emit_data(struct reader *r, struct piece *p, struct err *e)
+/* The chunks of a read; each holds a reference of its buffer. */
+static struct chunk *cut(struct reader *r, struct piece *p)
 {
 	struct buffer *b = take_ptr(&p->buffer);
 	uint32_t size = r->c->chunk_size;
@@ -124,42 +119,48 @@ static int emit_data(struct reader *r, struct piece *p, struct err *e)
 		*end = c;
 		end = &c->batch;
 	}
-	return emit(r, batch, e);
+	return batch;
 }
 
-static int emit_done(struct reader *r, struct err *e)
+static bool head_done(const struct reader *r)
 {
-	while (r->len > 0 && r->piece[r->head].done) {
-		struct piece *p = &r->piece[r->head];
-		int rc;
+	return r->len > 0 && r->piece[r->head].done;
+}
 
-		if (p->buffer != NULL) {
-			rc = emit_data(r, p, e);
-		} else {
-			struct chunk *c = chunk_new(CHUNK_ZERO, r->index, p->offset, p->length);
+/* Hashed in this thread as long as that keeps up with the disk; what has gathered behind it is shared. */
+static int emit_head(struct reader *r, struct err *e)
+{
+	struct piece *p = &r->piece[r->head];
+	struct chunk *c;
 
-			c->hole = true;
-			rc = emit(r, c, e);
-		}
-		r->head = (r->head + 1) % PIECES;
-		r->len--;
-		if (rc != 0)
-			return -1;
+	if (p->buffer != NULL) {
+		c = cut(r, p);
+	} else {
+		c = chunk_new(CHUNK_ZERO, r->index, p->offset, p->length);
+		c->hole = true;
+	}
+	c->seq = r->seq++;
+	r->head = (r->head + 1) % PIECES;
+	r->len--;
+	return stage_run(&r->stage, c, head_done(r), e);
+}
+
+/* Take back what has been read; wait for it only when there is nothing else to do. */
+static int reap(struct reader *r, struct err *e)
+{
+	while (r->under_way > 0) {
+		e->kind = ERR_NONE;
+		struct block_request *q = block_wait(r->disk->block, head_done(r) ? 0 : -1, e);
+		if (q == NULL)
+			return e->kind == ERR_NONE ? 0 : -1;
+		struct piece *p = q->user;
+		p->done = true;
+		r->under_way--;
+		/* What cannot be read is never taken for zeros: the copy stops. */
+		if (q->error != 0)
+			return block_request_error(r->disk->block, q, e);
 	}
 	return 0;
-}
-
-static int wait_for_one(struct reader *r, struct err *e)
-{
-	struct block_request *q = block_wait(r->disk->block, -1, e);
-
-	if (q == NULL)
-		return -1;
-	struct piece *p = q->user;
-	p->done = true;
-	r->under_way--;
-	/* What cannot be read is never taken for zeros: the copy stops. */
-	return q->error == 0 ? 0 : block_request_error(r->disk->block, q, e);
 }
 
 static int read_all(struct reader *r, struct err *e)
@@ -167,9 +168,9 @@ static int read_all(struct reader *r, struct err *e)
 	while (r->pos < r->disk->size || r->len > 0) {
 		if (pipeline_stopped(r->stage.pipeline))
 			return pipeline_set_stopped(e);
-		if (fill(r, e) != 0 || emit_done(r, e) != 0)
+		if (fill(r, e) != 0 || reap(r, e) != 0)
 			return -1;
-		if (r->under_way > 0 && !r->piece[r->head].done && wait_for_one(r, e) != 0)
+		if (head_done(r) && emit_head(r, e) != 0)
 			return -1;
 	}
 	return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct recorder {
 	struct stage stage;
 	const struct copy_config *c;
 	struct ledger *ledger;
+	pthread_mutex_t lock; /* lanes */
 	struct lane *lanes;
 };
 
@@ -82,15 +84,10 @@ static int pass_batch(struct recorder *r, struct lane *l, const struct chunk *c,
 	return 0;
 }
 
-static int process(struct stage *s, struct chunk *c, struct err *e)
+static int pass_waiting(struct recorder *r, struct lane *l, struct err *e)
 {
-	struct recorder *r = (struct recorder *)s;
-	struct lane *l = &r->lanes[c->disk];
+	struct chunk *c;
 
-	/* Hashed: the data is of no more use, and others wait for its buffer. */
-	for (struct chunk *at = c; at != NULL; at = at->batch)
-		chunk_drop_data(at);
-	chunk_order_put(&l->order, c);
 	while ((c = chunk_order_take(&l->order)) != NULL) {
 		int rc = pass_batch(r, l, c, e);
 
@@ -99,6 +96,21 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 			return -1;
 	}
 	return 0;
+}
+
+static int process(struct stage *s, struct chunk *c, struct err *e)
+{
+	struct recorder *r = (struct recorder *)s;
+	struct lane *l = &r->lanes[c->disk];
+
+	/* Hashed: the data is of no more use, and others wait for its buffer. */
+	for (struct chunk *at = c; at != NULL; at = at->batch)
+		chunk_drop_data(at);
+	pthread_mutex_lock(&r->lock);
+	chunk_order_put(&l->order, c);
+	int rc = pass_waiting(r, l, e);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
 }
 
 static int flush(struct stage *s, struct err *e)
@@ -126,6 +138,7 @@ static void close_recorder(struct stage *s)
 		chunk_order_fini(&r->lanes[i].order);
 		manifest_rooter_free(r->lanes[i].rooter);
 	}
+	pthread_mutex_destroy(&r->lock);
 	free(r->lanes);
 	free(r);
 }
@@ -145,6 +158,7 @@ struct stage *recorder_new(const struct copy_config *c, struct ledger *l)
 	r->stage.idle_ns = -1;
 	r->c = c;
 	r->ledger = l;
+	pthread_mutex_init(&r->lock, NULL);
 	r->lanes = mem_array(c->disk_count, sizeof *r->lanes);
 	for (unsigned i = 0; i < c->disk_count; i++) {
 		r->lanes[i].index = i;

@@ -70,7 +70,9 @@ void run_add_source(struct run *r, struct stage *to)
 {
 	struct stage *hasher = hasher_new(r->c);
 
-	pipeline_add(r->pipeline, hasher, run_threads(r));
+	unsigned threads = run_threads(r), readers = r->c->disk_count;
+
+	pipeline_add(r->pipeline, hasher, threads > readers ? threads - readers : 0);
 	pipeline_link(hasher, to);
 	for (unsigned i = 0; i < r->c->disk_count; i++) {
 		struct stage *reader = reader_new(r->c, i, r->slabs);

@@ -11,7 +11,7 @@ int copy_scan(const struct copy_config *c, struct ledger *l, struct err *e)
 	if (run_slabs(&r, 16, e) != 0)
 		return -1;
 	struct stage *recorder = recorder_new(c, l);
-	pipeline_add(r.pipeline, recorder, 1);
+	pipeline_add(r.pipeline, recorder, 0);
 	run_add_source(&r, recorder);
 	return run_go(&r, e);
 }

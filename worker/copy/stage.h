@@ -6,6 +6,7 @@
 #ifndef WHERRY_COPY_STAGE_H
 #define WHERRY_COPY_STAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -50,6 +51,9 @@ struct stage {
 
 /* Hand c to the first stage linked behind s, or to one of them. Takes c. -1: the pipeline was stopped. */
 int stage_emit(struct stage *s, struct chunk *c, struct err *e);
+/* The same towards a stage that runs in any number of threads, but its work is done in this thread, which saves waking
+ * another, unless `share` is set and one of its own threads has nothing to do. */
+int stage_run(struct stage *s, struct chunk *c, bool share, struct err *e);
 int stage_send(struct stage *to, struct chunk *c, struct err *e);
 /* Chunks that wait before s. */
 size_t stage_waiting(struct stage *s);

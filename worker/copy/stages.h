@@ -16,17 +16,19 @@
 #define READ_BYTES (1u << 20) /* of one request; a chunk that is larger is read at once */
 #define READ_DEPTH 4
 
-/* Source: disk `disk` from its start to its end, in order, cut into chunks; holes are not read. One thread. */
+/* Source: disk `disk` from its start to its end, in order, cut into chunks; holes are not read. One thread, which also
+ * does the work of the stage behind it as long as it keeps up with the disk. */
 struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool *slabs);
 
-/* Hashes batches of data, and turns chunks of zeros into ZERO. Any number of threads. */
+/* Hashes batches of data, and turns chunks of zeros into ZERO. Any number of threads besides
+ * the readers'. */
 struct stage *hasher_new(const struct copy_config *c);
 
 /* Compares with the baseline, in order per disk, and hands on what differs; announces intents, closes checkpoints. One
  * thread. */
 struct stage *filter_new(const struct copy_config *c, struct ledger *l, struct checkpoints *k);
 
-/* Records all hashes in the ledger, in order per disk: the end of a scan. One thread. */
+/* Records all hashes in the ledger, in order per disk: the end of a scan. Without threads of its own. */
 struct stage *recorder_new(const struct copy_config *c, struct ledger *l);
 
 /* Waits for intents and packs with zstd where that pays. Any number of threads. packed: buffers of a chunk's size. */
