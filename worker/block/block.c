@@ -98,6 +98,12 @@ int block_next_data(struct block *b, uint64_t from, uint64_t *start, uint64_t *e
 	return b->ops->next_data(b, from, start, end, e);
 }
 
+void block_buffers(struct block *b, void *base, size_t size)
+{
+	if (b->ops->buffers != NULL)
+		b->ops->buffers(b, base, size);
+}
+
 void block_close(struct block *b)
 {
 	if (b != NULL)

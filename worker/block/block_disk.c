@@ -144,6 +144,14 @@ static int disk_next_data(struct block *b, uint64_t from, uint64_t *start, uint6
 	return 0;
 }
 
+static void disk_buffers(struct block *b, void *base, size_t size)
+{
+	struct engine *n = disk_of(b)->engine;
+
+	if (n->ops->buffers != NULL)
+		n->ops->buffers(n, base, size);
+}
+
 static void disk_close(struct block *b)
 {
 	struct disk *d = disk_of(b);
@@ -163,6 +171,7 @@ static const struct block_ops disk_ops = {
 	.zero = disk_zero,
 	.flush = disk_flush,
 	.next_data = disk_next_data,
+	.buffers = disk_buffers,
 	.close = disk_close,
 };
 

@@ -8,6 +8,7 @@
 #ifndef WHERRY_BLOCK_ENGINE_H
 #define WHERRY_BLOCK_ENGINE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,6 +24,8 @@ struct engine_ops {
 	int (*submit)(struct engine *n, struct block_request *r, uint32_t length, struct err *e);
 	/* As block_ops.wait. */
 	struct block_request *(*wait)(struct engine *n, int64_t timeout_ns, struct err *e);
+	/* As block_buffers. May be NULL. */
+	void (*buffers)(struct engine *n, void *base, size_t size);
 	/* Waits for what is under way. */
 	void (*close)(struct engine *n);
 };

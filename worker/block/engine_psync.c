@@ -9,7 +9,7 @@
 #include "base/ring.h"
 #include "block/engine.h"
 
-#define MAX_THREADS 8
+#define MAX_THREADS 4
 
 struct engine_of_psync {
 	struct engine base;

@@ -104,6 +104,11 @@ static struct block_request *uring_next(struct engine *n, int64_t timeout_ns, st
 	return NULL;
 }
 
+static void uring_buffers(struct engine *n, void *base, size_t size)
+{
+	uring_set_buffers(self(n)->ring, base, size);
+}
+
 static void uring_close(struct engine *n)
 {
 	struct engine_of_uring *u = self(n);
@@ -121,5 +126,6 @@ const struct engine_ops engine_uring = {
 	.open = uring_open,
 	.submit = uring_submit,
 	.wait = uring_next,
+	.buffers = uring_buffers,
 	.close = uring_close,
 };

@@ -12,6 +12,8 @@
 
 struct uring {
 	struct io_uring ring;
+	uint8_t *fixed; /* the registered buffer, index 0 */
+	size_t fixed_size;
 };
 
 static int allow_only_transfers(struct io_uring *ring)
@@ -19,18 +21,32 @@ static int allow_only_transfers(struct io_uring *ring)
 	struct io_uring_restriction only[] = {
 		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
 		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED},
 		{.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE},
 		{.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
 		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_FILES},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_BUFFERS},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_BUFFERS},
 	};
 
 	return io_uring_register_restrictions(ring, only, sizeof only / sizeof only[0]);
 }
 
+/* A completion need not interrupt a thread that is at work: it looks when it wants one. Kernels before 5.19 do not know
+ * that. */
+static int init_ring(struct io_uring *ring, unsigned depth)
+{
+	unsigned flags = IORING_SETUP_R_DISABLED;
+	int rc = io_uring_queue_init(depth, ring, flags | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+
+	return rc == -EINVAL ? io_uring_queue_init(depth, ring, flags) : rc;
+}
+
 struct uring *uring_new(int fd, unsigned depth, struct err *e)
 {
 	struct uring *u = mem_alloc(sizeof *u);
-	int rc = io_uring_queue_init(depth, &u->ring, IORING_SETUP_R_DISABLED);
+	int rc = init_ring(&u->ring, depth);
 
 	if (rc < 0)
 		goto no_ring;
@@ -58,10 +74,42 @@ void uring_free(struct uring *u)
 {
 	if (u == NULL)
 		return;
-	/* A ring is taken apart some time after its end; its hold on the disk, with flock and O_EXCL, must end now. */
+	/* A ring is taken apart some time after its end; its hold on the memory, and on the disk with flock and O_EXCL,
+	 * must end now. */
+	uring_set_buffers(u, NULL, 0);
 	io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
 	free(u);
+}
+
+void uring_set_buffers(struct uring *u, void *base, size_t size)
+{
+	struct iovec all = {.iov_base = base, .iov_len = size};
+
+	if (u->fixed != NULL)
+		io_uring_unregister_buffers(&u->ring);
+	u->fixed = base != NULL && io_uring_register_buffers(&u->ring, &all, 1) == 0 ? base : NULL;
+	u->fixed_size = size;
+}
+
+static bool is_fixed(const struct uring *u, const uint8_t *p, uint32_t n)
+{
+	return u->fixed != NULL && p >= u->fixed && (size_t)(p - u->fixed) + n <= u->fixed_size;
+}
+
+static void prepare(const struct uring *u, struct io_uring_sqe *sqe, bool write, void *p, uint32_t n, uint64_t offset)
+{
+	if (is_fixed(u, p, n)) {
+		if (write)
+			io_uring_prep_write_fixed(sqe, FIXED_FILE_INDEX, p, n, offset, 0);
+		else
+			io_uring_prep_read_fixed(sqe, FIXED_FILE_INDEX, p, n, offset, 0);
+	} else {
+		if (write)
+			io_uring_prep_write(sqe, FIXED_FILE_INDEX, p, n, offset);
+		else
+			io_uring_prep_read(sqe, FIXED_FILE_INDEX, p, n, offset);
+	}
 }
 
 /* What the kernel had no room for stays in the queue and is offered again by the next wait. */
@@ -83,10 +131,7 @@ int uring_transfer(struct uring *u, bool write, void *p, uint32_t n, uint64_t of
 
 	if (sqe == NULL)
 		return err_set(e, ERR_INTERNAL, 0, "more requests under way than the ring was made for");
-	if (write)
-		io_uring_prep_write(sqe, FIXED_FILE_INDEX, p, n, offset);
-	else
-		io_uring_prep_read(sqe, FIXED_FILE_INDEX, p, n, offset);
+	prepare(u, sqe, write, p, n, offset);
 	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 	io_uring_sqe_set_data64(sqe, tag);
 	return hand_over(u, e);

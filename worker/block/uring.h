@@ -8,6 +8,7 @@
 #define WHERRY_BLOCK_URING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -17,6 +18,9 @@ struct uring;
 /* fd stays the caller's. UNSUPPORTED when this kernel, or a policy on it, has no such ring. */
 struct uring *uring_new(int fd, unsigned depth, struct err *e);
 void uring_free(struct uring *u);
+/* Register what most transfers use, instead of what was registered before; NULL: nothing. Nothing may be under way. Where
+ * the kernel refuses (RLIMIT_MEMLOCK), transfers do without. */
+void uring_set_buffers(struct uring *u, void *base, size_t size);
 /* Queue one transfer; at most `depth` may be under way. */
 int uring_transfer(struct uring *u, bool write, void *p, uint32_t n, uint64_t offset, uint64_t tag, struct err *e);
 /* 1: *tag and *res (bytes or -errno) of one that ended; 0: timeout; -1. timeout_ns 0 polls, <0 waits for ever. */

@@ -33,7 +33,7 @@
 #define COPY_DEFAULT_CHUNK            (UINT32_C(256) << 10)
 #define COPY_DEFAULT_CHECKPOINT_BYTES (UINT64_C(1) << 30)
 #define COPY_DEFAULT_CHECKPOINT_NS    INT64_C(10000000000)
-#define COPY_DEFAULT_POOL_BYTES       (UINT64_C(24) << 20)
+#define COPY_DEFAULT_POOL_BYTES       (UINT64_C(16) << 20)
 
 /* All in bytes of disk; written by the engine, read by anybody at any time. */
 struct copy_progress {

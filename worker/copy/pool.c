@@ -22,6 +22,7 @@ struct pool {
 	bool closed;
 	void *map;
 	size_t map_size;
+	uint8_t *start; /* of the buffers, in the map */
 };
 
 static uint64_t round_up(uint64_t n, uint64_t to)
@@ -49,6 +50,7 @@ struct pool *pool_new(uint64_t bytes, size_t unit, unsigned least, struct err *e
 	struct pool *p = mem_alloc(sizeof *p);
 	p->map = map;
 	p->map_size = map_size;
+	p->start = start;
 	p->unit = unit;
 	p->count = (unsigned)count;
 	p->all = mem_array(p->count, sizeof *p->all);
@@ -83,6 +85,12 @@ size_t pool_unit(const struct pool *p)
 unsigned pool_count(const struct pool *p)
 {
 	return p->count;
+}
+
+void *pool_memory(const struct pool *p, size_t *size)
+{
+	*size = p->count * (size_t)round_up(p->unit, PAGE);
+	return p->start;
 }
 
 /* With the lock held. */

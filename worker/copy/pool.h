@@ -26,6 +26,7 @@ struct pool *pool_new(uint64_t bytes, size_t unit, unsigned least, struct err *e
 void pool_free(struct pool *p); /* NULL is fine; nothing may read or write the buffers any more */
 size_t pool_unit(const struct pool *p);
 unsigned pool_count(const struct pool *p);
+void *pool_memory(const struct pool *p, size_t *size); /* all buffers, for block_buffers */
 
 struct buffer *pool_get(struct pool *p);     /* one reference; waits; NULL: closed */
 struct buffer *pool_try_get(struct pool *p); /* NULL: none free now, or closed */

@@ -27,6 +27,7 @@ struct reader {
 	uint64_t seq;
 	struct piece piece[PIECES];
 	unsigned head, len, under_way;
+	unsigned held, share; /* buffers of pieces, and how many they may be, so that every disk gets some */
 };
 
 static struct piece *piece_add(struct reader *r, uint64_t length)
@@ -64,6 +65,7 @@ static int submit(struct reader *r, struct buffer *b, struct err *e)
 		length = pool_unit(r->slabs);
 	struct piece *p = piece_add(r, length);
 	p->buffer = b;
+	r->held++;
 	p->request = (struct block_request){
 		.op = BLOCK_READ,
 		.offset = p->offset,
@@ -84,7 +86,7 @@ static int fill(struct reader *r, struct err *e)
 {
 	unsigned depth = r->disk->block->depth < READ_DEPTH ? r->disk->block->depth : READ_DEPTH;
 
-	while (r->pos < r->disk->size && r->len < PIECES && r->under_way < depth) {
+	while (r->pos < r->disk->size && r->len < PIECES && r->under_way < depth && r->held < r->share) {
 		if (r->pos >= r->data_end && find_data(r, e) != 0)
 			return -1;
 		if (r->pos < r->data_start) {
@@ -135,6 +137,7 @@ static int emit_head(struct reader *r, struct err *e)
 
 	if (p->buffer != NULL) {
 		c = cut(r, p);
+		r->held--;
 	} else {
 		c = chunk_new(CHUNK_ZERO, r->index, p->offset, p->length);
 		c->hole = true;
@@ -213,5 +216,8 @@ struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool
 	r->disk = &c->disks[disk];
 	r->index = disk;
 	r->slabs = slabs;
+	r->share = pool_count(slabs) / c->disk_count;
+	if (r->share == 0)
+		r->share = 1;
 	return &r->stage;
 }

@@ -30,9 +30,22 @@ void run_init(struct run *r, const struct copy_config *c, struct ledger *l)
 	pipeline_on_stop(r->pipeline, checkpoints_stop, r->checkpoints);
 }
 
+static void set_buffers(struct block *b, const struct pool *p)
+{
+	size_t size = 0;
+	void *base = p != NULL ? pool_memory(p, &size) : NULL;
+
+	if (b != NULL)
+		block_buffers(b, base, size);
+}
+
 void run_fini(struct run *r)
 {
 	pipeline_free(r->pipeline); /* first: chunks give their buffers back */
+	for (unsigned i = 0; i < r->c->disk_count; i++) {
+		set_buffers(r->c->disks[i].block, NULL);
+		set_buffers(r->c->disks[i].target, NULL);
+	}
 	checkpoints_free(r->checkpoints);
 	pool_free(r->slabs);
 	pool_free(r->packed);
@@ -95,6 +108,13 @@ void run_add_lanes(struct run *r, struct stage *writer, struct stage *to)
 
 int run_go(struct run *r, struct err *e)
 {
+	/* What is read from a source, or to be written at a target. */
+	const struct pool *p = r->slabs != NULL ? r->slabs : r->plain;
+
+	for (unsigned i = 0; i < r->c->disk_count; i++) {
+		set_buffers(r->c->disks[i].block, p);
+		set_buffers(r->c->disks[i].target, p);
+	}
 	if (pipeline_run(r->pipeline, e) != 0)
 		return -1;
 	for (unsigned i = 0; i < r->c->disk_count; i++)
