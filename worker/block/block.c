@@ -98,6 +98,17 @@ int block_next_data(struct block *b, uint64_t from, uint64_t *start, uint64_t *e
 	return b->ops->next_data(b, from, start, end, e);
 }
 
+struct block *block_reader(struct block *b, unsigned depth, struct err *e)
+{
+	struct block *r = b->ops->reader(b, depth, e);
+
+	if (r == NULL)
+		return NULL;
+	r->info = b->info;
+	r->info.read_only = true;
+	return r;
+}
+
 void block_buffers(struct block *b, void *base, size_t size)
 {
 	if (b->ops->buffers != NULL)

@@ -58,6 +58,8 @@ struct block_ops {
 	/* First data range at or after `from`: *start and *end (both `size` when none). Where holes are unknown it is
 	 * [from, size). Only regular files know; a hole reads as zeros by definition. */
 	int (*next_data)(struct block *b, uint64_t from, uint64_t *start, uint64_t *end, struct err *e);
+	/* See block_reader. */
+	struct block *(*reader)(struct block *b, unsigned depth, struct err *e);
 	/* See block_buffers. May be NULL. */
 	void (*buffers)(struct block *b, void *base, size_t size);
 	void (*close)(struct block *b);
@@ -86,6 +88,9 @@ int block_io(struct block *b, enum block_op op, uint64_t offset, void *data, uin
 int block_zero(struct block *b, uint64_t offset, uint64_t length, struct err *e);
 int block_flush(struct block *b, struct err *e);
 int block_next_data(struct block *b, uint64_t from, uint64_t *start, uint64_t *end, struct err *e);
+/* Another block on the same open disk, for reading what b writes, in another thread. To be closed before b. What of b's
+ * writes is not flushed may or may not be seen. */
+struct block *block_reader(struct block *b, unsigned depth, struct err *e);
 /* Most requests from now on have their data in these `size` bytes: the kernel may keep hold of them, which saves looking
  * them up for each request. Only speed depends on it. They must not be unmapped before this is called again with NULL.
  * Nothing may be under way. */

@@ -160,10 +160,13 @@ static void disk_close(struct block *b)
 		d->engine->ops->close(d->engine);
 	if (d->edge_fd != d->fd)
 		close(d->edge_fd);
-	close(d->fd);
+	if (d->fd >= 0)
+		close(d->fd);
 	free(d->bounce);
 	free(d);
 }
+
+static struct block *disk_reader(struct block *b, unsigned depth, struct err *e);
 
 static const struct block_ops disk_ops = {
 	.submit = disk_submit,
@@ -171,6 +174,7 @@ static const struct block_ops disk_ops = {
 	.zero = disk_zero,
 	.flush = disk_flush,
 	.next_data = disk_next_data,
+	.reader = disk_reader,
 	.buffers = disk_buffers,
 	.close = disk_close,
 };
@@ -234,12 +238,12 @@ static int choose_cache(struct disk *d, struct err *e)
 	return 0;
 }
 
-static int choose_engine(struct disk *d, const struct engine_ops *const *engines, struct err *e)
+static int choose_engine(struct disk *d, struct err *e)
 {
 	struct err first = ERR_INIT;
 
-	for (; *engines != NULL; engines++) {
-		d->engine = (*engines)->open(d->fd, d->base.depth, e);
+	for (size_t i = 0; d->engines[i] != NULL; i++) {
+		d->engine = d->engines[i]->open(d->fd, d->base.depth, e);
 		if (d->engine != NULL)
 			return 0;
 		if (first.kind == ERR_NONE)
@@ -249,25 +253,45 @@ static int choose_engine(struct disk *d, const struct engine_ops *const *engines
 	return err_wrap(e, "%s", d->base.info.name);
 }
 
-struct block *block_disk_new_with(int fd, const char *name, enum block_mode mode, unsigned depth,
-				  const struct engine_ops *const *engines, struct err *e)
+/* Takes fd, which may be -1. */
+static struct disk *disk_new(int fd, unsigned depth, const struct engine_ops *const *engines)
 {
 	struct disk *d = mem_alloc(sizeof *d);
 
 	d->base.ops = &disk_ops;
 	d->base.depth = depth > 0 ? depth : 1;
 	d->fd = d->edge_fd = fd;
+	d->engines = engines;
 	d->bounce = aligned_alloc(DISK_BOUNCE, DISK_BOUNCE);
-	if (d->bounce == NULL) {
-		err_set(e, ERR_INTERNAL, ENOMEM, "cannot open %s", name);
-		goto failed;
-	}
-	if (disk_probe(fd, name, &d->base.info, e) < 0 || check_mode(d, mode, e) < 0 || choose_cache(d, e) < 0 ||
-	    choose_engine(d, engines, e) < 0)
-		goto failed;
-	return &d->base;
+	return d;
+}
 
-failed:
+struct block *block_disk_new_with(int fd, const char *name, enum block_mode mode, unsigned depth,
+				  const struct engine_ops *const *engines, struct err *e)
+{
+	struct disk *d = disk_new(fd, depth, engines);
+
+	if (d->bounce == NULL)
+		err_set(e, ERR_INTERNAL, ENOMEM, "cannot open %s", name);
+	else if (disk_probe(fd, name, &d->base.info, e) == 0 && check_mode(d, mode, e) == 0 && choose_cache(d, e) == 0 &&
+		 choose_engine(d, e) == 0)
+		return &d->base;
+	disk_close(&d->base);
+	return NULL;
+}
+
+/* The descriptors share the open file, and so its flags and its lock. */
+static struct block *disk_reader(struct block *b, unsigned depth, struct err *e)
+{
+	const struct disk *of = disk_of(b);
+	struct disk *d = disk_new(fcntl(of->fd, F_DUPFD_CLOEXEC, 0), depth, of->engines);
+
+	d->base.info = of->base.info;
+	d->align = of->align;
+	if (d->fd < 0 || d->bounce == NULL)
+		err_set(e, ERR_INTERNAL, d->fd < 0 ? errno : ENOMEM, "cannot open %s once more", b->info.name);
+	else if (choose_engine(d, e) == 0)
+		return &d->base;
 	disk_close(&d->base);
 	return NULL;
 }

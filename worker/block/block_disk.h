@@ -23,6 +23,7 @@ struct disk {
 	uint32_t align;       /* of the body: 1 when buffered */
 	unsigned zero_method; /* the first in disk_zero.c's table that this disk has not refused */
 	struct engine *engine;
+	const struct engine_ops *const *engines; /* borrowed: what it was chosen from */
 	void *bounce;         /* DISK_BOUNCE bytes, aligned so */
 };
 
@@ -31,7 +32,7 @@ struct disk *disk_of(struct block *b);
 int disk_write_sync(struct disk *d, const void *p, uint64_t offset, uint32_t n);
 /* block_ops.zero */
 int disk_zero(struct block *b, uint64_t offset, uint64_t length, struct err *e);
-/* block_disk_new with a list of engines, NULL at its end; the first that opens is used. */
+/* block_disk_new with a list of engines, NULL at its end, which outlives the block; the first that opens is used. */
 struct block *block_disk_new_with(int fd, const char *name, enum block_mode mode, unsigned depth,
 				  const struct engine_ops *const *engines, struct err *e);
 

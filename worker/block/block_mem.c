@@ -2,6 +2,7 @@
 #include "block/block_mem.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 struct mem_disk {
 	struct block_info info;
+	pthread_mutex_t lock;     /* of its blocks: everything below */
 	uint8_t *now;             /* what a read gives */
 	uint8_t *durable;         /* what a power failure leaves */
 	struct extents unflushed; /* whole sectors that may differ between the two */
@@ -50,6 +52,7 @@ struct mem_disk *mem_disk_new(const char *name, uint64_t size, uint32_t sector, 
 	d->info = (struct block_info){
 		.size = size, .logical_sector = sector, .physical_sector = 4096, .is_file = is_file};
 	snprintf(d->info.name, sizeof d->info.name, "%s", name);
+	pthread_mutex_init(&d->lock, NULL);
 	d->now = image_new(size);
 	d->durable = image_new(size);
 	return d;
@@ -64,6 +67,7 @@ void mem_disk_free(struct mem_disk *d)
 	extents_fini(&d->unflushed);
 	extents_fini(&d->data);
 	vec_fini(&d->faults);
+	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 
@@ -210,8 +214,8 @@ static uint64_t effective(const struct mem_fault *f, uint64_t length)
 	return f->partial < length ? f->partial : length;
 }
 
-/* 0 or an errno. p: the data of a read or write. */
-static int run(struct mem_disk *d, enum mem_op op, uint64_t offset, uint64_t length, void *p)
+/* 0 or an errno. p: the data of a read or write. With the lock held. */
+static int run_locked(struct mem_disk *d, enum mem_op op, uint64_t offset, uint64_t length, void *p)
 {
 	d->counters.ops[op]++;
 	if (d->powerless)
@@ -228,6 +232,22 @@ static int run(struct mem_disk *d, enum mem_op op, uint64_t offset, uint64_t len
 		make_durable(d);
 	d->counters.bytes[op] += length;
 	return 0;
+}
+
+static int run(struct mem_disk *d, enum mem_op op, uint64_t offset, uint64_t length, void *p)
+{
+	pthread_mutex_lock(&d->lock);
+	int sys = run_locked(d, op, offset, length, p);
+	pthread_mutex_unlock(&d->lock);
+	return sys;
+}
+
+static size_t draw_below(struct mem_disk *d, size_t n)
+{
+	pthread_mutex_lock(&d->lock);
+	size_t i = d->seed != 0 ? (size_t)(draw(&d->seed) % n) : 0;
+	pthread_mutex_unlock(&d->lock);
+	return i;
 }
 
 /* ---- The block ----------------------------------------------------------------------------------------------------- */
@@ -256,7 +276,7 @@ static struct block_request *mem_wait(struct block *b, int64_t timeout_ns, struc
 	(void)e;
 	if (m->under_way.len == 0)
 		return NULL;
-	size_t i = m->disk->seed != 0 ? (size_t)(draw(&m->disk->seed) % m->under_way.len) : 0;
+	size_t i = draw_below(m->disk, m->under_way.len);
 	struct block_request *r = m->under_way.at[i];
 	m->under_way.len--;
 	memmove(&m->under_way.at[i], &m->under_way.at[i + 1], (m->under_way.len - i) * sizeof m->under_way.at[0]);
@@ -280,14 +300,24 @@ static int mem_flush(struct block *b, struct err *e)
 
 static int mem_next_data(struct block *b, uint64_t from, uint64_t *start, uint64_t *end, struct err *e)
 {
+	struct mem_disk *d = self(b)->disk;
 	struct extent x = {from, b->info.size};
 
 	(void)e;
-	if (b->info.is_file && !extents_next(&self(b)->disk->data, from, &x))
+	pthread_mutex_lock(&d->lock);
+	bool any = !b->info.is_file || extents_next(&d->data, from, &x);
+	pthread_mutex_unlock(&d->lock);
+	if (!any)
 		return 0;
 	*start = x.start;
 	*end = x.end;
 	return 0;
+}
+
+static struct block *mem_reader(struct block *b, unsigned depth, struct err *e)
+{
+	(void)e;
+	return block_mem_open(self(b)->disk, BLOCK_RO, depth);
 }
 
 static void mem_close(struct block *b)
@@ -307,6 +337,7 @@ static const struct block_ops mem_ops = {
 	.zero = mem_zero,
 	.flush = mem_flush,
 	.next_data = mem_next_data,
+	.reader = mem_reader,
 	.close = mem_close,
 };
 

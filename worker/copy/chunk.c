@@ -39,6 +39,7 @@ void chunk_free(struct chunk *c)
 		chunk_drop_packed(c);
 		if (c->barrier != NULL)
 			barrier_leave(c->barrier, 1);
+		written_list_free(c->written);
 		free(c);
 		c = rest;
 	}

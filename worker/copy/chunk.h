@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "copy/pool.h"
-#include "manifest/manifest.h"
+#include "copy/written.h"
 
 enum chunk_kind { CHUNK_DATA, CHUNK_ZERO, CHUNK_MARK };
 
@@ -40,6 +40,7 @@ struct chunk {
 	uint8_t *packed;       /* zstd frame, or NULL */
 	uint32_t packed_length;
 	struct barrier *barrier; /* MARK on its way through the writing lanes */
+	struct written_list *written; /* MARK behind its lane: what is to be read back; NULL: nothing */
 	struct chunk *next;    /* of the stage that holds it */
 };
 

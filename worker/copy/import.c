@@ -8,7 +8,7 @@ static int run_import(struct run *r, struct peer *p, struct err *e)
 
 	/* Three pools, not one: a stage that waits for a buffer must never wait for those before it. */
 	if (run_pool(r, &r->packed, 4, c->chunk_size, e) != 0 || run_pool(r, &r->plain, 8, c->chunk_size, e) != 0 ||
-	    run_pool(r, &r->read_back, 4, c->chunk_size, e) != 0)
+	    run_read_back(r, 4, e) != 0)
 		return -1;
 	struct stage *receiver = receiver_new(c, p, r->packed, r->plain);
 	struct stage *decompressor = decompressor_new(c, r->plain);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "copy/stages.h"
@@ -9,10 +8,12 @@
 #define DEPTH 16
 /* Zeros in one call: it cannot be interrupted, and a disk may have to write them all. */
 #define MAX_ZERO (UINT64_C(256) << 20)
+/* Neighbours in one request; a chunk that is larger is written at once. */
+#define MAX_WRITE (UINT64_C(1) << 20)
 
 struct write {
 	struct block_request request;
-	struct chunk *chunk; /* NULL: free */
+	struct chunk *chunks; /* side by side on the disk and in memory, linked by next; NULL: free */
 };
 
 struct lane {
@@ -22,37 +23,30 @@ struct lane {
 	struct block *target;
 	struct ledger *ledger;
 	struct pool *read_back;
+	struct chunk *joined, **joined_end; /* the next write */
+	uint64_t joined_length;
 	struct write write[DEPTH];
 	unsigned under_way, depth;
 	uint64_t zero_at, zero_len;   /* zeros not yet written */
-	VEC(struct written) written;  /* since the last flush; zeros next to each other are one */
+	struct written_list *written; /* since the last flush; NULL: nothing, or it is not read back */
 	bool dirty;                   /* since the last flush */
 };
 
 /* As long as anything is under way, an empty ring is the time to finish it: what waits before may need its buffers. */
 static void set_idle(struct lane *l)
 {
-	l->stage.idle_ns = l->under_way > 0 || l->zero_len > 0 ? 0 : -1;
+	l->stage.idle_ns = l->joined != NULL || l->under_way > 0 || l->zero_len > 0 ? 0 : -1;
 }
 
 static void remember(struct lane *l, uint64_t offset, uint64_t length, const uint8_t *hash)
 {
-	struct written *last = l->written.len > 0 ? &l->written.at[l->written.len - 1] : NULL;
-
 	atomic_fetch_add(&l->disk->progress->written, length);
 	l->dirty = true;
 	if (!l->c->read_back)
 		return;
-	if (hash == NULL && last != NULL && last->zero && last->offset + last->length == offset) {
-		last->length += length;
-		return;
-	}
-	struct written *w = vec_push(&l->written);
-	w->offset = offset;
-	w->length = length;
-	w->zero = hash == NULL;
-	if (hash != NULL)
-		memcpy(w->hash, hash, sizeof w->hash);
+	if (l->written == NULL)
+		l->written = written_list_new();
+	written_list_add(l->written, offset, length, hash);
 }
 
 static int write_zeros(struct lane *l, struct err *e)
@@ -71,6 +65,16 @@ static int write_zeros(struct lane *l, struct err *e)
 	return 0;
 }
 
+static void free_chunks(struct chunk *c)
+{
+	while (c != NULL) {
+		struct chunk *next = c->next;
+
+		chunk_free(c);
+		c = next;
+	}
+}
+
 static int reap(struct lane *l, struct err *e)
 {
 	struct block_request *q = block_wait(l->target, -1, e);
@@ -78,40 +82,58 @@ static int reap(struct lane *l, struct err *e)
 	if (q == NULL)
 		return -1;
 	struct write *w = q->user;
-	struct chunk *c = w->chunk;
 
-	w->chunk = NULL;
-	l->under_way--;
-	if (q->error == 0)
+	for (const struct chunk *c = w->chunks; c != NULL && q->error == 0; c = c->next)
 		remember(l, c->offset, c->length, c->hash);
-	chunk_free(c);
+	free_chunks(w->chunks);
+	w->chunks = NULL;
+	l->under_way--;
 	return q->error == 0 ? 0 : block_request_error(l->target, q, e);
 }
 
-static int write_data(struct lane *l, struct chunk *c, struct err *e)
+static int write_joined(struct lane *l, struct err *e)
 {
-	if (l->under_way == l->depth && reap(l, e) != 0) {
-		chunk_free(c);
+	if (l->joined == NULL)
+		return 0;
+	if (l->under_way == l->depth && reap(l, e) != 0)
 		return -1;
-	}
 	struct write *w = l->write;
-	while (w->chunk != NULL)
+	while (w->chunks != NULL)
 		w++;
-	w->chunk = c;
 	w->request = (struct block_request){
 		.op = BLOCK_WRITE,
-		.offset = c->offset,
-		.length = (uint32_t)c->length,
-		.data = c->data,
+		.offset = l->joined->offset,
+		.length = (uint32_t)l->joined_length,
+		.data = l->joined->data,
 		.user = w,
 	};
-	if (block_submit(l->target, &w->request, e) != 0) {
-		w->chunk = NULL;
-		chunk_free(c);
+	if (block_submit(l->target, &w->request, e) != 0)
 		return -1;
-	}
+	w->chunks = l->joined;
+	l->joined = NULL;
 	l->under_way++;
 	return 0;
+}
+
+/* Takes c. Chunks of one read come in its order, and lie side by side in its buffer. */
+static int write_data(struct lane *l, struct chunk *c, struct err *e)
+{
+	const struct chunk *first = l->joined;
+	bool joins = first != NULL && first->offset + l->joined_length == c->offset &&
+		     first->data + l->joined_length == c->data && l->joined_length + c->length <= MAX_WRITE;
+
+	if (!joins) {
+		if (write_joined(l, e) != 0) {
+			chunk_free(c);
+			return -1;
+		}
+		l->joined_end = &l->joined;
+		l->joined_length = 0;
+	}
+	*l->joined_end = c;
+	l->joined_end = &c->next;
+	l->joined_length += c->length;
+	return l->joined_length < MAX_WRITE ? 0 : write_joined(l, e);
 }
 
 static int add_zeros(struct lane *l, const struct chunk *c, struct err *e)
@@ -127,41 +149,26 @@ static int add_zeros(struct lane *l, const struct chunk *c, struct err *e)
 /* All that was handed to this lane is on the medium. */
 static int settle(struct lane *l, struct err *e)
 {
-	if (write_zeros(l, e) != 0)
+	if (write_joined(l, e) != 0 || write_zeros(l, e) != 0)
 		return -1;
 	while (l->under_way > 0)
 		if (reap(l, e) != 0)
 			return -1;
-	if (!l->dirty)
-		return 0;
-	if (block_flush(l->target, e) != 0)
+	if (l->dirty && block_flush(l->target, e) != 0)
 		return -1;
 	l->dirty = false;
-	struct verify v = {
-		.block = l->target,
-		.pool = l->read_back,
-		.keys = l->c->keys,
-		.pipeline = l->stage.pipeline,
-		.progress = l->disk->progress,
-	};
-	if (verify_written(&v, l->written.at, l->written.len, e) != 0)
-		return -1;
-	l->written.len = 0;
 	return 0;
 }
 
-static int pass_barrier(struct lane *l, struct chunk *mark, struct err *e)
+static int pass_mark(struct lane *l, struct chunk *mark, struct err *e)
 {
 	if (settle(l, e) != 0) {
 		chunk_free(mark);
 		return -1;
 	}
-	struct barrier *b = mark->barrier;
-	mark->barrier = NULL;
-	if (barrier_leave(b, 1))
-		return stage_emit(&l->stage, mark, e);
-	chunk_free(mark);
-	return 0;
+	mark->written = l->written;
+	l->written = NULL;
+	return stage_emit(&l->stage, mark, e);
 }
 
 static int process(struct stage *s, struct chunk *c, struct err *e)
@@ -174,7 +181,7 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 		return -1;
 	}
 	if (c->kind == CHUNK_MARK) {
-		rc = pass_barrier(l, c, e);
+		rc = pass_mark(l, c, e);
 	} else if (c->kind == CHUNK_DATA) {
 		rc = write_data(l, c, e);
 	} else {
@@ -188,7 +195,7 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 static int idle(struct stage *s, struct err *e)
 {
 	struct lane *l = (struct lane *)s;
-	int rc = l->under_way > 0 ? reap(l, e) : write_zeros(l, e);
+	int rc = l->joined != NULL ? write_joined(l, e) : l->under_way > 0 ? reap(l, e) : write_zeros(l, e);
 
 	set_idle(l);
 	return rc;
@@ -220,8 +227,9 @@ static void close_lane(struct stage *s)
 	while (l->under_way > 0 && block_wait(l->target, -1, &late) != NULL)
 		l->under_way--;
 	for (unsigned i = 0; i < DEPTH; i++)
-		chunk_free(l->write[i].chunk);
-	vec_fini(&l->written);
+		free_chunks(l->write[i].chunks);
+	free_chunks(l->joined);
+	written_list_free(l->written);
 	free(l);
 }
 

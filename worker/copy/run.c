@@ -62,9 +62,19 @@ int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, str
 	return 0;
 }
 
+static size_t read_unit(const struct run *r)
+{
+	return r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES;
+}
+
 int run_slabs(struct run *r, unsigned parts, struct err *e)
 {
-	return run_pool(r, &r->slabs, parts, r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES, e);
+	return run_pool(r, &r->slabs, parts, read_unit(r), e);
+}
+
+int run_read_back(struct run *r, unsigned parts, struct err *e)
+{
+	return run_pool(r, &r->read_back, parts, read_unit(r), e);
 }
 
 unsigned run_threads(const struct run *r)
@@ -100,9 +110,13 @@ void run_add_lanes(struct run *r, struct stage *writer, struct stage *to)
 	for (unsigned i = 0; i < r->c->disk_count; i++) {
 		struct stage *lane = lane_new(r->c, i, r->ledger, r->read_back);
 
+		struct stage *verifier = verifier_new(r->c, i, r->read_back);
+
 		pipeline_add(r->pipeline, lane, 1);
+		pipeline_add(r->pipeline, verifier, r->c->read_back ? 1 : 0);
 		pipeline_link(writer, lane);
-		pipeline_link(lane, to);
+		pipeline_link(lane, verifier);
+		pipeline_link(verifier, to);
 	}
 }
 

@@ -20,11 +20,12 @@ void run_fini(struct run *r); /* closes all stages */
 int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e);
 /* Buffers of a read: as large as a read or a chunk. */
 int run_slabs(struct run *r, unsigned parts, struct err *e);
+int run_read_back(struct run *r, unsigned parts, struct err *e);
 
 unsigned run_threads(const struct run *r);
 /* Readers and hashers that feed `to`. */
 void run_add_source(struct run *r, struct stage *to);
-/* Lanes behind `writer`, which feed `to`. */
+/* Lanes and verifiers behind `writer`, which feed `to`. */
 void run_add_lanes(struct run *r, struct stage *writer, struct stage *to);
 
 /* Run; on success tell the ledger that the disks are done. */

@@ -50,9 +50,13 @@ struct stage *decompressor_new(const struct copy_config *c, struct pool *plain);
  * threads of its own. */
 struct stage *writer_new(const struct copy_config *c);
 
-/* Writes one disk; at a barrier flushes and reads back; the last lane to pass a barrier emits its MARK. At the end
+/* Writes one disk, neighbours in one request; at a MARK flushes, and hands it on with what is to be read back. At the end
  * zeroes and checks the tail. ledger may be NULL: then no chunk has a ticket. One thread each. */
 struct stage *lane_new(const struct copy_config *c, unsigned disk, struct ledger *l, struct pool *read_back);
+
+/* Reads back what one lane wrote and flushed, while the lane goes on; the last verifier to pass a barrier emits its MARK.
+ * One thread each, or none where nothing is read back. */
+struct stage *verifier_new(const struct copy_config *c, unsigned disk, struct pool *pool);
 
 /* Answers DURABLE for each MARK and END_OK at the end. One thread: the only writer once the peer is ready. */
 struct stage *replier_new(struct peer *p);

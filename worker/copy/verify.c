@@ -9,28 +9,43 @@
 #define DEPTH 8
 #define HOLE_GRID UINT64_C(4096) /* reads inside a range of zeros start on it */
 
+/* One request: a piece of a range of zeros, or whole chunks that lie next to each other. */
 struct reading {
 	struct block_request request;
 	struct buffer *buffer; /* NULL: free */
 	const struct written *what;
+	size_t count;          /* of entries, from `what` */
 };
 
 struct run {
 	const struct verify *v;
 	const struct written *list;
 	size_t count, next; /* next: entry to read from */
-	uint64_t at;        /* bytes of it passed */
+	uint64_t at;        /* ZERO: bytes of it passed */
 	uint64_t data_end;  /* ZERO: where the data that was found ends */
 	struct reading reading[DEPTH];
 	unsigned under_way, depth;
 };
 
-static int differs(const struct run *r, const struct block_request *q, struct err *e)
+static int differs(const struct run *r, uint64_t offset, uint64_t length, struct err *e)
 {
 	return err_set(e, ERR_CORRUPT, 0,
-		       "read back, %u bytes of %s at offset %" PRIu64 " are not what was written; the disk, its controller or "
+		       "read back, %" PRIu64 " bytes of %s at offset %" PRIu64 " are not what was written; the disk, its controller or "
 		       "memory is faulty, and nothing since the last checkpoint counts",
-		       q->length, r->v->block->info.name, q->offset);
+		       length, r->v->block->info.name, offset);
+}
+
+static void count_verified(const struct run *r, uint64_t bytes)
+{
+	if (r->v->progress != NULL)
+		atomic_fetch_add(&r->v->progress->verified, bytes);
+}
+
+static void next_entry(struct run *r)
+{
+	r->next++;
+	r->at = 0;
+	r->data_end = 0;
 }
 
 /* Skip what the target knows to be a hole: it reads as zeros by definition. */
@@ -43,29 +58,41 @@ static int skip_hole(struct run *r, const struct written *w, struct err *e)
 	if (block_next_data(r->v->block, from, &start, &end, e) != 0)
 		return -1;
 	start -= start % HOLE_GRID;
-	if (start > from)
-		r->at = start - w->offset < w->length ? start - w->offset : w->length;
+	uint64_t to = start < w->offset + w->length ? start : w->offset + w->length;
+	if (to > from) {
+		count_verified(r, to - from);
+		r->at = to - w->offset;
+	}
 	r->data_end = end;
 	return 0;
 }
 
-/* The entry to read next, with holes passed; NULL: all have been read. */
-static const struct written *next_entry(struct run *r, struct err *e)
+/* Zeros that are known without reading are passed. -1: error. */
+static int pass_holes(struct run *r, struct err *e)
 {
-	while (r->next < r->count) {
+	while (r->next < r->count && r->list[r->next].zero) {
 		const struct written *w = &r->list[r->next];
 
-		if (w->zero && r->at < w->length && skip_hole(r, w, e) != 0)
-			return NULL;
+		if (r->at < w->length && skip_hole(r, w, e) != 0)
+			return -1;
 		if (r->at < w->length)
-			return w;
-		if (r->v->progress != NULL)
-			atomic_fetch_add(&r->v->progress->verified, w->length);
-		r->next++;
-		r->at = 0;
-		r->data_end = 0;
+			return 0;
+		next_entry(r);
 	}
-	return NULL;
+	return 0;
+}
+
+/* How many entries from the next one are chunks that fit into one buffer and lie next to each other, and their bytes. */
+static size_t count_neighbours(const struct run *r, uint64_t *bytes)
+{
+	const struct written *w = &r->list[r->next];
+	size_t n = 1, left = r->count - r->next;
+
+	*bytes = w->length;
+	while (n < left && !w[n].zero && w[n].offset == w->offset + *bytes &&
+	       *bytes + w[n].length <= pool_unit(r->v->pool))
+		*bytes += w[n++].length;
+	return n;
 }
 
 static struct reading *free_reading(struct run *r)
@@ -76,28 +103,41 @@ static struct reading *free_reading(struct run *r)
 	return NULL;
 }
 
-static int submit(struct run *r, const struct written *w, struct buffer *b, struct err *e)
+/* What to read next; what that covers counts as read. */
+static struct reading plan(struct run *r)
+{
+	const struct written *w = &r->list[r->next];
+	uint64_t from = w->offset + r->at, length = w->length - r->at;
+	struct reading reading = {.what = w, .count = 1};
+
+	if (w->zero) {
+		if (length > pool_unit(r->v->pool))
+			length = pool_unit(r->v->pool);
+		r->at += length;
+		if (r->at == w->length)
+			next_entry(r);
+	} else {
+		reading.count = count_neighbours(r, &length);
+		r->next += reading.count;
+	}
+	reading.request = (struct block_request){.op = BLOCK_READ, .offset = from, .length = (uint32_t)length};
+	return reading;
+}
+
+/* Takes b. */
+static int submit(struct run *r, struct buffer *b, struct err *e)
 {
 	struct reading *reading = free_reading(r);
-	uint64_t length = w->length - r->at, unit = pool_unit(r->v->pool);
 
-	if (w->zero && length > unit)
-		length = unit;
+	*reading = plan(r);
 	reading->buffer = b;
-	reading->what = w;
-	reading->request = (struct block_request){
-		.op = BLOCK_READ,
-		.offset = w->offset + r->at,
-		.length = (uint32_t)length,
-		.data = b->data,
-		.user = reading,
-	};
+	reading->request.data = b->data;
+	reading->request.user = reading;
 	if (block_submit(r->v->block, &reading->request, e) != 0) {
 		buffer_unref(b);
 		reading->buffer = NULL;
 		return -1;
 	}
-	r->at += length;
 	r->under_way++;
 	return 0;
 }
@@ -105,16 +145,32 @@ static int submit(struct run *r, const struct written *w, struct buffer *b, stru
 static int fill(struct run *r, struct err *e)
 {
 	while (r->under_way < r->depth) {
-		e->kind = ERR_NONE;
-		const struct written *w = next_entry(r, e);
-		if (w == NULL)
-			return e->kind == ERR_NONE ? 0 : -1;
+		if (pass_holes(r, e) != 0)
+			return -1;
+		if (r->next == r->count)
+			return 0;
 		/* Holding none, it may wait: whoever holds one waits only for its disk. */
 		struct buffer *b = r->under_way == 0 ? pool_get(r->v->pool) : pool_try_get(r->v->pool);
 		if (b == NULL)
 			return r->under_way == 0 ? pipeline_set_stopped(e) : 0;
-		if (submit(r, w, b, e) != 0)
+		if (submit(r, b, e) != 0)
 			return -1;
+	}
+	return 0;
+}
+
+static int check_chunks(const struct run *r, const struct reading *reading, struct err *e)
+{
+	const uint8_t *data = reading->request.data;
+
+	for (size_t i = 0; i < reading->count; i++) {
+		const struct written *w = &reading->what[i];
+		uint8_t hash[MANIFEST_HASH];
+
+		manifest_hash(r->v->keys, data, w->length, hash);
+		if (memcmp(hash, w->hash, sizeof hash) != 0)
+			return differs(r, w->offset, w->length, e);
+		data += w->length;
 	}
 	return 0;
 }
@@ -122,14 +178,15 @@ static int fill(struct run *r, struct err *e)
 static int check(const struct run *r, const struct reading *reading, struct err *e)
 {
 	const struct block_request *q = &reading->request;
-	uint8_t hash[MANIFEST_HASH];
 
 	if (q->error != 0)
 		return block_request_error(r->v->block, q, e);
-	if (reading->what->zero)
-		return zero_test(q->data, q->length) ? 0 : differs(r, q, e);
-	manifest_hash(r->v->keys, q->data, q->length, hash);
-	return memcmp(hash, reading->what->hash, sizeof hash) == 0 ? 0 : differs(r, q, e);
+	if (!reading->what->zero && check_chunks(r, reading, e) != 0)
+		return -1;
+	if (reading->what->zero && !zero_test(q->data, q->length))
+		return differs(r, q->offset, q->length, e);
+	count_verified(r, q->length);
+	return 0;
 }
 
 static int wait_for_one(struct run *r, struct err *e)

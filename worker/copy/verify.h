@@ -11,22 +11,17 @@
 #include "copy/copy.h"
 #include "copy/pipeline.h"
 #include "copy/pool.h"
-
-struct written {
-	uint64_t offset, length;
-	bool zero; /* any length; otherwise one chunk with this hash */
-	uint8_t hash[MANIFEST_HASH];
-};
+#include "copy/written.h"
 
 struct verify {
 	struct block *block;
-	struct pool *pool; /* buffers of a chunk's size */
+	struct pool *pool; /* buffers of at least a chunk's size */
 	const struct manifest_keys *keys;
 	const struct pipeline *pipeline; /* looked at for a stop */
 	struct copy_progress *progress;    /* counts what verify_written read; may be NULL */
 };
 
-/* CORRUPT: something else is there. Nothing may be under way on the block. */
+/* CORRUPT: something else is there. Neighbours in the list are read at once. Nothing may be under way on the block. */
 int verify_written(const struct verify *v, const struct written *list, size_t count, struct err *e);
 
 /* The range must be zeros; what is not is made so and then flushed and, with read_back, checked. */

@@ -172,7 +172,8 @@ static void copy_export_ledger_fails_at_any_call_next_run_is_right(void **state)
 static void copy_local_full_copy_dies_next_run_redoes_one_checkpoint(void **state)
 {
 	struct fx *f = fx_new();
-	struct mem_fault fault = {.op = MEM_WRITE, .effect = MEM_POWER, .skip = 300};
+	struct mem_fault fault = {
+		.op = MEM_WRITE, .effect = MEM_POWER, .offset = 300 * (uint64_t)FX_CHUNK, .length = FX_CHUNK};
 
 	(void)state;
 	fx_add(f, CHUNKS * (uint64_t)FX_CHUNK, CHUNKS * (uint64_t)FX_CHUNK, false);
