@@ -2,8 +2,8 @@
 /*
  * A disk in memory, for tests: it fails, lies and loses power as told. A disk outlives the blocks opened on it, so that
  * a test can cut the power and look at, or open, what was left. Memory is taken only for what is written, so a disk may
- * be huge. Requests are done when they are waited for, in an order that `seed` shuffles. Its blocks may be
- * used in different threads, mem_disk_* while nothing is under way.
+ * be huge. Requests are done when they are waited for, in an order that `seed` shuffles. Its blocks may be used in
+ * different threads, mem_disk_* while nothing is under way.
  */
 #ifndef WHERRY_BLOCK_BLOCK_MEM_H
 #define WHERRY_BLOCK_BLOCK_MEM_H

@@ -2,6 +2,7 @@
 #include "copy/copy_fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -177,6 +178,46 @@ static void copy_local_checkpoint_size_is_taken_twice_in_it(void **state)
 	fx_free(f);
 }
 
+/* 127 chunks side by side, in requests of 1 MiB. */
+static void copy_local_neighbours_are_read_back_at_once(void **state)
+{
+	struct fx *f = fx_new();
+
+	(void)state;
+	fx_add(f, FX_PAGE, FX_PAGE, false);
+	fx_start(f);
+	fx_fill(f->source[0], 0, f->size[0], 1);
+	mem_disk_seed(f->target[0], 3); /* written in any order */
+	assert_int_equal(fx_local(f), 0);
+	assert_int_equal(mem_disk_counters(f->target[0])->ops[MEM_READ], 8);
+	assert_int_equal(mem_disk_counters(f->target[0])->bytes[MEM_READ], f->size[0]);
+	fx_free(f);
+}
+
+/* Every chunk of a request is looked at, and named by its own place. */
+static void copy_local_bit_flipped_in_any_chunk_is_found_and_placed(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 20; n++) {
+		struct fx *f = fx_new();
+		uint64_t at = n * (uint64_t)FX_CHUNK;
+		struct mem_fault fault = {.op = MEM_WRITE, .effect = MEM_FLIP, .offset = at, .length = FX_CHUNK,
+			.flip_at = at + 77};
+		char place[32];
+
+		fx_add(f, FX_PAGE, FX_PAGE, false);
+		fx_start(f);
+		fx_fill(f->source[0], 0, f->size[0], 1);
+		mem_disk_fault(f->target[0], &fault);
+		assert_int_equal(fx_local(f), -1);
+		assert_int_equal(f->source_err.kind, ERR_CORRUPT);
+		snprintf(place, sizeof place, "at offset %llu ", (unsigned long long)at);
+		assert_non_null(strstr(f->source_err.msg, place));
+		fx_assert_true(f);
+		fx_free(f);
+	}
+}
+
 static void copy_local_root_is_that_of_a_scan(void **state)
 {
 	struct fx *f = fx_new();
@@ -240,7 +281,8 @@ static void copy_local_faulty_disk_is_reported(void **state)
 	static const struct fault_case cases[] = {
 		{"source EIO", true, {.op = MEM_READ, .effect = MEM_FAIL, .offset = FX_PAGE, .length = 512, .error = EIO},
 		 ERR_IO},
-		{"target EIO", false, {.op = MEM_WRITE, .effect = MEM_FAIL, .skip = 20, .error = EIO}, ERR_IO},
+		{"target EIO", false, {.op = MEM_WRITE, .effect = MEM_FAIL, .offset = FX_PAGE, .length = 512, .error = EIO},
+		 ERR_IO},
 		{"target full", false, {.op = MEM_WRITE, .effect = MEM_FAIL, .skip = 3, .error = ENOSPC}, ERR_NO_SPACE},
 		{"zero fails", false, {.op = MEM_ZERO, .effect = MEM_FAIL, .error = EIO}, ERR_IO},
 		{"flush fails", false, {.op = MEM_FLUSH, .effect = MEM_FAIL, .skip = 1, .error = EIO}, ERR_IO},
@@ -304,6 +346,8 @@ int main(void)
 		cmocka_unit_test(copy_local_incremental_writes_exactly_what_changed),
 		cmocka_unit_test(copy_local_several_disks_share_checkpoints),
 		cmocka_unit_test(copy_local_checkpoint_size_is_taken_twice_in_it),
+		cmocka_unit_test(copy_local_neighbours_are_read_back_at_once),
+		cmocka_unit_test(copy_local_bit_flipped_in_any_chunk_is_found_and_placed),
 		cmocka_unit_test(copy_local_root_is_that_of_a_scan),
 		cmocka_unit_test(copy_local_unsafe_targets_are_refused_unwritten),
 		cmocka_unit_test(copy_local_faulty_disk_is_reported),
