@@ -178,7 +178,8 @@ resolve() {
 		unpinned $(pin FROM) && { say "$name: no pinned version is left; using $version on the archive's signature."; return 0; }
 	fi
 	rm -f "$SRC"/.gone-*
-	die "$name: neither $(pin VERSION) ($(pin FROM)) nor $(pin FALLBACK_VERSION) can be had from the Debian archive. Check the network;" \
+	p=$(pin FALLBACK_VERSION)
+	die "$name: neither $(pin VERSION) ($(pin FROM)) nor ${p:-a fallback} can be had from the Debian archive. Check the network;" \
 		"if the archive dropped both, pin a newer version in $(grep -l "^${name}_FILE" $DEPS_MK), or set WHERRY_UNPINNED=1" \
 		"to take the newest of the same series on the archive's signature alone."
 }

@@ -82,3 +82,10 @@ curl_FALLBACK_VERSION := 8.21.0
 curl_FALLBACK_FILE := curl_8.21.0.orig.tar.gz
 curl_FALLBACK_SHA256 := d9b327997999045a24cda50f3983e69e51c516bd8be6ef9842fc7f99135e33bb
 curl_FALLBACK_FROM := trixie-backports source curl
+
+# Newer versions, which the other suites have, lay their files out otherwise: there is no fallback.
+ipsec-mb_VERSION := 1.3
+ipsec-mb_FILE := intel-ipsec-mb_1.3.orig.tar.xz
+ipsec-mb_SHA256 := 9469c04f5a970989628b9a64ff6785ce60b5c42d32c1f5284c4c6e0c292cd83c
+ipsec-mb_LICENCE := BSD-3-Clause
+ipsec-mb_FROM := bookworm source intel-ipsec-mb

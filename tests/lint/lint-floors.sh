@@ -17,7 +17,7 @@ BEGIN {
 	guests["control"] = " base net manifest "
 	guests["initramfs"] = " base "
 
-	owners["mbedtls/"] = owners["psa/"] = " net "
+	owners["mbedtls/"] = owners["psa/"] = owners["ipsec-mb/"] = " net "
 	owners["http_parser.h"] = " net "
 	owners["liburing.h"] = owners["liburing/"] = " block "
 	owners["blake3.h"] = " manifest copy "
