@@ -21,6 +21,11 @@ int64_t clock_wall_ns(void)
 	return now(CLOCK_REALTIME);
 }
 
+int64_t clock_thread_ns(void)
+{
+	return now(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void clock_sleep_ns(int64_t ns)
 {
 	struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};

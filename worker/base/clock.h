@@ -13,6 +13,7 @@
 
 int64_t clock_mono_ns(void);
 int64_t clock_wall_ns(void);               /* the system's, since 1970 */
+int64_t clock_thread_ns(void);             /* CPU time that this thread has used */
 void clock_sleep_ns(int64_t ns);
 /* "2026-11-21T04:05:06Z" into out[24]; returns out. */
 char *clock_format(int64_t wall_ns, char out[24]);

@@ -28,6 +28,11 @@ struct tls_trust {
 	int64_t now_s;             /* time certificates are judged at (CA only) */
 };
 
+/* Tried at the handshake, or one alone. */
+enum tls_cipher {
+	TLS_CIPHER_FASTEST, TLS_CIPHER_AES_128_GCM, TLS_CIPHER_AES_256_GCM, TLS_CIPHER_CHACHA20_POLY1305
+};
+
 struct tls_config {
 	struct pki_key *key;                  /* borrowed */
 	const char *cert_pem;                 /* borrowed */
@@ -35,6 +40,7 @@ struct tls_config {
 	size_t trust_count;
 	const char *alpn[3];                  /* offered or accepted, NULL-ended; a peer without one is refused */
 	int64_t handshake_timeout_ns;
+	enum tls_cipher cipher;               /* normally FASTEST */
 };
 
 /* Handshake over `lower`, which is taken (closed on failure, too). *e DENIED: wrong key, role or CA. Whom the *peer*

@@ -8,15 +8,10 @@
 #include "base/mem.h"
 #include "net/mbed.h"
 #include "net/stream_tls.h"
+#include "net/tls_cipher.h"
 #include "net/tls_conn.h"
 
-/*
- * ChaCha20-Poly1305 first: mbedTLS's is as fast as its AES-GCM where the processor has AES instructions and
- * ten times as fast where these are emulated (QEMU without KVM); and no number of records wears its key out,
- * while AES-GCM's does after about 2^24.5 (RFC 8446, section 5.5).
- */
-static const int ciphersuites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
-	MBEDTLS_TLS1_3_AES_256_GCM_SHA384, 0};
+/* RFC 8446, section 5.5: AES-GCM's key is worn out after about 2^24.5 records; no number of them wears ChaCha20's. */
 #define GCM_RECORDS (UINT64_C(1) << 24)
 
 static const uint16_t signatures[] = {MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_NONE};
@@ -85,7 +80,7 @@ static int load_rules(struct tls *t, const struct tls_config *c, struct err *e)
 	return 0;
 }
 
-static int configure(struct tls *t, int endpoint, struct err *e)
+static int configure(struct tls *t, const struct tls_config *c, int endpoint, struct err *e)
 {
 	int rc = mbedtls_ssl_config_defaults(
 		&t->conf, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
@@ -94,7 +89,8 @@ static int configure(struct tls *t, int endpoint, struct err *e)
 	mbedtls_ssl_conf_min_tls_version(&t->conf, MBEDTLS_SSL_VERSION_TLS1_3);
 	mbedtls_ssl_conf_max_tls_version(&t->conf, MBEDTLS_SSL_VERSION_TLS1_3);
 	mbedtls_ssl_conf_tls13_key_exchange_modes(&t->conf, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
-	mbedtls_ssl_conf_ciphersuites(&t->conf, ciphersuites);
+	mbedtls_ssl_conf_ciphersuites(
+		&t->conf, tls_cipher_suites(c->cipher, endpoint == MBEDTLS_SSL_IS_SERVER));
 	mbedtls_ssl_conf_sig_algs(&t->conf, signatures);
 	mbedtls_ssl_conf_groups(&t->conf, groups);
 	/* REQUIRED wants a CA to be named; which one does not matter: check_peer() decides. */
@@ -213,7 +209,7 @@ static struct stream *tls_open(struct stream *lower, const struct tls_config *c,
 	struct tls *t = tls_new(lower);
 
 	if (mbed_start(e) < 0 || load_identity(t, c, e) < 0 || load_rules(t, c, e) < 0 ||
-		configure(t, endpoint, e) < 0 || handshake(t, c->handshake_timeout_ns, e) < 0 ||
+		configure(t, c, endpoint, e) < 0 || handshake(t, c->handshake_timeout_ns, e) < 0 ||
 		check_peer(t, e) < 0 || check_result(t, e) < 0) {
 		tls_free(t);
 		return NULL;
