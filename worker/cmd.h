@@ -13,5 +13,8 @@ int cmd_serve(int argc, char **argv, struct err *e);
 int cmd_boot_data(int argc, char **argv, struct err *e);
 int cmd_scan(int argc, char **argv, struct err *e);
 int cmd_copy(int argc, char **argv, struct err *e);
+int cmd_send(int argc, char **argv, struct err *e);
+int cmd_receive(int argc, char **argv, struct err *e);
+int cmd_fingerprint(int argc, char **argv, struct err *e);
 
 #endif

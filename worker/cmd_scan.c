@@ -159,7 +159,7 @@ int cmd_scan(int argc, char **argv, struct err *e)
 {
 	cleanup(scan_fini) struct scan s = {0};
 
-	if (host_options_parse(argc, argv, 1, false, &s.o, e) != 0 || prepare(&s, e) != 0 || run(&s, e) != 0 ||
+	if (host_options_parse(argc, argv, HOST_SCAN, &s.o, e) != 0 || prepare(&s, e) != 0 || run(&s, e) != 0 ||
 	    commit(&s, e) != 0)
 		return -1;
 	if (s.o.json)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -12,36 +11,10 @@
 #include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/mem.h"
+#include "host_state.h"
 
 #define SECRET 32
 #define LINE   (2 * SECRET + 1)
-
-static char *default_folder(void)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-
-	if (state != NULL && state[0] == '/')
-		return mem_printf("%s/wherry", state);
-	if (geteuid() == 0 || home == NULL)
-		return mem_strdup("/var/lib/wherry");
-	return mem_printf("%s/.local/state/wherry", home);
-}
-
-static int make_folders(const char *path, struct err *e)
-{
-	cleanup(cleanup_free) char *at = mem_strdup(path);
-
-	for (char *slash = strchr(at + 1, '/');; slash = strchr(slash + 1, '/')) {
-		if (slash != NULL)
-			*slash = '\0';
-		if (mkdir(at, 0700) != 0 && errno != EEXIST)
-			return err_set(e, err_kind_of_errno(errno), errno,
-				       "cannot make the folder %s for the hash key; name a key file with --key-file", at);
-		if (slash == NULL)
-			return 0;
-		*slash = '/';
-	}
-}
 
 static int read_key(int fd, const char *path, struct manifest_keys *keys, struct err *e)
 {
@@ -105,11 +78,10 @@ static int make_key(const char *path, struct err *e)
 
 int host_key_load(const char *path, struct manifest_keys *keys, struct err *e)
 {
-	cleanup(cleanup_free) char *folder = default_folder();
-	cleanup(cleanup_free) char *standard = mem_printf("%s/copy.key", folder);
+	cleanup(cleanup_free) char *standard = path == NULL ? host_state_path("copy.key", e) : NULL;
 	const char *name = path != NULL ? path : standard;
 
-	if (path == NULL && access(standard, F_OK) != 0 && (make_folders(folder, e) != 0 || make_key(standard, e) != 0))
+	if (name == NULL || (path == NULL && access(name, F_OK) != 0 && make_key(name, e) != 0))
 		return -1;
 	cleanup(cleanup_fd) int fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

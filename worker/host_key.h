@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "manifest/manifest.h"
 
-/* path NULL: copy.key in $XDG_STATE_HOME/wherry, else /var/lib/wherry for root, else ~/.local/state/wherry. A given
- * path must exist. DENIED: others can read it. */
+/* path NULL: copy.key where the host keeps its keys (host_state.h). A given path must exist. DENIED: others can read
+ * it. */
 int host_key_load(const char *path, struct manifest_keys *keys, struct err *e);
 
 #endif

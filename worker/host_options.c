@@ -8,23 +8,39 @@
 #include "manifest/cpu.h"
 #include "net/wire.h"
 
-enum { OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_CPU, OPT_IN, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK };
-
-/* The first five are scan's. */
-static const struct option all[] = {
-	{"chunk-size", required_argument, NULL, OPT_CHUNK},
-	{"manifest-out", required_argument, NULL, OPT_OUT},
-	{"key-file", required_argument, NULL, OPT_KEY},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"cpu", required_argument, NULL, OPT_CPU},
-	{"manifest-in", required_argument, NULL, OPT_IN},
-	{"checkpoint-size", required_argument, NULL, OPT_CHECKPOINT},
-	{"sector-size", required_argument, NULL, OPT_SECTOR},
-	{"verify", no_argument, NULL, OPT_VERIFY},
-	{"no-read-back", no_argument, NULL, OPT_NO_READ_BACK},
-	{0},
+enum {
+	OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_CPU, OPT_IN, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK,
+	OPT_COMPRESSION, OPT_PEER, OPT_PLAIN, OPT_LISTEN
 };
-#define SCAN_OPTIONS 5
+
+static const struct known {
+	unsigned commands; /* that take it */
+	struct option option;
+} known[] = {
+	{HOST_SCAN | HOST_COPY | HOST_SEND, {"chunk-size", required_argument, NULL, OPT_CHUNK}},
+	{HOST_SCAN | HOST_COPY | HOST_SEND, {"manifest-out", required_argument, NULL, OPT_OUT}},
+	{HOST_SCAN | HOST_COPY | HOST_SEND, {"key-file", required_argument, NULL, OPT_KEY}},
+	{HOST_SCAN | HOST_COPY | HOST_SEND | HOST_RECEIVE, {"json", no_argument, NULL, OPT_JSON}},
+	{HOST_SCAN | HOST_COPY, {"cpu", required_argument, NULL, OPT_CPU}},
+	{HOST_COPY | HOST_SEND, {"manifest-in", required_argument, NULL, OPT_IN}},
+	{HOST_COPY | HOST_SEND, {"checkpoint-size", required_argument, NULL, OPT_CHECKPOINT}},
+	{HOST_COPY | HOST_SEND, {"sector-size", required_argument, NULL, OPT_SECTOR}},
+	{HOST_COPY, {"verify", no_argument, NULL, OPT_VERIFY}},
+	{HOST_COPY | HOST_RECEIVE, {"no-read-back", no_argument, NULL, OPT_NO_READ_BACK}},
+	{HOST_SEND, {"compression", required_argument, NULL, OPT_COMPRESSION}},
+	{HOST_SEND | HOST_RECEIVE, {"peer", required_argument, NULL, OPT_PEER}},
+	{HOST_SEND | HOST_RECEIVE, {"plain", no_argument, NULL, OPT_PLAIN}},
+	{HOST_RECEIVE, {"listen", required_argument, NULL, OPT_LISTEN}},
+};
+#define KNOWN (sizeof known / sizeof known[0])
+
+static int take_compression(struct host_options *o, const char *word, struct err *e)
+{
+	o->raw = strcmp(word, "none") == 0;
+	if (!o->raw && strcmp(word, "zstd") != 0)
+		return err_set(e, ERR_USAGE, 0, "there is no compression \"%s\"; give --compression zstd or none", word);
+	return 0;
+}
 
 static int take(int c, struct host_options *o, const char *command, const char *word, struct err *e)
 {
@@ -35,6 +51,8 @@ static int take(int c, struct host_options *o, const char *command, const char *
 		return num_parse_size(optarg, "--checkpoint-size", &o->checkpoint_size, e);
 	case OPT_SECTOR:
 		return num_parse_size(optarg, "--sector-size", &o->sector_size, e);
+	case OPT_COMPRESSION:
+		return take_compression(o, optarg, e);
 	case OPT_OUT:
 		o->manifest_out = optarg;
 		return 0;
@@ -43,6 +61,15 @@ static int take(int c, struct host_options *o, const char *command, const char *
 		return 0;
 	case OPT_KEY:
 		o->key_file = optarg;
+		return 0;
+	case OPT_PEER:
+		o->peer = optarg;
+		return 0;
+	case OPT_LISTEN:
+		o->listen = optarg;
+		return 0;
+	case OPT_PLAIN:
+		o->plain = true;
 		return 0;
 	case OPT_JSON:
 		o->json = true;
@@ -61,12 +88,25 @@ static int take(int c, struct host_options *o, const char *command, const char *
 	}
 }
 
-static int take_paths(int argc, char **argv, int paths, struct host_options *o, struct err *e)
+static int take_paths(int argc, char **argv, enum host_command command, struct host_options *o, struct err *e)
 {
-	if (argc - optind != paths)
-		return err_set(e, ERR_USAGE, 0, "%s wants %s; see `wherry-worker %s --help`", argv[0],
-			       paths == 1 ? "one device or file" : "a source and a target", argv[0]);
-	for (int i = 0; i < paths; i++)
+	static const struct {
+		enum host_command command;
+		int count;
+		const char *what;
+	} wanted[] = {
+		{HOST_SCAN, 1, "one device or file"},
+		{HOST_COPY, 2, "a source and a target"},
+		{HOST_SEND, 2, "a source and the address of a receiver"},
+		{HOST_RECEIVE, 1, "one target"},
+	};
+	size_t w = 0;
+
+	while (wanted[w].command != command)
+		w++;
+	if (argc - optind != wanted[w].count)
+		return err_set(e, ERR_USAGE, 0, "%s wants %s; see `wherry-worker %s --help`", argv[0], wanted[w].what, argv[0]);
+	for (int i = 0; i < wanted[w].count; i++)
 		o->path[i] = argv[optind + i];
 	return 0;
 }
@@ -84,13 +124,15 @@ static int check_sizes(const struct host_options *o, struct err *e)
 	return 0;
 }
 
-int host_options_parse(int argc, char **argv, int paths, bool copy, struct host_options *o, struct err *e)
+int host_options_parse(int argc, char **argv, enum host_command command, struct host_options *o, struct err *e)
 {
-	struct option options[sizeof all / sizeof all[0]] = {0};
+	struct option options[KNOWN + 1] = {0};
 	int c;
 
 	memset(o, 0, sizeof *o);
-	memcpy(options, all, (copy ? sizeof all / sizeof all[0] : SCAN_OPTIONS) * sizeof all[0]);
+	for (size_t i = 0, n = 0; i < KNOWN; i++)
+		if ((known[i].commands & (unsigned)command) != 0)
+			options[n++] = known[i].option;
 	optind = 1;
 	opterr = 0;
 	for (;;) {
@@ -104,5 +146,5 @@ int host_options_parse(int argc, char **argv, int paths, bool copy, struct host_
 	}
 	if (check_sizes(o, e) != 0)
 		return -1;
-	return take_paths(argc, argv, paths, o, e);
+	return take_paths(argc, argv, command, o, e);
 }

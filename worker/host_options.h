@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The options `scan` and `copy` share, and what follows from them. */
+/* The options of the commands that work on a plain host, and what follows from them. */
 #ifndef WHERRY_HOST_OPTIONS_H
 #define WHERRY_HOST_OPTIONS_H
 
@@ -8,20 +8,27 @@
 
 #include "base/err.h"
 
+enum host_command { HOST_SCAN = 1, HOST_COPY = 2, HOST_SEND = 4, HOST_RECEIVE = 8 };
+
+/* What a command does not take stays zero. */
 struct host_options {
 	const char *path[2];      /* what stands without an option; borrowed like all texts */
-	const char *manifest_in;  /* copy */
+	const char *manifest_in;
 	const char *manifest_out;
 	const char *key_file;
+	const char *peer;         /* "sha256:...", not yet parsed */
+	const char *listen;
 	uint64_t chunk_size;      /* 0: not given */
-	uint64_t checkpoint_size; /* copy; 0: not given */
-	uint64_t sector_size;     /* copy; of the disk that a file stands for; 0: not given */
+	uint64_t checkpoint_size; /* 0: not given */
+	uint64_t sector_size;     /* of the disk that a file stands for; 0: not given */
 	bool json;
-	bool verify;              /* copy */
-	bool no_read_back;        /* copy */
+	bool verify;
+	bool no_read_back;
+	bool raw;                 /* --compression none */
+	bool plain;
 };
 
-/* paths: how many there must be; copy: its own options are allowed, too. USAGE: what is wrong. */
-int host_options_parse(int argc, char **argv, int paths, bool copy, struct host_options *o, struct err *e);
+/* USAGE: what is wrong. argv[0] is the command's name. */
+int host_options_parse(int argc, char **argv, enum host_command command, struct host_options *o, struct err *e);
 
 #endif

@@ -14,8 +14,8 @@ static int refuse_source(const char *path, const struct stat *st, const char *so
 {
 	struct stat from;
 
-	if (stat(source, &from) != 0)
-		return 0; /* it is open already: its name went away */
+	if (source == NULL || stat(source, &from) != 0)
+		return 0; /* on another host, or its name went away while it is open */
 	bool same_file = from.st_dev == st->st_dev && from.st_ino == st->st_ino;
 	bool same_device = S_ISBLK(from.st_mode) && S_ISBLK(st->st_mode) && from.st_rdev == st->st_rdev;
 	if (!same_file && !same_device)

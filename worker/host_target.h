@@ -17,7 +17,7 @@ struct host_target {
 	bool grown;       /* was empty */
 };
 
-/* REFUSED: its size, or it is the source. must_exist: a manifest says what it holds. Leaves nothing behind on
+/* source: its path, NULL when it is on another host. REFUSED: its size, or it is the source. must_exist: a manifest says what it holds. Leaves nothing behind on
  * failure. */
 int host_target_open(struct host_target *t, const char *path, const char *source, const struct block_info *info,
 		     bool must_exist, struct err *e);

@@ -23,8 +23,11 @@ static void show(struct host_watch *w, int64_t started)
 	num_format_size(scanned, size);
 	num_format_size((uint64_t)((double)(scanned - holes) / (seconds > 0 ? seconds : 1)), rate);
 	num_format_size(written, out);
-	fprintf(stderr, "\r\033[K%s: %3.0f %% (%s), read %s/s, written %s", atomic_load(&w->what),
-		w->total > 0 ? 100.0 * (double)scanned / (double)w->total : 100.0, size, rate, out);
+	if (w->total == 0)
+		fprintf(stderr, "\r\033[K%s: written %s", atomic_load(&w->what), out);
+	else
+		fprintf(stderr, "\r\033[K%s: %3.0f %% (%s), read %s/s, written %s", atomic_load(&w->what),
+			100.0 * (double)scanned / (double)w->total, size, rate, out);
 	fflush(stderr);
 }
 

@@ -18,7 +18,7 @@ struct host_watch {
 	atomic_bool cancel;                  /* for struct copy_config */
 	_Atomic(const char *) what;          /* "copying"; may be changed; literal */
 	struct copy_progress *_Atomic shown; /* may be changed */
-	uint64_t total;                      /* bytes of disk */
+	uint64_t total;                      /* bytes of disk to be read; 0: none here, only writes are shown */
 	bool terminal;
 	sigset_t signals, before;
 	pthread_t thread;

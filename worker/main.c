@@ -45,6 +45,28 @@ static const struct command {
 	 "  --no-read-back        do not read again what was written\n"
 	 "  --verify              at the end read all of TARGET and compare it with SOURCE's hashes\n"
 	 "  --json                the result as one JSON object\n"},
+	{"receive", "write what a `send` of another host sends", cmd_receive,
+	 "TARGET --peer FINGERPRINT [OPTION...]\n"
+	 "  --peer FINGERPRINT    of the host that may send; `wherry-worker fingerprint` prints it there\n"
+	 "  --listen ADDRESS      \"host:port\", \":port\" for all addresses, port 0 for a free one (default :4433)\n"
+	 "  --plain               without TLS and --peer, for measuring; only on 127.0.0.1 or [::1]\n"
+	 "  --no-read-back        do not read again what was written\n"
+	 "  --json                the result as one JSON object\n"},
+	{"send", "copy a disk or file to a `receive` on another host", cmd_send,
+	 "SOURCE HOST:PORT --peer FINGERPRINT [OPTION...]\n"
+	 "  --peer FINGERPRINT    of the host that receives; `wherry-worker fingerprint` prints it there\n"
+	 "  --manifest-in FILE    what the target is known to hold: equal chunks are read but not sent; without\n"
+	 "                        --manifest-out FILE is kept up to date\n"
+	 "  --manifest-out FILE   write what the target holds afterwards\n"
+	 "  --compression WORD    zstd or none (default zstd)\n"
+	 "  --chunk-size N        a power of two from 64K to 4M (default 256K)\n"
+	 "  --checkpoint-size N   send at most so much again after a crash (default 1G; at least two pages of 127\n"
+	 "                        chunks)\n"
+	 "  --sector-size N       512 or 4096, of the disk that a file stands for\n"
+	 "  --key-file FILE       the hash key, as of copy\n"
+	 "  --plain               without TLS and --peer, for measuring; only to 127.0.0.1 or [::1]\n"
+	 "  --json                the result as one JSON object\n"},
+	{"fingerprint", "print by what other hosts know this one", cmd_fingerprint, "\n"},
 	{"version", "print the version of this program and of the wire protocol", cmd_version, "\n"},
 	{"help", "print this, or how a command is used", cmd_help, "[COMMAND | exit]\n"},
 };
@@ -71,7 +93,7 @@ static void print_overview(FILE *to)
 {
 	fputs("Usage: wherry-worker COMMAND [ARGUMENT...]\n\n", to);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+		fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n`wherry-worker COMMAND --help` says more; `wherry-worker help exit` lists the exit statuses.\n", to);
 }
 
