@@ -6,3 +6,17 @@ stream-bench_LIBS := worker/net worker/base
 bench-stream: $(BUILD)/stream-bench ## time TLS against plain TCP on one connection (20 seconds)
 	$(Q)$(BUILD)/stream-bench
 .PHONY: bench-stream
+
+# Speed and memory beside the tools that people use today. bench-boot is image/module.mk's.
+
+PROGRAMS += bench-measure
+bench-measure_SRCS := tests/bench/measure.c
+
+bench: worker $(BUILD)/bench-measure ## measure the engine beside qemu-img, nbdcopy, rsync, fio (root; an hour; writes build/bench/)
+	$(Q).mk/packages.sh tests/bench/packages.list
+	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/bench/bench.sh
+
+bench-publish: ## take the last report of `make bench` over into tests/bench/report/, which the README shows
+	$(Q)mkdir -p tests/bench/report
+	$(Q)cp $(BUILD)/bench/report.md $(BUILD)/bench/bench.svg $(BUILD)/bench/raw.tsv tests/bench/report/
+.PHONY: bench bench-publish
