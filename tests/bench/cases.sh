@@ -23,8 +23,11 @@ scenarios() {
 # Cases of a scenario take turns. The first one is what the others are compared with.
 # NEEDS: programs, and COMMAND:OPTION of wherry-worker. No argument may hold a blank.
 cases() {
-	local a=$source_loop t=$target_loop tls="--peer $pin" here=127.0.0.1
-	local receive="$worker receive --listen $here:4433" send="$worker send" m=$disk/manifest
+	local a=$source_loop t=$target_loop m=$disk/manifest here=127.0.0.1 tls="--peer $pin"
+	local receive="$worker receive --listen $here:4433" to="$here:4433 $tls" plain="$here:4433 --plain"
+	local out="--manifest-out $m.first" huge="--manifest-out $mem/huge.manifest"
+	local nbdkit="nbdkit -f -i $here -p 10809" psk="tls-psk-file=$mem/psk"
+	local convert='qemu-img convert -n -T none -W -m 16 -f raw' null="driver=null-co,size=$((mib << 20))"
 	cat <<-EOF
 		scan|wherry|-|-|$worker scan $a
 		scan|wherry, AVX2 at most|scan:--cpu|-|$worker scan $a --cpu avx2
@@ -34,26 +37,32 @@ cases() {
 		scan|sha256sum|sha256sum|-|sha256sum $a
 		scan|qemu-img compare|qemu-img|-|qemu-img compare -T none -f raw -F raw $a $mem/source
 		cold|wherry scan|-|cold|$worker scan $disk/cold
-		cold|qemu-img convert to null|qemu-img|cold|qemu-img convert -n -T none -W -m 16 -f raw --target-image-opts $disk/cold driver=null-co,size=$((mib << 20))
+		cold|qemu-img convert to null|qemu-img|cold|$convert --target-image-opts $disk/cold $null
 		cold|nbdcopy to null|nbdcopy|cold|nbdcopy $disk/cold null:
 		cold|dd, O_DIRECT|dd|cold|dd if=$disk/cold of=/dev/null bs=1M iflag=direct status=none
-		first|wherry, TLS|-|random|$receive $t $tls ++ $send $a $here:4433 $tls --compression none --manifest-out $m.first
-		first|wherry, TLS, zstd|-|random|$receive $t $tls ++ $send $a $here:4433 $tls --compression zstd --manifest-out $m.first
-		first|wherry, plain TCP|receive:--plain|random|$receive $t --plain ++ $send $a $here:4433 --plain --compression none --manifest-out $m.first
-		first|wherry copy, local|-|random|$worker copy $a $t --manifest-out $m.first
-		first|nbdcopy, TLS|nbdcopy,nbdkit|random|$(nbdkit_words) --tls=require --tls-psk=$mem/psk file $t ++ nbdcopy --flush $a nbds://alice@$here:10809/?tls-psk-file=$mem/psk
-		first|nbdcopy, plain TCP|nbdcopy,nbdkit|random|$(nbdkit_words) file $t ++ nbdcopy --flush $a nbd://$here:10809
-		first|qemu-img convert, local|qemu-img|random|qemu-img convert -n -W -m 16 -T none -t none -f raw -O raw $a $t
-		incremental|wherry, TLS|-|base|$receive $t $tls ++ $send $a $here:4433 $tls --manifest-in $m
-		incremental|rsync, plain TCP|rsync|base|rsync --daemon --no-detach --config=$mem/rsyncd --address=$here --port=8730 ++ rsync --inplace --no-whole-file -I $mem/source rsync://$here:8730/m/target
-		incremental|qemu-img convert, all again, local|qemu-img|base|qemu-img convert -n -W -m 16 -T none -t none -f raw -O raw $a $t
+		first|wherry, TLS|-|random|$receive $t $tls ++ $worker send $a $to --compression none $out
+		first|wherry, TLS, zstd|-|random|$receive $t $tls ++ $worker send $a $to --compression zstd $out
+		first|wherry, plain TCP|send:--plain|random|$receive $t --plain ++ $worker send $a $plain --compression none $out
+		first|wherry copy, local|-|random|$worker copy $a $t $out
+		first|nbdcopy, TLS|nbdcopy,nbdkit|random|$nbdkit --tls=require --tls-psk=$mem/psk file $t ++ \
+			nbdcopy --flush $a nbds://alice@$here:10809/?$psk
+		first|nbdcopy, plain TCP|nbdcopy,nbdkit|random|$nbdkit file $t ++ nbdcopy --flush $a nbd://$here:10809
+		first|qemu-img convert, local|qemu-img|random|$convert -t none -O raw $a $t
+		incremental|wherry, TLS|-|base|$receive $t $tls ++ $worker send $a $to --manifest-in $m
+		incremental|rsync, plain TCP|rsync|base|rsync --daemon --no-detach --config=$mem/rsyncd --port=8730 ++ \
+			rsync --inplace --no-whole-file -I $mem/source rsync://$here:8730/m/target
+		incremental|nbdcopy, TLS, all again|nbdcopy,nbdkit|base|$nbdkit --tls=require --tls-psk=$mem/psk file $t ++ \
+			nbdcopy --flush $a nbds://alice@$here:10809/?$psk
+		incremental|qemu-img convert, all again, local|qemu-img|base|$convert -t none -O raw $a $t
 		hints|wherry scan, no list|-|-|$worker scan $a
 		hints|wherry copy, list|copy:--hints|base|$worker copy $a $t --manifest-in $m --hints $mem/dirty
-		hints|qemu-storage-daemon, dirty bitmap|qemu-storage-daemon,bash|base|$bench_dir/bitmap-backup.sh $mem/bitmap.qcow2 $t
+		hints|qemu-storage-daemon, dirty bitmap|qemu-storage-daemon|base|\
+			$bench_dir/bitmap-backup.sh $mem/bitmap.qcow2 $t
 		$(sparse_cases)
-		memory|$(size_name "$mib"), TLS|-|random|$receive $t $tls ++ $send $a $here:4433 $tls --manifest-out $m.first
-		memory|1 TiB sparse, TLS|-|received|$receive $mem/received $tls ++ $send $mem/huge1 $here:4433 $tls --manifest-out $mem/huge.manifest
-		memory|32 TiB sparse, TLS, chunks of 4 MiB|-|received|$receive $mem/received $tls ++ $send $mem/huge32 $here:4433 $tls --chunk-size 4M --manifest-out $mem/huge.manifest
+		memory|$(size_name "$mib"), TLS|-|random|$receive $t $tls ++ $worker send $a $to $out
+		memory|1 TiB sparse, TLS|-|received|$receive $mem/received $tls ++ $worker send $mem/huge1 $to $huge
+		memory|32 TiB sparse, TLS, chunks of 4 MiB|-|received|\
+			$receive $mem/received $tls ++ $worker send $mem/huge32 $to --chunk-size 4M $huge
 		linear|$(size_name $((mib / 4)))|-|-|$worker scan ${linear_1:-}
 		linear|$(size_name "$mib")|-|-|$worker scan ${linear_4:-}
 		linear|$(size_name $((mib * 4)))|-|-|$worker scan ${linear_16:-}
@@ -61,11 +70,9 @@ cases() {
 }
 
 fio_words() { # MEMORY
-	echo "fio --name=r --filename=$source_loop --readonly --direct=1 --rw=read --bs=1M --ioengine=io_uring --iodepth=4" \
-		"--size=${mib}M --mem=$1 --output-format=json"
+	echo "fio --name=r --filename=$source_loop --readonly --direct=1 --rw=read --bs=1M --ioengine=io_uring" \
+		"--iodepth=4 --size=${mib}M --mem=$1 --output-format=json"
 }
-
-nbdkit_words() { echo "nbdkit -f -i 127.0.0.1 -p 10809"; }
 
 sparse_cases() {
 	local size from
@@ -84,6 +91,8 @@ sparse_cases() {
 bounds() {
 	local cpu=0.25
 	! grep -qm1 avx512vl /proc/cpuinfo || cpu=0.12
+	local quarter whole fourfold
+	quarter=$(size_name $((mib / 4))) whole=$(size_name "$mib") fourfold=$(size_name $((mib * 4)))
 	cat <<-EOF
 		1|scan: rate, of fio's best|>=|0.95|wall:scan/fio, huge pages ~ wall:scan/fio, small pages|wall:scan/wherry
 		1|scan: CPU seconds per GiB|<=|$cpu|cpu:scan/wherry|$gib
@@ -92,19 +101,23 @@ bounds() {
 		2|cold scan: times faster than nbdcopy to null|>=|2|wall:cold/nbdcopy to null|wall:cold/wherry scan
 		3|incremental: times faster than rsync|>=|4|wall:incremental/rsync, plain TCP|wall:incremental/wherry, TLS
 		3|incremental: times less CPU than rsync|>=|4|cpu:incremental/rsync, plain TCP|cpu:incremental/wherry, TLS
-		3|incremental: times faster than nbdcopy over TLS|>=|12|wall:first/nbdcopy, TLS|wall:incremental/wherry, TLS
-		3|incremental: bytes on the wire, of rsync's|<=|1.3|wire:incremental/wherry, TLS|wire:incremental/rsync, plain TCP
+		3|incremental: times faster than nbdcopy over TLS|>=|12|\
+			wall:incremental/nbdcopy, TLS, all again|wall:incremental/wherry, TLS
+		3|incremental: bytes on the wire, of rsync's|<=|1.3|\
+			wire:incremental/wherry, TLS|wire:incremental/rsync, plain TCP
 		4|first copy: times faster than nbdcopy over TLS|>=|6|wall:first/nbdcopy, TLS|wall:first/wherry, TLS
-		4|first copy, compressed: times faster than nbdcopy over TLS|>=|3|wall:first/nbdcopy, TLS|wall:first/wherry, TLS, zstd
-		4|first copy, compressed: bytes on the wire, of nbdcopy's|<=|0.35|wire:first/wherry, TLS, zstd|wire:first/nbdcopy, TLS
+		4|first copy, compressed: times faster than nbdcopy over TLS|>=|3|\
+			wall:first/nbdcopy, TLS|wall:first/wherry, TLS, zstd
+		4|first copy, compressed: bytes on the wire, of nbdcopy's|<=|0.35|\
+			wire:first/wherry, TLS, zstd|wire:first/nbdcopy, TLS
 		4|first copy: time, of a local qemu-img convert|<=|1.5|wall:first/wherry, TLS|wall:first/qemu-img convert, local
 		5|list of 1 %: times faster than the scan|>=|10|wall:hints/wherry scan, no list|wall:hints/wherry copy, list
 		5|list: time at 64 GiB, of that at 1 GiB|<=|2|wall:sparse/64 GiB|wall:sparse/1 GiB
 		6|TLS: rate, of plain TCP|>=|0.9|wall:first/wherry, plain TCP|wall:first/wherry, TLS
-		7|$(size_name "$mib"): MiB of memory, both sides|<=|48|rss:memory/$(size_name "$mib"), TLS|1024
+		7|$whole: MiB of memory, both sides|<=|48|rss:memory/$whole, TLS|1024
 		7|1 TiB: MiB of memory, both sides|<=|48|rss:memory/1 TiB sparse, TLS|1024
 		7|32 TiB: MiB of memory, both sides|<=|48|rss:memory/32 TiB sparse, TLS, chunks of 4 MiB|1024
-		8|scan: time per GiB, a quarter of the disk against it|+-|0.1|4*wall:linear/$(size_name $((mib / 4)))|wall:linear/$(size_name "$mib")
-		8|scan: time per GiB, four times the disk against it|+-|0.1|0.25*wall:linear/$(size_name $((mib * 4)))|wall:linear/$(size_name "$mib")
+		8|scan: time per GiB, $quarter against $whole|+-|0.1|4*wall:linear/$quarter|wall:linear/$whole
+		8|scan: time per GiB, $fourfold against $whole|+-|0.1|0.25*wall:linear/$fourfold|wall:linear/$whole
 	EOF
 }

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# awk -f medians.awk -f chart.awk -v machine=TEXT SCENARIOS raw.tsv: wall time as bars in SVG, a group for each scenario,
-# scaled to its slowest case. Wherry's bars are blue; each says its time and its ratio to the group's first.
+# awk -f medians.awk -f chart.awk -v machine=TEXT SCENARIOS raw.tsv: wall time as bars in SVG, a group for each
+# scenario, scaled to its slowest case. Wherry's bars are blue; each says its time and its ratio to the group's first.
 
 function escaped(s) { gsub(/&/, "\\&amp;", s); gsub(/</, "\\&lt;", s); return s }
 function text(x, y, style, s) { printf "<text x=\"%d\" y=\"%d\" %s>%s</text>\n", x, y, style, escaped(s) }
 function is_ours(s, c) { return c ~ /^wherry/ || s ~ /^(sparse|linear)$/ }
-function figure(key, first,    s) {
+function figure(key, first,    s, x) {
 	s = sprintf(median["wall:" key] < 1 ? "%.3f s" : "%.2f s", median["wall:" key])
-	return key == first || !(first in runs) ? s : s sprintf(", %.1f\303\227", median["wall:" key] / median["wall:" first])
+	if (key == first || !(first in runs)) return s
+	x = median["wall:" key] / median["wall:" first]
+	return s sprintf(x < 0.1 ? ", %.2f\303\227" : ", %.1f\303\227", x)
 }
 function bar(s, c, longest, first,    key, width) {
 	key = s "/" c
@@ -36,9 +38,10 @@ END {
 	take_medians()
 	left = 262; room = 490; y = 36; height = 60
 	for (s = 1; s <= scenarios; s++) if (order[s] != "memory") height += 34 + 22 * count[order[s]]
-	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 920 %d\" font-family=\"sans-serif\" font-size=\"13\">\n", height
-	print "<style>.ours{fill:#1f6fb4}.peer{fill:#b8bec6}.title{font-weight:bold;fill:#222}.name{text-anchor:end;fill:#333}" \
-		".figure{fill:#333}.none{fill:#999;font-style:italic}.small{font-size:11px;fill:#666}</style>"
+	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 920 %d\" ", height
+	print "font-family=\"sans-serif\" font-size=\"13\">"
+	print "<style>.ours{fill:#1f6fb4}.peer{fill:#b8bec6}.title{font-weight:bold;fill:#222}.figure{fill:#333}" \
+		".name{text-anchor:end;fill:#333}.none{fill:#999;font-style:italic}.small{font-size:11px;fill:#666}</style>"
 	printf "<rect width=\"920\" height=\"%d\" fill=\"#fff\"/>\n", height
 	text(16, 24, "class=\"small\"", "Seconds, shorter is better; ratios to the first bar of a group. Medians on " machine ".")
 	for (s = 1; s <= scenarios; s++) if (order[s] != "memory") group(order[s])

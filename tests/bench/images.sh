@@ -185,7 +185,8 @@ prepare() { # WORDS of the table
 }
 
 prepare_random() {
-	rm -f "$disk"/manifest* && flush && noise "$RANDOM" | dd of="$target_loop" bs=1M count="$mib" iflag=fullblock oflag=direct status=none && flush
+	rm -f "$disk"/manifest* && flush || return 1
+	noise "$RANDOM" | dd of="$target_loop" bs=1M count="$mib" iflag=fullblock oflag=direct status=none && flush
 }
 
 prepare_base() {

@@ -2,21 +2,22 @@
 /*
  * bench-measure LOG SECONDS PROGRAM ARGUMENT... [++ PROGRAM ARGUMENT...]...
  *
- * Runs the programs of one side-by-side case in PID, mount and network namespaces of their own, in which the only
- * interface is a loopback nobody else uses, and prints one line:
+ * Runs the programs of one case in PID, mount and network namespaces of their own, in which the only interface is a
+ * loopback that nobody else uses, and prints one line:
  *
  *     WALL CPU WIRE RSS STATUS        (seconds, seconds, bytes, KiB, a word; separated by tabs)
  *
- * A program is started when the one before it has opened a TCP listener; the last one is the client. Their output goes
- * to LOG.
+ * A program is started when the one before it has opened a TCP listener; the last one is the client. Their output
+ * goes to LOG.
  *
  * WALL    from the start of the client to its end.
  * CPU     user and system time of all processes of the case, servers and whatever they forked included, from their
  *         start to their end (wait4). Kernel threads, like those of loop devices, count for nobody.
- * WIRE    bytes that the loopback sent in either direction: payload, TLS, TCP and IP headers, acknowledgements.
+ * WIRE    bytes that the loopback sent, in either direction: payload, TLS, TCP and IP headers, acknowledgements.
  * RSS     the sum over all processes of each one's own peak (VmHWM, looked at every 5 ms; of a program itself also
  *         ru_maxrss at its end). Shared pages count in each process.
- * STATUS  ok; exit-N or signal-N of the client, or of a server that did not outlive it in order; timeout after SECONDS.
+ * STATUS  ok; exit-N or signal-N of the client, or of a server that did not outlive it in order; timeout after
+ *         SECONDS.
  *
  * A server that does not end by itself within a second after the client gets SIGTERM, and that counts as order.
  */
@@ -32,6 +33,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -314,6 +316,7 @@ int main(int argc, char **argv)
 		die("fork");
 	if (pid > 0)
 		return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* and with PID 1 the kernel ends everybody in its namespace */
 	sigemptyset(&m.child);
 	sigaddset(&m.child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &m.child, NULL);

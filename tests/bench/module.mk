@@ -16,7 +16,6 @@ bench: worker $(BUILD)/bench-measure ## measure the engine beside qemu-img, nbdc
 	$(Q).mk/packages.sh tests/bench/packages.list
 	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/bench/bench.sh
 
-bench-publish: ## take the last report of `make bench` over into tests/bench/report/, which the README shows
-	$(Q)mkdir -p tests/bench/report
-	$(Q)cp $(BUILD)/bench/report.md $(BUILD)/bench/bench.svg $(BUILD)/bench/raw.tsv tests/bench/report/
+bench-publish: ## put the last run of `make bench` into tests/bench/report/ and the README
+	$(Q)BUILD=$(BUILD) tests/bench/publish.sh
 .PHONY: bench bench-publish

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# awk -f medians.awk -f report.awk -v ... SCENARIOS BOUNDS raw.tsv: the report, in Markdown. See cases.sh for the tables.
+# awk -f medians.awk -f report.awk -v heading=TEXT SCENARIOS BOUNDS raw.tsv: the report, in Markdown. For the tables see
+# cases.sh.
 
-{ split($0, part, "|"); for (i = 1; i <= 6; i++) bound[bounds + 1, i] = part[i]; bounds++ }
+{ split($0, part, "|"); for (i = 1; i <= 6; i++) bound[bounds + 1, i] = trimmed(part[i]); bounds++ }
+
+function trimmed(s) { sub(/^[ \t]+/, "", s); return s }
 
 # [FACTOR*]METRIC:SCENARIO/CASE or a number; "" when it was not measured
 function term(text,    factor, at) {
@@ -40,8 +43,9 @@ function bound_row(i,    x, by, verdict) {
 	if (x == "" || by == "" || by == 0)
 		verdict = "- | " (x == "" ? why(bound[i, 5]) : why(bound[i, 6]))
 	else
-		verdict = sprintf("%.2f", x / by) " | " (met(bound[i, 3], x / by, bound[i, 4]) ? "yes" : "**no**")
-	printf "| %s | %s | %s %s | %s |\n", bound[i, 1], bound[i, 2], bound[i, 3] == "+-" ? "1 &pm;" : bound[i, 3], bound[i, 4], verdict
+		verdict = sprintf("%.2f | %s", x / by, met(bound[i, 3], x / by, bound[i, 4]) ? "yes" : "**no**")
+	printf "| %s | %s | %s %s | %s |\n", bound[i, 1], bound[i, 2], bound[i, 3] == "+-" ? "1 ±" : bound[i, 3], bound[i, 4],
+		verdict
 }
 function case_row(s, c, first,    key, rel, wire, note) {
 	key = s "/" c
@@ -55,13 +59,14 @@ function case_row(s, c, first,    key, rel, wire, note) {
 
 END {
 	take_medians()
-	printf "%s; %s, %d cores, %d GiB, Linux %s, load before %s; disk of %d GiB, medians of %d.\n\n", version, machine, cores,
-		memory, kernel, load, gib, rounds
+	print heading "\n"
 	print "| line | what | bound | value | met |\n|---|---|---|---|---|"
 	for (i = 1; i <= bounds; i++) bound_row(i)
 	for (s = 1; s <= scenarios; s++) {
-		print "\n### " title[order[s]] "\n\n| | wall s | of the first | CPU s | MB on the wire | RSS MiB | |\n|---|---|---|---|---|---|---|"
-		for (i = 1; i <= count[order[s]]; i++) case_row(order[s], cases[order[s], i], order[s] "/" cases[order[s], 1])
+		print "\n### " title[order[s]] "\n"
+		print "| | wall s | of the first | CPU s | MB on the wire | RSS MiB | |\n|---|---|---|---|---|---|---|"
+		for (i = 1; i <= count[order[s]]; i++)
+			case_row(order[s], cases[order[s], i], order[s] "/" cases[order[s], 1])
 	}
 	print "\nWall is the client's, from its start to its end; fio's is its own word, without its start-up. CPU is user and system"
 	print "time of all processes of both sides; RSS the sum of each process's own peak; MB on the wire everything that the"
