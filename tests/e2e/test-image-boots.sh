@@ -99,13 +99,13 @@ say "kernel and initramfs together fit 12 MiB"
 "$top/image/size.sh" 12 "$image/vmlinuz" "$image/initramfs.img"
 
 # It waits 30 s so that its console can be read: looked at when the others are done.
-start bare -M pc "${direct[@]}" -append "console=ttyS0 quiet"
+start bare -M pc "${direct[@]}" -append "console=ttyS0 no_timer_check quiet"
 
 say "direct boot on pc, with a partitioned disk of which the kernel sees no partition"
 truncate -s 64M "$work/parted.raw"
 sgdisk -n 1:2048:0 "$work/parted.raw" >/dev/null
 # shellcheck disable=SC2046 # disk prints a list of arguments
-start pc -M pc "${direct[@]}" -append "console=ttyS0 ignore_loglevel" "${given[@]}" $(disk "$work/parted.raw" raw)
+start pc -M pc "${direct[@]}" -append "console=ttyS0 no_timer_check ignore_loglevel" "${given[@]}" $(disk "$work/parted.raw" raw)
 wait_for pc 60 "$ready"
 told pc "[vda]" || fail "pc: the kernel did not see the disk"
 if told pc "vda1" || told pc " vda:"; then fail "pc: the kernel read the partition table of a disk"; fi
@@ -127,7 +127,7 @@ say "direct boot on q35, told by a config drive"
 truncate -s 8M "$work/config.raw"
 mkfs.vfat -n CIDATA "$work/config.raw" >/dev/null
 mcopy -i "$work/config.raw" "$work/bootdata" ::/user-data
-start q35 -M q35 "${direct[@]}" -append "console=ttyS0 quiet" \
+start q35 -M q35 "${direct[@]}" -append "console=ttyS0 no_timer_check quiet" \
 	-drive "file=$work/config.raw,format=raw,if=ide,media=cdrom"
 wait_for q35 60 "$ready"
 stop q35
@@ -136,8 +136,8 @@ say "disk by BIOS: raw on virtio, qcow2 on SATA, VHD on IDE"
 # shellcheck disable=SC2046 # disk prints a list of arguments
 start raw -M pc "${given[@]}" $(disk "$image/wherry.raw" raw)
 start qcow2 -M q35 "${given[@]}" -drive "file=$image/wherry.qcow2,format=qcow2,if=ide,snapshot=on"
-wait_for raw 90 "$ready"
-wait_for qcow2 90 "$ready"
+wait_for raw 240 "$ready"
+wait_for qcow2 240 "$ready"
 stop raw
 stop qcow2
 start vhd -M pc "${given[@]}" -drive "file=$image/wherry.vhd,format=vpc,if=ide,snapshot=on"
@@ -147,7 +147,7 @@ cp "$vars" "$work/vars.fd"
 # shellcheck disable=SC2046 # disk prints a list of arguments
 start uefi -M q35 "${given[@]}" $(disk "$image/wherry.raw" raw) \
 	-drive "if=pflash,format=raw,unit=0,file=$code,readonly=on" -drive "if=pflash,format=raw,unit=1,file=$work/vars.fd"
-wait_for vhd 90 "$ready"
+wait_for vhd 240 "$ready"
 stop vhd
 wait_for uefi 120 "$ready"
 stop uefi

@@ -43,7 +43,7 @@ STEPS
 drive() { echo "-drive file=$work/$1.raw,format=raw,if=none,id=$1,cache=unsafe"; }
 # shellcheck disable=SC2046 # drive prints a list of arguments
 qemu-system-x86_64 -accel tcg -cpu max -M q35 -smp 2 -m 512 -nodefaults -no-reboot -display none \
-	-kernel "$BUILD/image/vmlinuz" -initrd "$work/probe.img" -append "console=ttyS0 quiet panic=-1" \
+	-kernel "$BUILD/image/vmlinuz" -initrd "$work/probe.img" -append "console=ttyS0 no_timer_check quiet panic=-1" \
 	-serial "file:$work/console" -qmp "unix:$work/qmp,server=on,wait=off" -netdev user,id=net -device virtio-net-pci,netdev=net \
 	-fw_cfg "name=opt/wherry/bootdata,file=$work/steps" -device pcie-root-port,id=port1,chassis=1,slot=1 \
 	$(drive source) -device virtio-blk-pci,drive=source,serial=source-1 \

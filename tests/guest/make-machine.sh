@@ -68,7 +68,7 @@ make_root() {
 	mmd -i "$disk@@$boot_at" ::/syslinux
 	mcopy -i "$disk@@$boot_at" "$kernel"/boot/vmlinuz-* ::/vmlinuz
 	mcopy -i "$disk@@$boot_at" "$tmp/initrd.img" ::/initrd.img
-	printf 'SERIAL 0 115200\nDEFAULT w\nPROMPT 0\nTIMEOUT 1\nLABEL w\n KERNEL /vmlinuz\n INITRD /initrd.img\n APPEND console=ttyS0 quiet panic=-1 tsc=reliable\n' >"$tmp/syslinux.cfg"
+	printf 'SERIAL 0 115200\nDEFAULT w\nPROMPT 0\nTIMEOUT 1\nLABEL w\n KERNEL /vmlinuz\n INITRD /initrd.img\n APPEND console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check\n' >"$tmp/syslinux.cfg"
 	mcopy -i "$disk@@$boot_at" "$tmp/syslinux.cfg" ::/syslinux/syslinux.cfg
 	syslinux --offset "$boot_at" -d /syslinux --install "$disk"
 	dd if=/usr/lib/syslinux/mbr/gptmbr.bin of="$disk" bs=440 count=1 conv=notrunc status=none
