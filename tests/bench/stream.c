@@ -201,7 +201,7 @@ static int report(double figure[2][FIGURES][PAIRS_MAX], int pairs)
 
 int main(int argc, char **argv)
 {
-	int mib = argc > 1 ? atoi(argv[1]) : 4096, pairs = argc > 2 ? atoi(argv[2]) : 5;
+	int mib = argc > 1 ? atoi(argv[1]) : 2048, pairs = argc > 2 ? atoi(argv[2]) : 5;
 	double figure[2][FIGURES][PAIRS_MAX], now[FIGURES];
 	struct side side[2];
 

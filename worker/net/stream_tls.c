@@ -1,56 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Reading and writing of a TLS stream. See tls_conn.h for the threads and locks. */
+/* Reading and writing of a TLS stream. See tls_conn.h for the threads. */
 #include "net/stream_tls.h"
 
+#include <mbedtls/ssl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "net/mbed.h"
+#include "base/mem.h"
 #include "net/tls_conn.h"
 
 #define CLOSE_TIMEOUT_NS NS_PER_S
 
-int tls_bio_send(void *ctx, const unsigned char *p, size_t n)
-{
-	struct tls *t = ctx;
+/* Messages after the handshake (RFC 8446, 4.6). */
+enum {
+	NEW_SESSION_TICKET = 4,
+	KEY_UPDATE = 24
+};
+enum {
+	UPDATE_NOT_REQUESTED,
+	UPDATE_REQUESTED
+};
 
-	/* Bounded: a write stops at TLS_WRITE_BATCH, and alerts are few and small. */
-	buf_add(&t->out, p, n);
-	return (int)n;
+struct tls *tls_new(struct stream *lower)
+{
+	struct tls *t = mem_alloc(sizeof *t);
+
+	t->base.ops = &tls_ops;
+	t->lower = lower;
+	t->in = mem_alloc(TLS_BATCH);
+	t->out = mem_alloc(TLS_BATCH);
+	t->plain = mem_alloc(TLS_RECORD_DATA);
+	return t;
 }
 
-int tls_bio_recv(void *ctx, unsigned char *p, size_t n)
+void tls_free(struct tls *t)
 {
-	struct tls *t = ctx;
-
-	if (t->in_at == t->in_len)
-		return MBEDTLS_ERR_SSL_WANT_READ;
-	if (n > t->in_len - t->in_at)
-		n = t->in_len - t->in_at;
-	memcpy(p, t->in + t->in_at, n);
-	t->in_at += n;
-	return (int)n;
-}
-
-int tls_push(struct tls *t, struct err *e)
-{
-	pthread_mutex_lock(&t->lock);
-	struct buf full = t->out;
-	t->out = t->sending;
-	t->sending = full;
-	pthread_mutex_unlock(&t->lock);
-	int rc = t->sending.len == 0 ? 0 : stream_write(t->lower, t->sending.data, t->sending.len, e);
-	buf_clear(&t->sending);
-	return rc < 0 ? -1 : stream_flush(t->lower, e);
-}
-
-int tls_fill(struct tls *t, struct err *e)
-{
-	ssize_t got = stream_read(t->lower, t->in, TLS_READ_AHEAD, e);
-
-	t->in_at = 0;
-	t->in_len = got > 0 ? (size_t)got : 0;
-	return got > 0 ? 1 : (int)got;
+	tls_keys_fini(&t->write_keys);
+	tls_keys_fini(&t->read_keys);
+	mem_wipe(t->plain, TLS_RECORD_DATA);
+	mem_wipe(t->in, TLS_BATCH);
+	free(t->plain);
+	free(t->out);
+	free(t->in);
+	free(t->alpn);
+	buf_fini(&t->peer_spki);
+	stream_close(t->lower);
+	free(t);
 }
 
 static const struct {
@@ -79,16 +75,13 @@ static const struct {
 	{MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC, ERR_NETWORK, "bytes were changed on the way"},
 };
 
-int tls_alert_err(const struct tls *t, const char *what, struct err *e)
+int tls_alert_err(int alert, const char *what, struct err *e)
 {
-	/* mbedTLS 3.6 has no accessor: the alert is still in its input buffer, level first. */
-	unsigned char alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
-
 	for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++)
 		if (alerts[i].alert == alert)
 			return err_set(
 				e, alerts[i].kind, 0, "%s, says the peer: %s", what, alerts[i].meaning);
-	return err_set(e, ERR_PROTOCOL, 0, "%s, says the peer (TLS alert %u)", what, alert);
+	return err_set(e, ERR_PROTOCOL, 0, "%s, says the peer (TLS alert %d)", what, alert);
 }
 
 static int canceled(struct err *e)
@@ -96,28 +89,121 @@ static int canceled(struct err *e)
 	return err_set(e, ERR_CANCELED, 0, "the TLS connection was ended by this side");
 }
 
-static int read_error(struct tls *t, int rc, struct err *e)
+static int failed_before(struct err *e)
 {
-	t->read_failed = true;
-	if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-		return tls_alert_err(
-			t, t->heard ? "the TLS connection failed" : "the TLS handshake failed", e);
-	if (rc == MBEDTLS_ERR_SSL_INVALID_MAC)
-		return err_set(e, ERR_NETWORK, 0, "the TLS connection failed: bytes were changed on the way");
-	return mbed_err(e, ERR_PROTOCOL, rc, "the TLS connection failed: the peer broke the protocol");
+	return err_set(e, ERR_NETWORK, 0, "the TLS connection has failed before");
 }
 
-/* One record's worth, if `in` holds one: its bytes, 0 at the orderly end, or an mbedTLS code. */
-static int decrypt(struct tls *t, void *p, size_t n)
-{
-	int rc;
+/* ---- Reading ---- */
 
-	pthread_mutex_lock(&t->lock);
-	do
-		rc = mbedtls_ssl_read(&t->ssl, p, n);
-	while (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
-	pthread_mutex_unlock(&t->lock);
-	return rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? 0 : rc;
+int tls_fill(struct tls *t, struct err *e)
+{
+	t->in_len -= t->in_at;
+	memmove(t->in, t->in + t->in_at, t->in_len);
+	t->in_at = 0;
+	ssize_t got = stream_read(t->lower, t->in + t->in_len, TLS_BATCH - t->in_len, e);
+	t->in_len += got > 0 ? (size_t)got : 0;
+	return got > 0 ? 1 : (int)got;
+}
+
+/* More from below, within the time since *start (0: the wait begins) that a whole record may take. */
+static int wait_for_more(struct tls *t, int64_t *start, struct err *e)
+{
+	/* The stream below counts its own time for each piece; a peer that drips must not gain by that. */
+	int64_t limit = atomic_load(&t->timeout_ns), now = limit > 0 ? clock_mono_ns() : 0;
+
+	*start = *start == 0 ? now : *start;
+	if (limit > 0 && now - *start > limit)
+		return err_set(
+			e, ERR_TIMEOUT, 0, "no whole TLS record came in time: is the network overloaded?");
+	int more = tls_fill(t, e);
+	if (more != 0)
+		return more;
+	t->read_failed = true;
+	return err_set(e, ERR_NETWORK, 0, "the TLS connection was cut: it ended without the peer's word");
+}
+
+static int broken(struct tls *t, int alert)
+{
+	t->read_failed = true;
+	atomic_store(&t->alert, alert);
+	return -1;
+}
+
+static int unexpected(struct tls *t, const char *what, struct err *e)
+{
+	err_set(e, ERR_PROTOCOL, 0, "the TLS connection failed: the peer broke the protocol: %s", what);
+	return broken(t, MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE);
+}
+
+static int hear_alert(struct tls *t, const struct tls_opened *o, struct err *e)
+{
+	if (o->rest_len != 2)
+		return unexpected(t, "an alert of a wrong length", e);
+	switch (o->rest[1]) {
+	case MBEDTLS_SSL_ALERT_MSG_CLOSE_NOTIFY:
+		t->read_ended = true;
+		return 0;
+	case MBEDTLS_SSL_ALERT_MSG_USER_CANCELED: /* an orderly end follows (6.1) */
+		return 0;
+	default:
+		t->read_failed = true;
+		return tls_alert_err(
+			o->rest[1], t->heard ? "the TLS connection failed" : "the TLS handshake failed", e);
+	}
+}
+
+/* Tickets are not asked for and not used; new keys are taken. A record holds whole messages. */
+static int hear_handshake(struct tls *t, const struct tls_opened *o, struct err *e)
+{
+	const uint8_t *p = o->rest;
+
+	for (size_t left = o->rest_len, size; left > 0; left -= size, p += size) {
+		size = left < 4 ? SIZE_MAX : 4 + ((size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]);
+		if (size > left)
+			return unexpected(t, "a message in pieces after the handshake", e);
+		if (p[0] == NEW_SESSION_TICKET)
+			continue;
+		if (p[0] != KEY_UPDATE || size != 5 || size != left || p[4] > UPDATE_REQUESTED)
+			return unexpected(t, "a message that has no place after the handshake", e);
+		if (tls_keys_update(&t->read_keys, e) < 0)
+			return broken(t, MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR);
+		if (p[4] == UPDATE_REQUESTED)
+			atomic_store(&t->update_owed, true);
+	}
+	return o->rest_len > 0 ? 0 : unexpected(t, "an empty message after the handshake", e);
+}
+
+/* The whole record at in_at: what of it went to p, or 0; or -1. */
+static ssize_t open_record(struct tls *t, size_t size, void *p, size_t n, struct err *e)
+{
+	struct tls_opened o;
+	int alert = tls_record_open(&t->read_keys, t->in + t->in_at, p, n, &o, e);
+
+	if (alert != 0)
+		return broken(t, alert);
+	t->in_at += size;
+	switch (o.type) {
+	case TLS_CONTENT_DATA:
+		t->heard = true;
+		t->rest = o.rest;
+		t->rest_len = o.rest_len;
+		return (ssize_t)o.direct;
+	case TLS_CONTENT_ALERT:
+		return hear_alert(t, &o, e);
+	case TLS_CONTENT_HANDSHAKE:
+		return hear_handshake(t, &o, e);
+	}
+	return unexpected(t, "a record of an unknown type", e);
+}
+
+static ssize_t take_rest(struct tls *t, void *p, size_t n)
+{
+	n = n < t->rest_len ? n : t->rest_len;
+	memcpy(p, t->rest, n);
+	t->rest += n;
+	t->rest_len -= n;
+	return (ssize_t)n;
 }
 
 static ssize_t tls_read(struct stream *s, void *p, size_t n, struct err *e)
@@ -128,77 +214,83 @@ static ssize_t tls_read(struct stream *s, void *p, size_t n, struct err *e)
 	for (;;) {
 		if (atomic_load(&t->aborted))
 			return canceled(e);
+		if (t->rest_len > 0)
+			return take_rest(t, p, n);
 		if (t->read_ended)
 			return 0;
 		if (t->read_failed)
-			return err_set(e, ERR_NETWORK, 0, "the TLS connection has failed before");
-		int rc = decrypt(t, p, n);
-		if (rc > 0)
-			t->heard = true;
-		t->read_ended = rc == 0;
-		if (rc >= 0)
-			return rc;
-		if (rc != MBEDTLS_ERR_SSL_WANT_READ)
-			return read_error(t, rc, e);
+			return failed_before(e);
 
-		/* The stream below counts its own time for each piece; a peer that drips must not gain by
-		 * that. */
-		int64_t limit = atomic_load(&t->timeout_ns), now = limit > 0 ? clock_mono_ns() : 0;
-		start = start == 0 ? now : start;
-		if (limit > 0 && now - start > limit)
-			return err_set(e, ERR_TIMEOUT, 0,
-				"no whole TLS record came in time: is the network overloaded?");
-		int more = tls_fill(t, e);
-		if (more < 0)
-			return -1;
-		if (more == 0) {
-			t->read_failed = true;
-			return err_set(e, ERR_NETWORK, 0,
-				"the TLS connection was cut: it ended without the peer's word");
+		size_t have = t->in_len - t->in_at, size = tls_record_size(t->in + t->in_at, have);
+		if (size == 0 || size > have) {
+			if (wait_for_more(t, &start, e) < 0)
+				return -1;
+			continue;
 		}
+		ssize_t got = open_record(t, size, p, n, e);
+		if (got != 0)
+			return got;
 	}
 }
 
-/* At most one record into `out`; a full batch goes down. */
-static int encrypt(struct tls *t, const char *p, size_t n, struct err *e)
+/* ---- Writing ---- */
+
+static int push(struct tls *t, struct err *e)
 {
-	if (t->records_left == 0)
-		return err_set(e, ERR_NETWORK, 0,
-			"the TLS connection has carried all that its cipher allows under one key; a "
-			"new connection is needed");
-	t->records_left--;
-	pthread_mutex_lock(&t->lock);
-	int rc = mbedtls_ssl_write(&t->ssl, (const unsigned char *)p, n);
-	size_t waiting = t->out.len;
-	pthread_mutex_unlock(&t->lock);
-	if (rc != (int)n)
-		return mbed_err(e, ERR_NETWORK, rc < 0 ? rc : 0, "the TLS connection has failed before");
-	return waiting >= TLS_WRITE_BATCH ? tls_push(t, e) : 0;
+	int rc = t->out_len == 0 ? 0 : stream_write(t->lower, t->out, t->out_len, e);
+
+	t->out_len = 0;
+	return rc < 0 ? -1 : stream_flush(t->lower, e);
+}
+
+/* One record behind the others; a full batch goes down. */
+static int seal(struct tls *t, enum tls_content type, const void *a, size_t a_len, const void *b,
+	size_t b_len, struct err *e)
+{
+	size_t size = tls_record_seal(&t->write_keys, type, a, a_len, b, b_len, t->out + t->out_len, e);
+
+	t->out_len += size;
+	if (size == 0)
+		return -1;
+	return TLS_BATCH - t->out_len < TLS_RECORD_DATA + TLS_RECORD_OVERHEAD ? push(t, e) : 0;
+}
+
+/* New keys before the old ones are worn out, or because the peer asked for them. */
+static int renew_keys(struct tls *t, struct err *e)
+{
+	static const uint8_t message[] = {KEY_UPDATE, 0, 0, 1, UPDATE_NOT_REQUESTED};
+
+	/* Its own record is the last one under the old key. */
+	if (!atomic_exchange(&t->update_owed, false) && t->write_keys.sequence + 1 < t->records_per_key)
+		return 0;
+	if (seal(t, TLS_CONTENT_HANDSHAKE, message, sizeof message, NULL, 0, e) < 0)
+		return -1;
+	return tls_keys_update(&t->write_keys, e);
+}
+
+static int seal_data(struct tls *t, const void *p, size_t n, struct err *e)
+{
+	size_t waited = t->plain_len;
+
+	t->plain_len = 0;
+	if (renew_keys(t, e) < 0)
+		return -1;
+	return seal(t, TLS_CONTENT_DATA, t->plain, waited, p, n, e);
 }
 
 /* Full records at once; what is left over waits for more. */
 static int gather(struct tls *t, const char *p, size_t n, struct err *e)
 {
-	while (n > 0) {
-		if (t->plain_len == 0 && n >= TLS_RECORD) {
-			if (encrypt(t, p, TLS_RECORD, e) < 0)
-				return -1;
-			p += TLS_RECORD;
-			n -= TLS_RECORD;
-			continue;
-		}
-		size_t room = TLS_RECORD - t->plain_len, piece = n < room ? n : room;
+	while (t->plain_len + n >= TLS_RECORD_DATA) {
+		size_t piece = TLS_RECORD_DATA - t->plain_len;
 
-		memcpy(t->plain + t->plain_len, p, piece);
-		t->plain_len += piece;
+		if (seal_data(t, p, piece, e) < 0)
+			return -1;
 		p += piece;
 		n -= piece;
-		if (t->plain_len < TLS_RECORD)
-			break;
-		t->plain_len = 0;
-		if (encrypt(t, t->plain, TLS_RECORD, e) < 0)
-			return -1;
 	}
+	memcpy(t->plain + t->plain_len, p, n);
+	t->plain_len += n;
 	return 0;
 }
 
@@ -206,9 +298,7 @@ static int write_guard(struct tls *t, struct err *e)
 {
 	if (atomic_load(&t->aborted))
 		return canceled(e);
-	if (t->write_failed)
-		return err_set(e, ERR_NETWORK, 0, "the TLS connection has failed before");
-	return 0;
+	return t->write_failed || atomic_load(&t->alert) != 0 ? failed_before(e) : 0;
 }
 
 static int tls_write(struct stream *s, const void *p, size_t n, struct err *e)
@@ -224,14 +314,14 @@ static int tls_write(struct stream *s, const void *p, size_t n, struct err *e)
 static int tls_flush(struct stream *s, struct err *e)
 {
 	struct tls *t = (struct tls *)s;
-	size_t n = t->plain_len;
 
 	if (write_guard(t, e) < 0)
 		return -1;
-	t->plain_len = 0;
-	t->write_failed = (n > 0 && encrypt(t, t->plain, n, e) < 0) || tls_push(t, e) < 0;
+	t->write_failed = (t->plain_len > 0 && seal_data(t, NULL, 0, e) < 0) || push(t, e) < 0;
 	return t->write_failed ? -1 : 0;
 }
+
+/* ---- The rest ---- */
 
 static void tls_abort(struct stream *s)
 {
@@ -249,20 +339,27 @@ static void tls_set_timeout(struct stream *s, int64_t ns)
 	stream_set_timeout(t->lower, ns);
 }
 
+/* The last word: why this side could not read on, or that all is well. */
+static void say_goodbye(struct tls *t, struct err *e)
+{
+	int alert = atomic_load(&t->alert);
+	const uint8_t word[2] = {
+		alert != 0 ? MBEDTLS_SSL_ALERT_LEVEL_FATAL : MBEDTLS_SSL_ALERT_LEVEL_WARNING, (uint8_t)alert};
+
+	stream_set_timeout(t->lower, CLOSE_TIMEOUT_NS);
+	if (alert == 0 && t->plain_len > 0 && seal_data(t, NULL, 0, e) < 0)
+		return;
+	if (seal(t, TLS_CONTENT_ALERT, word, sizeof word, NULL, 0, e) == 0)
+		push(t, e);
+}
+
 static void tls_close(struct stream *s)
 {
 	struct tls *t = (struct tls *)s;
 	struct err ignored = ERR_INIT;
 
-	if (!atomic_load(&t->aborted) && !t->write_failed) {
-		stream_set_timeout(t->lower, CLOSE_TIMEOUT_NS);
-		if (tls_flush(s, &ignored) == 0) {
-			pthread_mutex_lock(&t->lock);
-			mbedtls_ssl_close_notify(&t->ssl);
-			pthread_mutex_unlock(&t->lock);
-			tls_push(t, &ignored);
-		}
-	}
+	if (!atomic_load(&t->aborted) && !t->write_failed)
+		say_goodbye(t, &ignored);
 	tls_free(t);
 }
 
@@ -282,16 +379,16 @@ const char *stream_tls_alpn(const struct stream *s)
 
 size_t stream_tls_trust_index(const struct stream *s)
 {
-	return ((const struct tls *)s)->verdict.index;
+	return ((const struct tls *)s)->trust_index;
 }
 
 int stream_tls_peer_spki(const struct stream *s, struct buf *der, struct err *e)
 {
 	const struct tls *t = (const struct tls *)s;
 
-	if (t->verdict.spki.len == 0)
+	if (t->peer_spki.len == 0)
 		return err_set(e, ERR_INTERNAL, 0, "the peer's public key is not known");
-	buf_add(der, t->verdict.spki.data, t->verdict.spki.len);
+	buf_add(der, t->peer_spki.data, t->peer_spki.len);
 	return 0;
 }
 

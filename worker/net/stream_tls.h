@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * TLS 1.3 (only) over another stream. Mutual, always: both ends show a certificate and both are verified, either
- * against one pinned key or against the job's CA and an expected role. No PSK, tickets or 0-RTT.
+ * against one pinned key or against the job's CA and an expected role. No PSK, tickets or 0-RTT. Keys are renewed
+ * before they are worn out (RFC 8446, 4.6.3 and 5.5), so a connection may carry any number of bytes.
  *
  * Certificates are judged at `now_s` (seconds since 1970, from the pinned controller), not at the system's time.
  */
@@ -41,6 +42,7 @@ struct tls_config {
 	const char *alpn[3];                  /* offered or accepted, NULL-ended; a peer without one is refused */
 	int64_t handshake_timeout_ns;
 	enum tls_cipher cipher;               /* normally FASTEST */
+	uint64_t records_per_key;             /* sent until the key is renewed; 0: as many as are safe (RFC 8446, 5.5) */
 };
 
 /* Handshake over `lower`, which is taken (closed on failure, too). *e DENIED: wrong key, role or CA. Whom the *peer*

@@ -13,8 +13,8 @@
 #include "net/stream_tls.h"
 
 /* mbedTLS's numbers of the suites, the best one first, 0-ended. FASTEST tries 64 KiB with each of both
- * ciphers: about 0.2 ms, under emulation 2 ms. mbedTLS's server takes the client's first suite that it has
- * as well; so a server that is slow with AES has none, and AES is spoken only where neither end is slow
+ * ciphers: about 0.2 ms, under emulation 5 to 40 ms. mbedTLS's server takes the client's first suite that it
+ * has as well; so a server that is slow with AES has none, and AES is spoken only where neither end is slow
  * with it. */
 const int *tls_cipher_suites(enum tls_cipher wanted, bool server);
 

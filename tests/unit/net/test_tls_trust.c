@@ -378,8 +378,6 @@ static void stream_tls_openssl_client_as_allowed(void **state)
 		const char *says;
 	} cases[] = {
 		{"-tls1_3 -alpn http/1.1 -cert cert -key key", "welcome", ERR_NONE, ""},
-		{"-tls1_3 -alpn http/1.1 -cert cert -key key -ciphersuites TLS_AES_128_GCM_SHA256", "welcome",
-			ERR_NONE, ""},
 		{"-tls1_2 -alpn http/1.1 -cert cert -key key", "", ERR_PROTOCOL, "does not speak TLS 1.3"},
 		{"-tls1_3 -alpn http/1.1", "", ERR_DENIED, "no certificate"},
 		{"-tls1_3 -alpn h2 -cert cert -key key", "", ERR_PROTOCOL, "does not speak http/1.1"},
