@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * FAT and ISO 9660 on a disk that says it is a config drive. An input is the volume without its empty sectors: its
- * size in sectors, then sectors, each with its number. RUNS: 8000
+ * size in sectors, then sectors, each with its number. RUNS: 5000
  */
 #include "fuzz/fuzz.h"
 

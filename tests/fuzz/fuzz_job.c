@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Job files. Those that name the folder CLOUD find an empty cloud there. RUNS: 8000 */
+/* Job files. Those that name the folder CLOUD find an empty cloud there. RUNS: 4000 */
 #include "fuzz/fuzz.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A TLS peer that says anything before it is known. The first byte: its lowest bit chooses the side. RUNS: 250 */
+/* A TLS peer that says anything before it is known. The first byte: its lowest bit chooses the side. RUNS: 150 */
 #include "fuzz/fuzz.h"
 
 #include <string.h>
