@@ -15,12 +15,12 @@
 asan_CC := gcc
 asan_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 asan_LIB_FLAGS := -fsanitize=address -fno-omit-frame-pointer
-asan_ENV := TEST_TIMEOUT=900 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+asan_ENV := TEST_TIMEOUT=1800 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 tsan_CC := gcc
 tsan_FLAGS := -fsanitize=thread
 tsan_LIB_FLAGS := -fsanitize=thread
-tsan_ENV := TEST_TIMEOUT=900 TSAN_OPTIONS=second_deadlock_stack=1
+tsan_ENV := TEST_TIMEOUT=1800 TSAN_OPTIONS=second_deadlock_stack=1
 
 fuzz_CC := clang
 fuzz_FLAGS := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
