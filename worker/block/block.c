@@ -71,6 +71,13 @@ int block_io(struct block *b, enum block_op op, uint64_t offset, void *data, uin
 	return r.error != 0 ? block_request_error(b, &r, e) : 0;
 }
 
+int block_read_aside(struct block *b, uint64_t offset, void *data, uint32_t length, struct err *e)
+{
+	if (check(b, DISK_READ, offset, length, e) < 0)
+		return -1;
+	return length == 0 ? 0 : b->ops->read_aside(b, offset, data, length, e);
+}
+
 int block_zero(struct block *b, uint64_t offset, uint64_t length, struct err *e)
 {
 	if (check(b, DISK_ZERO, offset, length, e) < 0)

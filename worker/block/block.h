@@ -6,7 +6,7 @@
  * file may end at its odd size: block_disk rounds up in its own padded buffers. Buffers are aligned to 4096.
  *
  * Requests are asynchronous: submit up to `depth`, then wait for completions, which come in any order. One block is
- * used by one thread at a time, except flush and zero of different blocks. A short read or write is completed by the
+ * used by one thread at a time, except block_read_aside, and flush and zero of different blocks. A short read or write is completed by the
  * implementation or reported as an error: a completion with res 0 means all of it. An unreadable sector is an error,
  * never zeros.
  *
@@ -50,6 +50,8 @@ struct block_ops {
 	int (*submit)(struct block *b, struct block_request *r, struct err *e);
 	/* Wait for one to end; NULL when none is under way or on *e. timeout_ns 0 polls, <0 waits for ever. */
 	struct block_request *(*wait)(struct block *b, int64_t timeout_ns, struct err *e);
+	/* One read, waited for; from any thread, beside requests that are under way. */
+	int (*read_aside)(struct block *b, uint64_t offset, void *data, uint32_t length, struct err *e);
 	/* The range reads as zeros afterwards (not durable before flush). BLKZEROOUT or fallocate, falling back to
 	 * writing zeros; never bare discard. Synchronous. */
 	int (*zero)(struct block *b, uint64_t offset, uint64_t length, struct err *e);
@@ -85,6 +87,8 @@ struct block_request *block_wait(struct block *b, int64_t timeout_ns, struct err
 int block_request_error(const struct block *b, const struct block_request *r, struct err *e);
 /* One request, waited for; nothing else may be under way. */
 int block_io(struct block *b, enum block_op op, uint64_t offset, void *data, uint32_t length, struct err *e);
+/* A read of its own, from any thread, whatever else is under way; for the rare case, not for speed. */
+int block_read_aside(struct block *b, uint64_t offset, void *data, uint32_t length, struct err *e);
 int block_zero(struct block *b, uint64_t offset, uint64_t length, struct err *e);
 int block_flush(struct block *b, struct err *e);
 int block_next_data(struct block *b, uint64_t from, uint64_t *start, uint64_t *end, struct err *e);

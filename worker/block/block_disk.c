@@ -55,10 +55,10 @@ int disk_write_sync(struct disk *d, const void *p, uint64_t offset, uint32_t n)
 }
 
 /* The aligned 4096 bytes at `at`, of which `need` must be there. */
-static int read_bounce(struct disk *d, uint64_t at, uint32_t need)
+static int read_bounce(int fd, void *bounce, uint64_t at, uint32_t need)
 {
 	for (;;) {
-		ssize_t got = pread(d->fd, d->bounce, DISK_BOUNCE, (off_t)at);
+		ssize_t got = pread(fd, bounce, DISK_BOUNCE, (off_t)at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -69,16 +69,16 @@ static int read_bounce(struct disk *d, uint64_t at, uint32_t need)
 	}
 }
 
-static int read_edge(struct disk *d, char *p, uint32_t n, uint64_t offset)
+static int read_edge(int fd, void *bounce, char *p, uint32_t n, uint64_t offset)
 {
 	while (n > 0) {
 		uint32_t skip = (uint32_t)(offset % DISK_BOUNCE);
 		uint32_t part = n < DISK_BOUNCE - skip ? n : DISK_BOUNCE - skip;
-		int sys = read_bounce(d, offset - skip, skip + part);
+		int sys = read_bounce(fd, bounce, offset - skip, skip + part);
 
 		if (sys != 0)
 			return sys;
-		memcpy(p, (char *)d->bounce + skip, part);
+		memcpy(p, (char *)bounce + skip, part);
 		p += part;
 		offset += part;
 		n -= part;
@@ -111,8 +111,36 @@ static struct block_request *disk_wait(struct block *b, int64_t timeout_ns, stru
 	char *p = (char *)r->data + body;
 	if (body < r->length)
 		r->error = r->op == BLOCK_WRITE ? write_all(d->edge_fd, p, r->length - body, r->offset + body) :
-			read_edge(d, p, r->length - body, r->offset + body);
+			read_edge(d->fd, d->bounce, p, r->length - body, r->offset + body);
 	return r;
+}
+
+static int read_all(int fd, char *p, uint32_t n, uint64_t offset)
+{
+	while (n > 0) {
+		ssize_t got = pread(fd, p, n, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? errno : EIO;
+		p += got;
+		offset += (uint64_t)got;
+		n -= (uint32_t)got;
+	}
+	return 0;
+}
+
+static int disk_read_aside(struct block *b, uint64_t offset, void *data, uint32_t length, struct err *e)
+{
+	struct disk *d = disk_of(b);
+	_Alignas(DISK_BOUNCE) char bounce[DISK_BOUNCE]; /* the disk's own is another thread's */
+	uint32_t body = body_length(d, offset, length);
+	int sys = read_all(d->fd, data, body, offset);
+
+	if (sys == 0)
+		sys = read_edge(d->fd, bounce, (char *)data + body, length - body, offset + body);
+	return sys != 0 ? disk_error(e, DISK_READ, sys, &b->info, offset, length) : 0;
 }
 
 static int disk_flush(struct block *b, struct err *e)
@@ -171,6 +199,7 @@ static struct block *disk_reader(struct block *b, unsigned depth, struct err *e)
 static const struct block_ops disk_ops = {
 	.submit = disk_submit,
 	.wait = disk_wait,
+	.read_aside = disk_read_aside,
 	.zero = disk_zero,
 	.flush = disk_flush,
 	.next_data = disk_next_data,

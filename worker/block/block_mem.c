@@ -49,10 +49,10 @@ struct mem_disk *mem_disk_new(const char *name, uint64_t size, uint32_t sector, 
 {
 	struct mem_disk *d = mem_alloc(sizeof *d);
 
+	pthread_mutex_init(&d->lock, NULL);
 	d->info = (struct block_info){
 		.size = size, .logical_sector = sector, .physical_sector = 4096, .is_file = is_file};
 	snprintf(d->info.name, sizeof d->info.name, "%s", name);
-	pthread_mutex_init(&d->lock, NULL);
 	d->now = image_new(size);
 	d->durable = image_new(size);
 	return d;
@@ -62,12 +62,12 @@ void mem_disk_free(struct mem_disk *d)
 {
 	if (d == NULL)
 		return;
+	pthread_mutex_destroy(&d->lock);
 	munmap(d->now, d->info.size > 0 ? d->info.size : 1);
 	munmap(d->durable, d->info.size > 0 ? d->info.size : 1);
 	extents_fini(&d->unflushed);
 	extents_fini(&d->data);
 	vec_fini(&d->faults);
-	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 
@@ -284,6 +284,13 @@ static struct block_request *mem_wait(struct block *b, int64_t timeout_ns, struc
 	return r;
 }
 
+static int mem_read_aside(struct block *b, uint64_t offset, void *data, uint32_t length, struct err *e)
+{
+	int sys = run(self(b)->disk, MEM_READ, offset, length, data);
+
+	return sys != 0 ? disk_error(e, DISK_READ, sys, &b->info, offset, length) : 0;
+}
+
 static int mem_zero(struct block *b, uint64_t offset, uint64_t length, struct err *e)
 {
 	int sys = run(self(b)->disk, MEM_ZERO, offset, length, NULL);
@@ -334,6 +341,7 @@ static void mem_close(struct block *b)
 static const struct block_ops mem_ops = {
 	.submit = mem_submit,
 	.wait = mem_wait,
+	.read_aside = mem_read_aside,
 	.zero = mem_zero,
 	.flush = mem_flush,
 	.next_data = mem_next_data,

@@ -47,6 +47,11 @@ static void round_trip(int engine, const char *folder, uint64_t size, uint32_t p
 		memset(got, 0, size);
 		assert_int_equal(move_all(b, BLOCK_READ, got, size, piece), 0);
 		assert_memory_equal(got, data, size);
+		memset(got, 0, size);
+		for (uint64_t at = 0; at < size; at += piece)
+			assert_int_equal(block_read_aside(b, at, got + at, (uint32_t)(size - at < piece ? size - at : piece), &e), 0);
+		assert_memory_equal(got, data, size);
+		assert_int_equal(block_read_aside(b, size / 512 * 512, got, 512 << 10, &e), -1);
 		block_close(b);
 		uint8_t *other = slurp(path, size);
 		assert_memory_equal(other, data, size);
