@@ -189,7 +189,6 @@ static int consume(struct stage *s, struct err *e)
 }
 
 static void end_stage(struct stage *s);
-
 /* All that feeds `to` has one stage less. */
 static void feeder_ended(struct stage *to)
 {
@@ -206,6 +205,16 @@ static void feeder_ended(struct stage *to)
 		end_stage(to);
 }
 
+void stage_end_output(struct stage *s)
+{
+	pthread_mutex_lock(&s->pipeline->lock);
+	bool ended = s->output_ended;
+	s->output_ended = true;
+	pthread_mutex_unlock(&s->pipeline->lock);
+	for (size_t i = 0; !ended && i < s->outs.len; i++)
+		feeder_ended(s->outs.at[i]);
+}
+
 /* By the stage's last thread, or for one without threads by the last thread of those before it. */
 static void end_stage(struct stage *s)
 {
@@ -220,8 +229,7 @@ static void end_stage(struct stage *s)
 		pthread_mutex_unlock(&p->lock);
 		s->ops->abandon(s, &why);
 	}
-	for (size_t i = 0; i < s->outs.len; i++)
-		feeder_ended(s->outs.at[i]);
+	stage_end_output(s);
 }
 
 static void *thread_main(void *arg)

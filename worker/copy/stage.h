@@ -45,6 +45,7 @@ struct stage {
 	unsigned threads;
 	unsigned live;    /* threads that run */
 	unsigned feeders; /* stages before it that have not ended */
+	bool output_ended;
 	struct ring *in;  /* NULL: a source, or without threads */
 	VEC(struct stage *) outs;
 };
@@ -55,6 +56,8 @@ int stage_emit(struct stage *s, struct chunk *c, struct err *e);
  * another, unless `share` is set and one of its own threads has nothing to do. */
 int stage_run(struct stage *s, struct chunk *c, bool share, struct err *e);
 int stage_send(struct stage *to, struct chunk *c, struct err *e);
+/* A source will emit nothing more, though it has not returned yet: what is behind it may end. */
+void stage_end_output(struct stage *s);
 /* Chunks that wait before s. */
 size_t stage_waiting(struct stage *s);
 
