@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "json_doc.h"
+#include "net/wire.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (KIB * KIB)
@@ -118,6 +119,8 @@ static void read_options(struct json_at *root, struct job *job)
 	job->control_path = (enum control_path)json_choice(&o, "control_path", JSON_OPTIONAL, control_paths,
 							   CONTROL_DIAL_IN);
 	job->data_path = (enum data_path)json_choice(&o, "data_path", JSON_OPTIONAL, data_paths, DATA_AUTO);
+	job->connections = (uint32_t)json_number(&o, "connections", JSON_OPTIONAL, 1, WIRE_MAX_CHANNELS, 1);
+	job->reconnect_seconds = (uint32_t)json_number(&o, "reconnect_seconds", JSON_OPTIONAL, 1, 86400, 300);
 	job->worker_timeout_seconds =
 		(uint32_t)json_number(&o, "worker_timeout_seconds", JSON_OPTIONAL, 10, 7200, 300);
 	job->lease_seconds = (uint32_t)json_number(&o, "lease_seconds", JSON_OPTIONAL, 10, 86400, 300);

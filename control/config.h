@@ -7,6 +7,7 @@
  *     "target":  {"provider": "qemu", "cloud": "/srv/cloud-b", "machine": "web1"},
  *     "options": {"chunk_size": "256K", "checkpoint_size": "1G", "checkpoint_seconds": 10,
  *                 "compression": "zstd"|"none", "compression_level": 1, "read_back": true,
+ *                 "connections": 1, "reconnect_seconds": 300,
  *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
  *                 "worker_timeout_seconds": 300, "lease_seconds": 300} }
  *
@@ -40,6 +41,8 @@ struct job {
 	bool read_back;
 	enum control_path control_path;
 	enum data_path data_path;
+	uint32_t connections;                /* between the workers */
+	uint32_t reconnect_seconds;          /* a broken one is made again so long without progress */
 	uint32_t worker_timeout_seconds;     /* from creation to "API ready" */
 	uint32_t lease_seconds;
 	char *findings;                      /* after a failed job_load: all of them, one per line; owned */

@@ -107,6 +107,7 @@ static void report(struct context *c, const struct sync *s)
 	events_result(c->events, "written", "%llu", (unsigned long long)t->written);
 	events_result(c->events, "checkpoints", "%llu", (unsigned long long)t->checkpoints);
 	events_result(c->events, "attempts", "%u", t->attempts);
+	events_result(c->events, "cuts", "%u", t->cuts);
 	events_result(c->events, "seconds", "%lld", (long long)(s->run.ended_s - s->run.started_s));
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/mem.h"
+#include "net/api_names.h"
 #include "paths.h"
 
 #define FEED_WAIT_MS      250
@@ -23,6 +24,7 @@ struct run_spec {
 	const char *kind;          /* "export" | "import" | "scan" */
 	enum peer_way way;
 	const char *dial;
+	const char *session;       /* of the copy: the same for both workers */
 	const struct side *side;
 	const struct replica *replica; /* sizes */
 	bool only_rehash;          /* scan: only disks that need it */
@@ -47,6 +49,7 @@ static char *run_body(const struct context *c, const struct run_spec *spec, cons
 	yyjson_mut_obj_add_int(doc, root, "level", c->job.level);
 	yyjson_mut_obj_add_bool(doc, root, "read_back", c->job.read_back);
 	yyjson_mut_obj_add_bool(doc, root, "read_only", spec->read_only);
+	yyjson_mut_obj_add_uint(doc, root, "reconnect_ms", c->job.reconnect_seconds * UINT64_C(1000));
 	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
 	for (unsigned i = 0; i < spec->side->disk_count; i++) {
 		if (spec->only_rehash && !spec->replica->disks[i].rehash)
@@ -62,6 +65,8 @@ static char *run_body(const struct context *c, const struct run_spec *spec, cons
 			yyjson_mut_obj_add_bool(doc, peer, "listen", true);
 		else
 			yyjson_mut_obj_add_str(doc, peer, "dial", spec->dial);
+		yyjson_mut_obj_add_str(doc, peer, "session", spec->session);
+		yyjson_mut_obj_add_uint(doc, peer, "connections", c->job.connections);
 	}
 	char *text = yyjson_mut_write(doc, 0, NULL);
 	yyjson_mut_doc_free(doc);
@@ -168,18 +173,25 @@ struct copy {
 	struct transfer_totals base, now; /* of finished attempts; of this one */
 	uint64_t moved;                   /* read, written and durable bytes when anything last moved ... */
 	int64_t moved_at;                 /* ... and when that was */
+	bool reconnecting;                /* it was told */
 };
 
 static int start_copy(struct copy *t, struct err *e)
 {
 	bool target_dials = t->path.path == DATA_TARGET_DIALS;
+	uint8_t id[API_ATTEMPT_LEN / 2];
+	char session[API_ATTEMPT_LEN + 1];
 	struct run_spec import = {.kind = "import", .way = target_dials ? PEER_DIAL : PEER_LISTEN, .dial = t->path.dial,
-				  .side = &t->s->target, .replica = t->r};
+				  .session = session, .side = &t->s->target, .replica = t->r};
 	struct run_spec export = {.kind = "export", .way = target_dials ? PEER_LISTEN : PEER_DIAL, .dial = t->path.dial,
-				  .side = &t->s->source, .replica = t->r};
+				  .session = session, .side = &t->s->source, .replica = t->r};
 	const struct run_spec *first = target_dials ? &export : &import; /* the listener, then the dialer */
 	const struct run_spec *second = target_dials ? &import : &export;
 
+	if (pki_random(id, sizeof id, e) < 0)
+		return -1;
+	hex_encode(id, sizeof id, session);
+	t->reconnecting = false;
 	t->pump = (struct pump){.worker = t->s->source.client, .pages = PUMP_STORE, .disks = t->disks,
 				.disk_count = t->r->count};
 	for (unsigned i = 0; i < t->r->count; i++)
@@ -216,6 +228,23 @@ static void note_movement(struct copy *t, const struct disk_progress *d, unsigne
 	t->moved_at = clock_mono_ns();
 }
 
+/* Most cuts are over before anybody asks. The source knows what both sides know of a broken connection. */
+static void tell_link(struct copy *t)
+{
+	const struct worker_state *s = &t->source;
+	struct events *ev = t->s->c->events;
+
+	t->now.cuts = s->cuts;
+	if ((s->reconnecting_ms > 0) == t->reconnecting)
+		return;
+	t->reconnecting = s->reconnecting_ms > 0;
+	if (t->reconnecting)
+		events_warn(ev, "the connection between the workers broke %llu ms ago and is being made again: %s",
+			    (unsigned long long)s->reconnecting_ms, s->why);
+	else
+		events_step(ev, "copy", "the connection between the workers is back");
+}
+
 /* Both workers' own figures, joined per disk: what was read and sent, what is written. */
 static int look(struct copy *t, struct err *e)
 {
@@ -232,6 +261,7 @@ static int look(struct copy *t, struct err *e)
 	name_disks(t->r, from, n);
 	add_up(t, from, n);
 	note_movement(t, from, n);
+	tell_link(t);
 	events_progress(t->s->c->events, from, n);
 	return 0;
 }
@@ -325,6 +355,7 @@ static int rest(struct copy *t, struct err *e)
 	t->base.wire += t->now.wire;
 	t->base.written += t->now.written;
 	t->base.checkpoints += t->now.checkpoints;
+	t->base.cuts += t->now.cuts;
 	t->now = (struct transfer_totals){0};
 	return 0;
 }
@@ -406,6 +437,7 @@ int transfer_copy(struct scaffold *s, struct replica *r, uint8_t (*roots)[MANIFE
 	out->wire += t.base.wire;
 	out->written += t.base.written;
 	out->checkpoints += t.base.checkpoints;
+	out->cuts += t.base.cuts;
 	out->attempts = t.base.attempts;
 	return rc;
 }

@@ -12,6 +12,7 @@
 struct transfer_totals {
 	uint64_t read, zero, unchanged, sent, wire, written, checkpoints; /* bytes of disk; wire: payload bytes */
 	unsigned attempts;
+	unsigned cuts; /* connections between the workers that broke and were made again */
 };
 
 /* Hash the disks in `r` that need it on the target worker, into their working manifests. */

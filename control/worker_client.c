@@ -326,6 +326,18 @@ static void parse_progress(yyjson_val *v, struct disk_progress *d)
 	d->checkpoints = yyjson_get_uint(yyjson_obj_get(v, "checkpoints"));
 }
 
+static void parse_link(yyjson_val *link, struct worker_state *s)
+{
+	yyjson_val *since = yyjson_obj_get(link, "reconnecting_ms");
+	const char *why = yyjson_get_str(yyjson_obj_get(link, "why"));
+
+	s->cuts = (unsigned)yyjson_get_uint(yyjson_obj_get(link, "cuts"));
+	if (since == NULL)
+		return;
+	s->reconnecting_ms = yyjson_get_uint(since) + 1;
+	snprintf(s->why, sizeof s->why, "%s", why != NULL ? why : "no reason given");
+}
+
 static void parse_state(yyjson_val *root, struct worker_state *s)
 {
 	const char *state = yyjson_get_str(yyjson_obj_get(root, "state"));
@@ -340,6 +352,7 @@ static void parse_state(yyjson_val *root, struct worker_state *s)
 		.wire_in = yyjson_get_uint(yyjson_obj_get(wire, "in")),
 		.wire_out = yyjson_get_uint(yyjson_obj_get(wire, "out")),
 	};
+	parse_link(yyjson_obj_get(root, "link"), s);
 	if (s->failed)
 		err_set(&s->error, kind != NULL ? err_kind_by_name(kind) : ERR_INTERNAL, 0, "%s",
 			message != NULL ? message : "the worker gave no reason");

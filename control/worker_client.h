@@ -48,6 +48,9 @@ struct worker_state {
 	bool running, finished, failed;
 	struct err error;
 	uint64_t wire_in, wire_out; /* bytes on all its connections */
+	unsigned cuts;              /* connections to the other worker that broke */
+	uint64_t reconnecting_ms;   /* since when one of them is being made again; 0: all are up */
+	char why[256];              /* ... and why it broke */
 };
 int worker_client_status(struct worker_client *w, struct disk_progress *disks, unsigned max, unsigned *n,
 			 struct worker_state *state, struct err *e);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "copy/copy.h"
+#include "host_link.h"
 #include "host_options.h"
 #include "host_order.h"
 #include "host_peer.h"
@@ -21,7 +22,8 @@ struct receive {
 	struct host_options o;
 	struct host_peer peer;
 	int listener;
-	struct stream *stream;
+	struct stream *stream; /* until the engine takes it */
+	struct host_link link;
 	struct host_order order;
 	struct host_target target;
 	struct host_watch watch;
@@ -57,7 +59,7 @@ static int listen_for_peer(struct receive *r, struct err *e)
 static int wait_for_order(struct receive *r, struct err *e)
 {
 	for (;;) {
-		r->stream = host_peer_accept(&r->peer, r->listener, e);
+		r->stream = host_peer_accept(&r->peer, r->listener, 0, e);
 		if (r->stream != NULL && host_order_recv(r->stream, &r->order, e) == 0)
 			return 0;
 		if (r->stream == NULL && e->kind == ERR_CANCELED)
@@ -103,7 +105,9 @@ static int run(struct receive *r, struct err *e)
 
 	if (host_watch_start(&r->watch, "receiving", &r->progress, 0, e) != 0)
 		return -1;
-	int rc = copy_import(&config, r->stream, e);
+	r->link = (struct host_link){.peer = &r->peer, .listener = r->listener};
+	struct copy_link link = host_link(&r->link, take_ptr(&r->stream));
+	int rc = copy_import(&config, &link, e);
 	host_watch_stop(&r->watch);
 	r->seconds = (double)(clock_mono_ns() - started) / (double)NS_PER_S;
 	/* What was written may be gone on with, by a sender that has a manifest of it. */
@@ -127,7 +131,7 @@ static void report(const struct receive *r)
 		yyjson_mut_obj_add_uint(doc, o, "chunk_size", r->order.chunk_size);
 		yyjson_mut_obj_add_uint(doc, o, "bytes_written", written);
 		yyjson_mut_obj_add_uint(doc, o, "bytes_read_back", verified);
-		yyjson_mut_obj_add_uint(doc, o, "bytes_wire", host_peer_bytes(&r->peer, r->stream));
+		yyjson_mut_obj_add_uint(doc, o, "bytes_wire", atomic_load(&r->link.bytes));
 		yyjson_mut_obj_add_real(doc, o, "seconds", r->seconds);
 		cleanup(cleanup_free) char *json = yyjson_mut_write(doc, 0, NULL);
 		puts(json != NULL ? json : "{}");

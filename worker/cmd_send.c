@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "copy/copy.h"
+#include "host_link.h"
 #include "host_options.h"
 #include "host_order.h"
 #include "host_peer.h"
@@ -15,7 +16,8 @@ struct send {
 	struct host_options o;
 	struct host_source source;
 	struct host_peer peer;
-	struct stream *stream;
+	struct stream *stream; /* until the engine takes it */
+	struct host_link link;
 	struct host_order order;
 	struct host_watch watch;
 	struct copy_progress progress;
@@ -52,7 +54,8 @@ static int prepare(struct send *s, struct err *e)
 		.known = s->o.manifest_in != NULL,
 		.keys = s->source.keys,
 	};
-	if (s->stream == NULL || host_order_send(s->stream, &s->order, e) != 0)
+	if (s->stream == NULL || pki_random(&s->order.session, sizeof s->order.session, e) != 0 ||
+	    host_order_send(s->stream, &s->order, e) != 0)
 		return -1;
 	return host_source_begin(&s->source, &s->o, e);
 }
@@ -63,7 +66,9 @@ static int export(struct send *s, struct err *e)
 	struct ledger *l = host_source_ledger(&s->source);
 
 	config.hello = host_order_hello(&s->order, WIRE_SOURCE);
-	int rc = copy_export(&config, s->stream, l, e);
+	s->link = (struct host_link){.peer = &s->peer, .address = s->o.path[1], .listener = -1};
+	struct copy_link link = host_link(&s->link, take_ptr(&s->stream));
+	int rc = copy_export(&config, &link, l, e);
 	ledger_close(l);
 	return rc;
 }
@@ -93,6 +98,6 @@ int cmd_send(int argc, char **argv, struct err *e)
 		return -1;
 	}
 	host_report(&(struct host_report){
-		.options = &s.o, .disk = &s.disk, .seconds = s.seconds, .wire = host_peer_bytes(&s.peer, s.stream)});
+		.options = &s.o, .disk = &s.disk, .seconds = s.seconds, .wire = atomic_load(&s.link.bytes)});
 	return 0;
 }

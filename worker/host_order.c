@@ -36,6 +36,7 @@ static int write_order(struct stream *s, const struct host_order *o, struct err 
 	put(text + 20, o->known ? KNOWN : 0, 4);
 	memcpy(text + 24, o->keys.id, sizeof o->keys.id);
 	memcpy(text + 40, o->keys.chunk, sizeof o->keys.chunk);
+	put(text + 72, o->session, 8);
 	int rc = stream_write(s, text, sizeof text, e) == 0 ? stream_flush(s, e) : -1;
 	mem_wipe(text, sizeof text);
 	return rc;
@@ -72,7 +73,7 @@ static int decode(const uint8_t text[SIZE], struct host_order *o, struct err *e)
 {
 	uint64_t flags = get(text + 20, 4);
 
-	if (memcmp(text, MAGIC, 8) != 0 || (flags & ~(uint64_t)KNOWN) != 0 || get(text + 72, 8) != 0)
+	if (memcmp(text, MAGIC, 8) != 0 || (flags & ~(uint64_t)KNOWN) != 0)
 		return err_set(e, ERR_PROTOCOL, 0,
 			       "the peer does not speak as `wherry-worker send` of this version does; use the same version on both "
 			       "sides");
@@ -81,6 +82,7 @@ static int decode(const uint8_t text[SIZE], struct host_order *o, struct err *e)
 	o->known = (flags & KNOWN) != 0;
 	memcpy(o->keys.id, text + 24, sizeof o->keys.id);
 	memcpy(o->keys.chunk, text + 40, sizeof o->keys.chunk);
+	o->session = get(text + 72, 8);
 	if (o->size == 0 || o->size > INT64_MAX)
 		return err_set(e, ERR_PROTOCOL, 0, "the peer wants to send %llu bytes, which is not possible",
 			       (unsigned long long)o->size);
@@ -105,6 +107,7 @@ struct wire_hello host_order_hello(const struct host_order *o, enum wire_role ro
 		.role = role,
 		.job = "send",
 		.run = "send",
+		.session = o->session,
 	};
 
 	memcpy(hello.key_id, o->keys.id, sizeof hello.key_id);

@@ -9,7 +9,7 @@
  *   20  u32  flags        bit 0: the target holds an earlier copy, and only what changed will come
  *   24  key_id[16]        names the hash key (manifest/manifest.h)
  *   40  chunk key[32]     of the chunks' hashes; the rest of the hash key stays with the source
- *   72  u64  0
+ *   72  u64  session      drawn by the sender; a connection that is made again names it, and brings no order
  *
  * The receiver answers with a READY frame, after which both greet as in the chunk stream, or with an ERROR frame.
  */
@@ -27,6 +27,7 @@ struct host_order {
 	uint64_t size;
 	uint32_t chunk_size;
 	bool known;                /* the target holds an earlier copy */
+	uint64_t session;          /* of the chunk stream */
 	struct manifest_keys keys; /* of a received one: chunk and id only; wipe */
 };
 

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hex.h"
-#include "copy/peer.h"
+#include "copy/greet.h"
 #include "host_state.h"
 #include "net/stream_tcp.h"
 
@@ -108,10 +108,10 @@ struct stream *host_peer_dial(const struct host_peer *p, const char *address, st
 	return s;
 }
 
-struct stream *host_peer_accept(const struct host_peer *p, int listener, struct err *e)
+struct stream *host_peer_accept(const struct host_peer *p, int listener, int64_t timeout_ns, struct err *e)
 {
 	struct tls_config c = config_of(p);
-	struct stream *s = stream_tcp_accept(listener, 0, e);
+	struct stream *s = stream_tcp_accept(listener, timeout_ns, e);
 
 	if (s == NULL)
 		return NULL;
@@ -128,7 +128,7 @@ int host_peer_refuse(struct stream *s, const struct err *why)
 	struct err ignored = ERR_INIT;
 	char sink[4096];
 
-	peer_refuse(s, why);
+	greet_refuse(s, why);
 	/* Closing over unread bytes would be a reset, which could overtake the reason. */
 	stream_set_timeout(s, FAREWELL_NS);
 	while (clock_mono_ns() < until && stream_read(s, sink, sizeof sink, &ignored) > 0)

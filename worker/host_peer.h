@@ -29,12 +29,13 @@ int host_peer_init(struct host_peer *p, bool plain, const char *pin, const char 
 void host_peer_fini(struct host_peer *p);
 
 struct stream *host_peer_dial(const struct host_peer *p, const char *address, struct err *e);
-/* Waits for ever. CANCELED is the only end; who does not prove to be the peer gets DENIED and *e says so. */
-struct stream *host_peer_accept(const struct host_peer *p, int listener, struct err *e);
+/* Waits so long (0: for ever; TIMEOUT) or until the listener is shut down (CANCELED); who does not prove to be the peer gets
+ * DENIED and *e says so. */
+struct stream *host_peer_accept(const struct host_peer *p, int listener, int64_t timeout_ns, struct err *e);
 
 /* Tell the peer why this is the end, in a way that it hears; always -1. */
 int host_peer_refuse(struct stream *s, const struct err *why);
-/* Bytes on the wire in both directions so far. */
+/* Bytes on the wire in both directions so far, of this connection. */
 uint64_t host_peer_bytes(const struct host_peer *p, struct stream *s);
 
 #endif

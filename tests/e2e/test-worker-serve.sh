@@ -96,7 +96,7 @@ controller enrol source "$source" "$work/source.console" 60 # the same controlle
 expect 6 '.' "$BUILD/tests/worker_controller" "$work/other-keys" enrol source "$source" "$work/source.console" 60
 expect 0 '^200 .*"state":"idle"' controller call source "$source" GET /v1/status
 expect 0 "^200 .*\"serial\":\"src-1\",\"size\":$size1" controller call source "$source" GET /v1/disks
-expect 0 '^200 .*"wire":\[1,1\].*"epoch":7,"role":"export"' controller call source "$source" GET /v1/identity
+expect 0 '^200 .*"wire":\[2,2\].*"epoch":7,"role":"export"' controller call source "$source" GET /v1/identity
 expect 0 '^404 ' controller call source "$source" GET /v1/nothing
 expect 0 '^405 ' controller call source "$source" DELETE /v1/run
 expect 0 '^404 .*no run' controller call source "$source" POST /v1/run/feed '{"attempt":"","ack":0,"wait_ms":0}'
@@ -105,7 +105,7 @@ expect 0 '^400 .*unknown key' controller call source "$source" POST /v1/run '{"k
 
 say 'one run at a time, and its end by order'
 order='{"attempt":"0000000000000001","kind":"export","key":"'$(printf '%064d' 0)'","chunk_size":65536,"disks":[{"index":0,"serial":"src-0","size":'$size0'}],
-	"peer":{"listen":true}}'
+	"peer":{"listen":true,"session":"00000000000000ff","connections":1}}'
 expect 0 '^202 ' controller call source "$source" POST /v1/run "$order"
 expect 0 '^409 .*under way' controller call source "$source" POST /v1/run "$order"
 expect 0 '^204 ' controller call source "$source" POST /v1/run/stop '{"attempt":"0000000000000001"}'

@@ -6,9 +6,9 @@
  *   worker_controller DIR init                                   make keys; prints the pin for bootstrap data
  *   worker_controller DIR enrol ROLE ADDRESS CONSOLE LEASE       pin the key printed in CONSOLE, enrol with it
  *   worker_controller DIR call ROLE ADDRESS METHOD PATH [BODY]   prints the HTTP status and the body
- *   worker_controller DIR sync SOURCE TARGET WAY DIAL CHUNK CHECKPOINT [KILL] -- SERIAL:SERIAL:SIZE...
- *       export -> import; WAY is source-dials or target-dials, DIAL what the dialer is told; KILL is PAGES:PID, to
- *       SIGKILL a process once so many pages are durable. Prints what was sent, in bytes.
+ *   worker_controller DIR sync SOURCE TARGET WAY DIAL CHUNK CHECKPOINT [xN] [KILL] -- SERIAL:SERIAL:SIZE...
+ *       export -> import; WAY is source-dials or target-dials, DIAL what the dialer is told; over N connections; KILL is
+ *       PAGES:PID, to SIGKILL a process once so many pages are durable. Prints what was sent, in bytes.
  *
  * ADDRESS is host:port, or @PORT to listen there for a worker that dials out. ROLE is source or target.
  */
@@ -270,6 +270,8 @@ struct sync {
 		uint8_t root[MANIFEST_HASH];
 		bool done;
 	} disk[MAX_DISKS];
+	char session[API_ATTEMPT_LEN + 1];
+	unsigned connections;
 	uint64_t acked;
 	unsigned long pages;
 	bool finished;
@@ -315,9 +317,10 @@ static int post_run(struct sync *y, bool source, struct err *e)
 		buf_addf(&b, "%s{\"index\":%u,\"serial\":\"%s\",\"size\":%" PRIu64 "}", i > 0 ? "," : "", i,
 			 source ? y->disk[i].source : y->disk[i].target, y->disk[i].size);
 	if (y->source_dials == source)
-		buf_addf(&b, "],\"peer\":{\"dial\":\"%s\"}}", y->dial);
+		buf_addf(&b, "],\"reconnect_ms\":8000,\"peer\":{\"dial\":\"%s\"", y->dial);
 	else
-		buf_adds(&b, "],\"peer\":{\"listen\":true}}");
+		buf_adds(&b, "],\"reconnect_ms\":8000,\"peer\":{\"listen\":true");
+	buf_addf(&b, ",\"session\":\"%s\",\"connections\":%u}}", y->session, y->connections);
 	return call_good(w, "POST", API_RUN, b.data, b.len, NULL, e);
 }
 
@@ -431,6 +434,9 @@ static int print_sums(struct worker *w, struct err *e)
 			sum += yyjson_get_uint(yyjson_obj_get(disk, names[n]));
 		printf(" %s=%" PRIu64, names[n], sum);
 	}
+	yyjson_val *link = yyjson_obj_get(root, "link");
+	printf(" cuts=%" PRIu64 " resent=%" PRIu64, yyjson_get_uint(yyjson_obj_get(link, "cuts")),
+	       yyjson_get_uint(yyjson_obj_get(link, "resent")));
 	printf(" wire_in=%" PRIu64 " wire_out=%" PRIu64 "\n",
 	       yyjson_get_uint(yyjson_obj_get(yyjson_obj_get(root, "wire"), "in")),
 	       yyjson_get_uint(yyjson_obj_get(yyjson_obj_get(root, "wire"), "out")));
@@ -453,9 +459,14 @@ static int wait_finished(struct worker *w, struct err *e)
 
 static int sync_disks(struct sync *y, struct err *e)
 {
+	uint8_t session[API_ATTEMPT_LEN / 2];
+
 	if (open_worker(&y->source, -1, e) < 0 || open_worker(&y->target, y->source.listener, e) < 0 ||
 	    open_manifests(y, e) < 0)
 		return -1;
+	if (pki_random(session, sizeof session, e) < 0)
+		return -1;
+	hex_encode(session, sizeof session, y->session);
 	/* The listener first, then the dialer; the other order must do as well, within seconds. */
 	if (post_run(y, !y->source_dials, e) < 0 || post_run(y, y->source_dials, e) < 0)
 		return -1;
@@ -479,6 +490,9 @@ static int parse_sync(struct sync *y, int argc, char **argv, struct err *e)
 	y->dial = argv[3];
 	y->chunk_size = (uint32_t)strtoul(argv[4], NULL, 10);
 	y->checkpoint_bytes = strtoull(argv[5], NULL, 10);
+	y->connections = 1;
+	if (sscanf(argv[at], "x%u", &y->connections) == 1)
+		at++;
 	if (strcmp(argv[at], "--") != 0) {
 		int pid;
 

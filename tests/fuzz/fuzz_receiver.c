@@ -21,7 +21,7 @@
 #define OLD    0xee /* what the target held before */
 #define BYTES  16   /* chunks are of one byte each, 1 to 15; 0 is a chunk of zeros */
 
-enum order { RAW, PACKED, ZERO, CHECKPOINT, END, PING, ERROR, VERBATIM, ORDERS };
+enum order { RAW, PACKED, ZERO, CHECKPOINT, END, PING, ERROR, BYE, VERBATIM, ORDERS };
 
 enum {
 	WRONG_HASH = 1, WRONG_LENGTH = 2, WRONG_OFFSET = 4, SHORT_PAYLOAD = 8, GARBAGE = 16
@@ -31,7 +31,7 @@ struct script {
 	struct fuzz_input in;
 	struct stream *to;
 	struct manifest_keys keys;
-	uint64_t next_id;
+	uint64_t next_id, came; /* checkpoints, and frames of data since the last */
 	bool verbatim;                      /* anything may have been sent */
 	bool sent[DISKS][CHUNKS][BYTES];
 };
@@ -74,7 +74,9 @@ static void send_chunk(struct script *s, bool packed)
 		.payload = WIRE_HASH_SIZE + n,
 		.offset = chunk * (uint64_t)CHUNK + ((how & WRONG_OFFSET) != 0 ? 512 : 0),
 		.length = plain,
+		.id = s->next_id + 1,
 	};
+	s->came++;
 	/* With the right hash for its place, it is right whatever way it was packed. */
 	if (disk < DISKS && (how & (WRONG_HASH | WRONG_LENGTH | WRONG_OFFSET)) == 0)
 		s->sent[disk][chunk][byte] = true;
@@ -94,7 +96,8 @@ static void send_zero(struct script *s)
 	for (unsigned c = chunk; disk < DISKS && c < CHUNKS && c * (uint64_t)CHUNK < offset + length; c++)
 		s->sent[disk][c][0] = true;
 	const struct wire_frame f = {
-		.type = WIRE_ZERO, .disk = (uint16_t)disk, .offset = offset, .length = length};
+		.type = WIRE_ZERO, .disk = (uint16_t)disk, .offset = offset, .length = length, .id = s->next_id + 1};
+	s->came++;
 	send_frame(s, &f, NULL);
 }
 
@@ -121,10 +124,13 @@ static void send_order(struct script *s)
 	case CHECKPOINT:
 		skip = fuzz_byte(&s->in);
 		s->next_id += skip < 200 ? 1 : skip;
-		send_frame(s, &(struct wire_frame){.type = WIRE_CHECKPOINT, .id = s->next_id}, NULL);
+		s->came += skip % 32 == 31; /* a lie */
+		send_frame(s, &(struct wire_frame){.type = WIRE_CHECKPOINT, .id = s->next_id, .length = s->came}, NULL);
+		s->came = 0;
 		break;
 	case END: send_frame(s, &(struct wire_frame){.type = WIRE_END}, NULL); break;
 	case PING: send_frame(s, &(struct wire_frame){.type = WIRE_PING}, NULL); break;
+	case BYE: send_frame(s, &(struct wire_frame){.type = WIRE_BYE}, NULL); break;
 	case ERROR: wire_send_error(s->to, &why, &never); break;
 	default: send_verbatim(s); break;
 	}
@@ -133,7 +139,8 @@ static void send_order(struct script *s)
 static struct wire_hello hello_of(const struct script *s, enum wire_role role)
 {
 	struct wire_hello h = {
-		.version_min = 1, .version_max = 1, .role = role, .epoch = 7, .job = "web1", .run = "run-1"};
+		.version_min = WIRE_VERSION, .version_max = WIRE_VERSION, .role = role, .epoch = 7, .job = "web1",
+		.run = "run-1", .channel = 0, .channels = 1};
 
 	memcpy(h.key_id, s->keys.id, sizeof h.key_id);
 	return h;
@@ -174,10 +181,10 @@ static int import(const struct script *s, struct mem_disk *const target[DISKS], 
 	for (unsigned i = 0; i < DISKS; i++)
 		disks[i] = (struct copy_disk){
 			.block = block_mem_open(target[i], BLOCK_RW, 4), .size = SIZE, .progress = &progress[i]};
-	int rc = copy_import(&c, peer, e);
+	const struct copy_link link = {.channels = 1, .first = peer};
+	int rc = copy_import(&c, &link, e);
 	for (unsigned i = 0; i < DISKS; i++)
 		block_close(disks[i].block);
-	stream_close(peer);
 	return rc;
 }
 

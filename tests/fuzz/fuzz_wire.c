@@ -13,7 +13,8 @@ static const struct wire_disk disk = {.size = 3 * 65536 + 512, .chunk_size = 655
 static struct wire_hello hello_of(enum wire_role role)
 {
 	return (struct wire_hello){
-		.version_min = 1, .version_max = 1, .role = role, .epoch = 7, .job = "web1", .run = "run-1"};
+		.version_min = WIRE_VERSION, .version_max = WIRE_VERSION, .role = role, .epoch = 7, .job = "web1",
+		.run = "run-1", .channel = role == WIRE_SOURCE ? 1 : WIRE_ANY_CHANNEL, .channels = 3};
 }
 
 static void one_frame(struct stream *s, const struct wire_frame *f, struct err *e)
@@ -60,14 +61,14 @@ static void hello(const uint8_t *data, size_t size)
 	struct wire_hello theirs, mine = hello_of(WIRE_TARGET);
 	uint8_t again[WIRE_HELLO_SIZE];
 	struct err e = ERR_INIT;
-	uint16_t version = 0;
+	uint16_t version = 0, channel = 0;
 
 	if (wire_hello_decode(data, size, &theirs, &e) < 0)
 		return;
 	wire_hello_encode(&theirs, again);
 	fuzz_check(memcmp(again, data, size) == 0);
-	if (wire_hello_match(&mine, &theirs, &version, &e) == 0)
-		fuzz_check(version == 1 && theirs.role == WIRE_SOURCE && strcmp(theirs.job, mine.job) == 0);
+	if (wire_hello_match(&mine, &theirs, &version, &channel, &e) == 0)
+		fuzz_check(version == WIRE_VERSION && channel < mine.channels && theirs.role == WIRE_SOURCE && strcmp(theirs.job, mine.job) == 0);
 }
 
 static void one_disk(const uint8_t *data, size_t size)
@@ -97,9 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 void fuzz_seeds(struct fuzz_corpus *to)
 {
 	static const struct wire_frame fs[] = {
-		{.type = WIRE_READY}, {.type = WIRE_CHUNK, .payload = 40, .length = 65536, .flags = WIRE_ZSTD},
-		{.type = WIRE_ZERO, .offset = 65536, .length = 65536}, {.type = WIRE_CHECKPOINT, .id = 1},
-		{.type = WIRE_DURABLE, .id = 1}, {.type = WIRE_END}, {.type = WIRE_PING},
+		{.type = WIRE_READY, .id = 1},
+		{.type = WIRE_CHUNK, .payload = 40, .length = 65536, .flags = WIRE_ZSTD, .id = 1},
+		{.type = WIRE_ZERO, .offset = 65536, .length = 65536, .id = 1},
+		{.type = WIRE_CHECKPOINT, .id = 1, .length = 2}, {.type = WIRE_ACK, .id = 3},
+		{.type = WIRE_DURABLE, .id = 1}, {.type = WIRE_END}, {.type = WIRE_PING}, {.type = WIRE_BYE},
 	};
 	static const uint8_t payload[40];
 	const struct err why = {.kind = ERR_IO, .msg = "disk 0 cannot be read"};

@@ -42,6 +42,14 @@ static int check_target(const struct copy_disk *d, const struct block *t, struct
 		       d->block->info.name, d->block->info.logical_sector, t->info.name, t->info.logical_sector);
 }
 
+int copy_check_link(const struct copy_link *link, struct err *e)
+{
+	if (link->channels < 1 || link->channels > WIRE_MAX_CHANNELS || (link->channels > 1 && link->open == NULL))
+		return err_set(e, ERR_USAGE, 0, "%u connections are not possible; give 1 to %d", link->channels,
+			       WIRE_MAX_CHANNELS);
+	return 0;
+}
+
 int copy_check(const struct copy_config *c, bool writes, struct err *e)
 {
 	if (check_numbers(c, e) != 0)

@@ -26,8 +26,8 @@
 #include "base/err.h"
 #include "block/block.h"
 #include "copy/ledger.h"
+#include "copy/link.h"
 #include "manifest/manifest.h"
-#include "net/stream.h"
 #include "net/wire.h"
 
 #define COPY_DEFAULT_CHUNK            (UINT32_C(256) << 10)
@@ -74,16 +74,17 @@ struct copy_config {
 	unsigned disk_count;
 	unsigned threads;            /* that hash and pack; 0: one per processor */
 	int64_t silence_ns;          /* of a peer, before it counts as dead; 0: WIRE_SILENCE_NS (tests shorten it) */
-	struct wire_hello hello;     /* export and import */
+	struct wire_hello hello;     /* export and import; the engine fills in the channel */
 	atomic_bool *cancel;         /* borrowed; set from any thread or a signal handler: ends with CANCELED soon */
 };
 
-int copy_export(const struct copy_config *c, struct stream *peer, struct ledger *l, struct err *e);
-int copy_import(const struct copy_config *c, struct stream *peer, struct err *e);
+int copy_export(const struct copy_config *c, const struct copy_link *link, struct ledger *l, struct err *e);
+int copy_import(const struct copy_config *c, const struct copy_link *link, struct err *e);
 int copy_local(const struct copy_config *c, struct ledger *l, struct err *e);
 int copy_scan(const struct copy_config *c, struct ledger *l, struct err *e);
 
 /* Checks everything that can be wrong with a config before a byte is written: chunk size, sizes, sector sizes. */
 int copy_check(const struct copy_config *c, bool writes, struct err *e);
+int copy_check_link(const struct copy_link *link, struct err *e);
 
 #endif

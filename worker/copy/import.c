@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "copy/run.h"
 
-static int run_import(struct run *r, struct peer *p, struct err *e)
+static int run_import(struct run *r, struct session *s, struct intake *k, struct err *e)
 {
 	const struct copy_config *c = r->c;
 
@@ -10,29 +10,36 @@ static int run_import(struct run *r, struct peer *p, struct err *e)
 	if (run_pool(r, &r->packed, 4, c->chunk_size, e) != 0 || run_pool(r, &r->plain, 8, c->chunk_size, e) != 0 ||
 	    run_read_back(r, 4, e) != 0)
 		return -1;
-	struct stage *receiver = receiver_new(c, p, r->packed, r->plain);
+	struct stage *receiver = receiver_new(c, s, k, r->packed, r->plain);
 	struct stage *decompressor = decompressor_new(c, r->plain);
 	struct stage *writer = writer_new(c);
-	struct stage *replier = replier_new(p);
-	pipeline_add(r->pipeline, receiver, 1);
+	struct stage *replier = replier_new(s, k);
+	pipeline_add(r->pipeline, receiver, s->channels);
 	pipeline_add(r->pipeline, decompressor, run_threads(r));
 	pipeline_add(r->pipeline, writer, 0);
 	pipeline_add(r->pipeline, replier, 1);
+	pipeline_add(r->pipeline, connector_new(s), 1);
 	pipeline_link(receiver, decompressor);
 	pipeline_link(decompressor, writer);
 	run_add_lanes(r, writer, replier);
-	pipeline_on_stop(r->pipeline, peer_stop, p);
-	pipeline_on_tick(r->pipeline, peer_tick, p);
+	pipeline_on_stop(r->pipeline, session_stop, s);
+	pipeline_on_tick(r->pipeline, session_tick, s);
 	return run_go(r, e);
 }
 
-int copy_import(const struct copy_config *c, struct stream *peer, struct err *e)
+static void free_intake(struct intake **k)
 {
-	if (copy_check(c, true, e) != 0)
-		return peer_refuse(peer, e);
-	cleanup(peer_fini) struct peer p;
-	peer_init(&p, c, peer);
+	intake_free(*k);
+}
+
+int copy_import(const struct copy_config *c, const struct copy_link *link, struct err *e)
+{
+	cleanup(session_fini) struct session s;
+	session_init(&s, c, link);
+	if (copy_check(c, true, e) != 0 || copy_check_link(link, e) != 0)
+		return session_refuse(&s, e);
+	cleanup(free_intake) struct intake *k = intake_new(c->disk_count, s.channels);
 	cleanup(run_fini) struct run r;
 	run_init(&r, c, NULL);
-	return run_import(&r, &p, e);
+	return run_import(&r, &s, k, e);
 }

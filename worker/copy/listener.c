@@ -2,57 +2,66 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "copy/greet.h"
 #include "copy/stages.h"
 
 struct listener {
 	struct stage stage;
-	struct peer *peer;
+	struct session *session;
 	struct checkpoints *checkpoints;
+	atomic_uint readers; /* channels that have one */
+	uint64_t durable;    /* channel 0's reader: the last one */
 };
 
-static int take(struct listener *l, const struct wire_frame *f, bool *ended, struct err *e)
+static int greet(void *ctx, struct channel *ch, struct err *e)
 {
-	*ended = false;
-	if (f->type == WIRE_DURABLE)
-		return checkpoints_durable(l->checkpoints, f->id, e);
-	if (f->type != WIRE_END_OK)
-		return err_set(e, ERR_PROTOCOL, 0, "the target sent a frame of type %u, which only a source may send",
-			       f->type);
-	if (!peer_has_sent_end(l->peer) || !checkpoints_all_durable(l->checkpoints))
-		return err_set(e, ERR_PROTOCOL, 0, "the target says that all is done before it confirmed every checkpoint");
-	*ended = true;
+	return greet_as_source(((struct listener *)ctx)->session, ch, e);
+}
+
+static int take_durable(struct listener *l, uint64_t id, struct err *e)
+{
+	while (l->durable < id) {
+		if (checkpoints_durable(l->checkpoints, l->durable + 1, e) != 0)
+			return -1;
+		l->durable++;
+	}
 	return 0;
 }
 
-static int listen_until_ended(struct listener *l, struct err *e)
+static int take_end_ok(struct listener *l, bool *last, struct err *e)
 {
-	bool ended = false;
-
-	if (peer_greet_as_source(l->peer, e) != 0)
-		return -1;
-	while (!ended) {
-		struct wire_frame f;
-
-		if (peer_recv(l->peer, &f, e) != 0)
-			return -1;
-		if (pipeline_stopped(l->stage.pipeline))
-			return pipeline_set_stopped(e);
-		if (take(l, &f, &ended, e) != 0)
-			return -1;
-	}
-	peer_set_ended(l->peer);
+	if (!session_has_sent_end(l->session) || !checkpoints_all_durable(l->checkpoints))
+		return err_set(e, ERR_PROTOCOL, 0, "the target says that all is done before it confirmed every checkpoint");
+	*last = true;
+	session_set_ended(l->session);
 	return 0;
+}
+
+static int take(void *ctx, struct channel *ch, const struct wire_frame *f, bool *last, struct err *e)
+{
+	struct listener *l = ctx;
+
+	if (f->type == WIRE_ACK)
+		return session_ack(l->session, ch, f->id, e);
+	if (f->type == WIRE_DURABLE && ch->index == 0)
+		return take_durable(l, f->id, e);
+	if (f->type == WIRE_END_OK && ch->index == 0)
+		return take_end_ok(l, last, e);
+	return err_set(e, ERR_PROTOCOL, 0, "the target sent a frame of type %u on channel %u, which it may not send there now",
+		       f->type, ch->index);
 }
 
 static int produce(struct stage *s, struct err *e)
 {
+	static const struct session_reader reader = {.greet = greet, .take = take};
 	struct listener *l = (struct listener *)s;
+	struct channel *ch = &l->session->channel[atomic_fetch_add(&l->readers, 1)];
 
-	if (listen_until_ended(l, e) == 0)
+	if (session_read(l->session, ch, &reader, l, e) == 0)
 		return 0;
 	/* First, so that what the peer said goes before what a broken write says. */
 	pipeline_fail(s->pipeline, e);
-	peer_reader_failed(l->peer);
+	session_drain(l->session, ch);
 	return -1;
 }
 
@@ -67,13 +76,13 @@ static const struct stage_ops ops = {
 	.close = close_listener,
 };
 
-struct stage *listener_new(struct peer *p, struct checkpoints *k)
+struct stage *listener_new(struct session *n, struct checkpoints *k)
 {
 	struct listener *l = mem_alloc(sizeof *l);
 
 	l->stage.ops = &ops;
 	l->stage.idle_ns = -1;
-	l->peer = p;
+	l->session = n;
 	l->checkpoints = k;
 	return &l->stage;
 }

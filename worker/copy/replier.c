@@ -1,53 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "copy/stages.h"
 
 struct replier {
 	struct stage stage;
-	struct peer *peer;
-	bool ready;
+	struct session *session;
+	struct intake *intake;
 };
 
-static int wait_ready(struct replier *r, struct err *e)
+static int process(struct stage *stage, struct chunk *c, struct err *e)
 {
-	if (!r->ready && peer_wait_ready(r->peer, e) != 0)
-		return -1;
-	r->ready = true;
-	return 0;
-}
+	struct replier *r = (struct replier *)stage;
+	struct session *s = r->session;
 
-static int process(struct stage *s, struct chunk *c, struct err *e)
-{
-	struct replier *r = (struct replier *)s;
-	uint64_t id = c->checkpoint;
-
-	chunk_free(c);
-	if (wait_ready(r, e) != 0)
-		return -1;
+	(void)e;
 	/* Before the frame: the source may open another one as soon as it has it. */
-	atomic_fetch_sub(&r->peer->open_checkpoints, 1);
-	return peer_send_plain(r->peer, WIRE_DURABLE, id, e);
+	intake_durable(r->intake, c->checkpoint);
+	session_set_durable(s, c->checkpoint);
+	chunk_free(c);
+	session_tell(s);
+	return 0;
 }
 
 static int idle(struct stage *s, struct err *e)
 {
-	struct replier *r = (struct replier *)s;
-
-	return wait_ready(r, e) == 0 ? peer_send_plain(r->peer, WIRE_PING, 0, e) : -1;
+	(void)e;
+	session_keep_alive(((struct replier *)s)->session);
+	return 0;
 }
 
 static int flush(struct stage *s, struct err *e)
 {
 	struct replier *r = (struct replier *)s;
 
-	return wait_ready(r, e) == 0 ? peer_send_plain(r->peer, WIRE_END_OK, 0, e) : -1;
+	(void)e;
+	session_set_ended(r->session);
+	session_tell(r->session);
+	return 0;
 }
 
 static void abandon(struct stage *s, const struct err *why)
 {
-	peer_abandon(((struct replier *)s)->peer, why);
+	session_abandon(((struct replier *)s)->session, why);
 }
 
 static void close_replier(struct stage *s)
@@ -64,12 +61,13 @@ static const struct stage_ops ops = {
 	.close = close_replier,
 };
 
-struct stage *replier_new(struct peer *p)
+struct stage *replier_new(struct session *s, struct intake *k)
 {
 	struct replier *r = mem_alloc(sizeof *r);
 
 	r->stage.ops = &ops;
-	r->stage.idle_ns = WIRE_PING_NS;
-	r->peer = p;
+	r->stage.idle_ns = NS_PER_S;
+	r->session = s;
+	r->intake = k;
 	return &r->stage;
 }

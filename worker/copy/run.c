@@ -51,6 +51,7 @@ void run_fini(struct run *r)
 	pool_free(r->packed);
 	pool_free(r->plain);
 	pool_free(r->read_back);
+	pool_free(r->again);
 }
 
 int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e)

@@ -10,7 +10,7 @@ struct run {
 	struct ledger *ledger; /* NULL on the target */
 	struct pipeline *pipeline;
 	struct checkpoints *checkpoints;
-	struct pool *slabs, *packed, *plain, *read_back;
+	struct pool *slabs, *packed, *plain, *read_back, *again;
 };
 
 void run_init(struct run *r, const struct copy_config *c, struct ledger *l);

@@ -8,9 +8,10 @@
 
 #include "copy/checkpoint.h"
 #include "copy/copy.h"
-#include "copy/peer.h"
+#include "copy/intake.h"
 #include "copy/pipeline.h"
 #include "copy/pool.h"
+#include "copy/session.h"
 #include "copy/stage.h"
 
 #define READ_BYTES (1u << 20) /* of one request; a chunk that is larger is read at once */
@@ -34,14 +35,20 @@ struct stage *recorder_new(const struct copy_config *c, struct ledger *l);
 /* Waits for intents and packs with zstd where that pays. Any number of threads. packed: buffers of a chunk's size. */
 struct stage *compressor_new(const struct copy_config *c, struct ledger *l, struct pool *packed);
 
-/* Frames to the peer. One thread: the only writer of the stream once the peer is ready. */
-struct stage *sender_new(const struct copy_config *c, struct peer *p);
+/* Makes the session's connections: says HELLO on them and brings them to their channels. One thread. */
+struct stage *connector_new(struct session *s);
 
-/* Source: greets the peer, then hears of durable checkpoints until END_OK. One thread. */
-struct stage *listener_new(struct peer *p, struct checkpoints *k);
+/* Source: frames to the peer, and again those that a broken connection lost. One thread per channel, of which each takes
+ * whichever channel is free. again: buffers of a chunk's size, used only after a connection broke. */
+struct stage *sender_new(const struct copy_config *c, struct session *s, struct pool *again);
 
-/* Source: greets the peer, then takes frames until END. One thread. packed, plain: buffers of a chunk's size. */
-struct stage *receiver_new(const struct copy_config *c, struct peer *p, struct pool *packed, struct pool *plain);
+/* Source: greets the peer, then hears what is taken and durable until END_OK. One thread per channel. */
+struct stage *listener_new(struct session *s, struct checkpoints *k);
+
+/* Target: greets the peer, then takes frames until BYE. One thread per channel. packed, plain: buffers of a chunk's
+ * size. */
+struct stage *receiver_new(const struct copy_config *c, struct session *s, struct intake *k, struct pool *packed,
+			   struct pool *plain);
 
 /* Unpacks and checks hashes: nothing wrong passes. Any number of threads. */
 struct stage *decompressor_new(const struct copy_config *c, struct pool *plain);
@@ -58,8 +65,8 @@ struct stage *lane_new(const struct copy_config *c, unsigned disk, struct ledger
  * One thread each, or none where nothing is read back. */
 struct stage *verifier_new(const struct copy_config *c, unsigned disk, struct pool *pool);
 
-/* Answers DURABLE for each MARK and END_OK at the end. One thread: the only writer once the peer is ready. */
-struct stage *replier_new(struct peer *p);
+/* Target: answers DURABLE for each MARK and END_OK at the end. One thread. */
+struct stage *replier_new(struct session *s, struct intake *k);
 
 /* The end of a local copy: records durable checkpoints. One thread. */
 struct stage *settler_new(struct checkpoints *k);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <yyjson.h>
 
+#include "base/clock.h"
 #include "net/wire.h"
 
 static void write_out(yyjson_mut_doc *doc, struct buf *out)
@@ -87,6 +88,21 @@ static void add_counters(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct
 	yyjson_mut_obj_add_uint(doc, counters, "net_out_bytes", c->net_out_bytes);
 }
 
+static void add_link(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct runner_status *s)
+{
+	const struct copy_link_status *st = &s->link.st;
+	yyjson_mut_val *link = yyjson_mut_obj_add_obj(doc, root, "link");
+
+	yyjson_mut_obj_add_uint(doc, link, "connections", st->channels);
+	yyjson_mut_obj_add_uint(doc, link, "up", st->up);
+	yyjson_mut_obj_add_uint(doc, link, "cuts", st->cuts);
+	yyjson_mut_obj_add_uint(doc, link, "resent", st->resent);
+	if (s->link.down_ns == 0)
+		return;
+	yyjson_mut_obj_add_uint(doc, link, "reconnecting_ms", (uint64_t)(s->link.down_ns / NS_PER_MS));
+	yyjson_mut_obj_add_strcpy(doc, link, "why", st->why.msg);
+}
+
 void api_json_status(const struct api *api, const struct runner_status *s, const struct counters *c, struct buf *out)
 {
 	yyjson_mut_doc *doc;
@@ -101,8 +117,10 @@ void api_json_status(const struct api *api, const struct runner_status *s, const
 	for (unsigned i = 0; i < s->disk_count; i++)
 		add_disk(doc, disks, &s->disks[i]);
 	yyjson_mut_val *wire = yyjson_mut_obj_add_obj(doc, root, "wire");
-	yyjson_mut_obj_add_uint(doc, wire, "in", s->wire_in);
-	yyjson_mut_obj_add_uint(doc, wire, "out", s->wire_out);
+	yyjson_mut_obj_add_uint(doc, wire, "in", s->link.in);
+	yyjson_mut_obj_add_uint(doc, wire, "out", s->link.out);
+	if (s->link.st.channels > 0)
+		add_link(doc, root, s);
 	add_counters(doc, root, c);
 	write_out(doc, out);
 }

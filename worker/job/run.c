@@ -16,7 +16,7 @@ struct work {
 	struct manifest_keys keys;
 	struct copy_config config;
 	struct copy_disk disks[WIRE_MAX_DISKS];
-	struct stream *peer;
+	struct copy_link link;
 };
 
 static uint64_t page_count(uint64_t size, uint32_t chunk_size)
@@ -37,6 +37,7 @@ struct run *run_new(const struct runner_config *config, const struct run_spec *s
 		disks[i] = (struct ledger_feed_disk){
 			.index = spec->disks[i].index, .pages = page_count(spec->disks[i].size, spec->chunk_size)};
 	r->feed = ledger_feed_new(disks, spec->disk_count);
+	r->watch = link_watch_new(config->log, config->wire);
 	return r;
 }
 
@@ -45,6 +46,7 @@ void run_free(struct run *r)
 	if (r == NULL)
 		return;
 	ledger_feed_free(r->feed);
+	link_watch_free(r->watch);
 	mem_wipe(r->spec.secret, sizeof r->spec.secret);
 	free(r);
 }
@@ -157,11 +159,35 @@ static int meet_peer(struct work *w, struct err *e)
 
 	if (r->spec.kind == RUN_SCAN)
 		return 0;
-	w->peer = r->spec.listen ? wait_for_peer(r, e) : dial_peer(r, e);
-	if (w->peer == NULL)
+	w->link.first = r->spec.listen ? wait_for_peer(r, e) : dial_peer(r, e);
+	if (w->link.first == NULL)
 		return -1;
-	r->watch(r->ctx, w->peer);
+	link_watch_opened(r->watch, w->link.first);
 	return 0;
+}
+
+/* Another connection, for a channel more or for one that broke: one attempt. */
+static struct stream *open_peer(void *ctx, struct err *e)
+{
+	struct run *r = ctx;
+	struct stream *s = r->spec.listen ? r->accept(r->ctx, SLICE_NS)
+					  : r->config->dial(r->config->dial_ctx, r->spec.dial, e);
+
+	if (s != NULL)
+		link_watch_opened(r->watch, s);
+	else if (r->spec.listen)
+		err_set(e, ERR_TIMEOUT, 0, "the other worker has not connected again yet");
+	return s;
+}
+
+static void close_peer(void *ctx, struct stream *s)
+{
+	link_watch_close(((struct run *)ctx)->watch, s);
+}
+
+static void report_link(void *ctx, const struct copy_link_status *st)
+{
+	link_watch_report(((struct run *)ctx)->watch, st);
 }
 
 /* ---- Work ---- */
@@ -189,7 +215,17 @@ static void prepare(struct work *w)
 			.version_max = WIRE_VERSION,
 			.role = b->role,
 			.epoch = b->epoch,
+			.session = r->spec.session,
 		},
+	};
+	w->link = (struct copy_link){
+		.channels = r->spec.connections,
+		.dials = !r->spec.listen,
+		.patience_ns = r->spec.reconnect_ns,
+		.open = open_peer,
+		.close = close_peer,
+		.report = report_link,
+		.ctx = r,
 	};
 	memcpy(w->config.hello.job, b->job, sizeof w->config.hello.job);
 	memcpy(w->config.hello.run, b->run, sizeof w->config.hello.run);
@@ -203,9 +239,9 @@ static int call_engine(struct work *w, struct err *e)
 
 	switch (w->run->spec.kind) {
 	case RUN_EXPORT:
-		return engine->export(&w->config, w->peer, l, e);
+		return engine->export(&w->config, &w->link, l, e);
 	case RUN_IMPORT:
-		return engine->import(&w->config, w->peer, e);
+		return engine->import(&w->config, &w->link, e);
 	case RUN_SCAN:
 		return engine->scan(&w->config, l, e);
 	}
@@ -230,8 +266,6 @@ int run_work(struct run *r, struct err *e)
 	/* Whatever broke first when it was told to stop, that it was told to stop is the reason. */
 	if (rc < 0)
 		check_cancel(r, e);
-	r->watch(r->ctx, NULL);
-	stream_close(w->peer);
 	close_disks(w);
 	mem_wipe(&w->keys, sizeof w->keys);
 	free(w);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "job/ledger_feed.h"
+#include "job/link_watch.h"
 #include "job/runner.h"
 
 struct run {
@@ -16,11 +17,10 @@ struct run {
 	struct run_spec spec;
 	struct ledger_feed *feed;
 	struct copy_progress progress[WIRE_MAX_DISKS];
+	struct link_watch *watch;
 	atomic_bool cancel;
 	/* Gives a connection that came in, or NULL after timeout_ns; the runner's. */
 	struct stream *(*accept)(void *ctx, int64_t timeout_ns);
-	/* The peer's stream from here on until NULL is passed, for its byte counts; the runner's. */
-	void (*watch)(void *ctx, struct stream *s);
 	void *ctx;
 };
 

@@ -6,8 +6,8 @@
 #include "copy/copy.h"
 
 struct run_engine {
-	int (*export)(const struct copy_config *c, struct stream *peer, struct ledger *l, struct err *e);
-	int (*import)(const struct copy_config *c, struct stream *peer, struct err *e);
+	int (*export)(const struct copy_config *c, const struct copy_link *link, struct ledger *l, struct err *e);
+	int (*import)(const struct copy_config *c, const struct copy_link *link, struct err *e);
 	int (*scan)(const struct copy_config *c, struct ledger *l, struct err *e);
 };
 

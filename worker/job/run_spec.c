@@ -74,6 +74,16 @@ static int take_checkpoint_ms(yyjson_val *v, struct run_spec *s, struct err *e)
 	return 0;
 }
 
+static int take_reconnect_ms(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	uint64_t ms = yyjson_get_uint(v);
+
+	if (!yyjson_is_uint(v) || ms == 0 || ms > 24 * 3600 * 1000)
+		return wrong("reconnect_ms", "milliseconds from 1 to 86400000", e);
+	s->reconnect_ns = (int64_t)ms * NS_PER_MS;
+	return 0;
+}
+
 static int take_compression(yyjson_val *v, struct run_spec *s, struct err *e)
 {
 	if (yyjson_equals_str(v, "none"))
@@ -146,13 +156,19 @@ static int take_disks(yyjson_val *v, struct run_spec *s, struct err *e)
 static int take_peer(yyjson_val *v, struct run_spec *s, struct err *e)
 {
 	yyjson_val *dial = yyjson_obj_get(v, "dial"), *listen = yyjson_obj_get(v, "listen");
-	const char *address = yyjson_get_str(dial);
+	yyjson_val *connections = yyjson_obj_get(v, "connections");
+	const char *address = yyjson_get_str(dial), *session = yyjson_get_str(yyjson_obj_get(v, "session"));
 	size_t len = yyjson_get_len(dial);
 
 	s->listen = yyjson_is_true(listen);
-	if (yyjson_obj_size(v) != 1 || (!s->listen && (address == NULL || len == 0 || len >= sizeof s->dial ||
+	s->connections = (unsigned)yyjson_get_uint(connections);
+	if (yyjson_obj_size(v) != 3 || (!s->listen && (address == NULL || len == 0 || len >= sizeof s->dial ||
 						       strlen(address) != len)))
-		return wrong("peer", "{\"dial\":\"host:port\"} or {\"listen\":true}", e);
+		return wrong("peer", "{\"dial\":\"host:port\" or \"listen\":true, \"session\":\"...\", \"connections\":N}", e);
+	if (session == NULL || hex_decode(session, (uint8_t *)&s->session, sizeof s->session) < 0)
+		return wrong("peer.session", "16 lower-case hex digits, the same for both workers", e);
+	if (!yyjson_is_uint(connections) || s->connections < 1 || s->connections > WIRE_MAX_CHANNELS)
+		return wrong("peer.connections", "1 to 8", e);
 	if (!s->listen)
 		memcpy(s->dial, address, len + 1);
 	return 0;
@@ -175,6 +191,7 @@ static const struct {
 	{"read_only", take_read_only, true},
 	{"disks", take_disks, false},
 	{"peer", take_peer, true},
+	{"reconnect_ms", take_reconnect_ms, true},
 };
 
 #define KEYS (sizeof keys / sizeof keys[0])
@@ -226,6 +243,7 @@ int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct er
 		.compression = COPY_ZSTD,
 		.level = 1,
 		.read_back = true,
+		.reconnect_ns = COPY_DEFAULT_PATIENCE_NS,
 	};
 	yyjson_doc *doc = yyjson_read_opts((char *)json, len, YYJSON_READ_NOFLAG, NULL, &why);
 	if (doc == NULL)

@@ -34,6 +34,9 @@ struct run_spec {
 	} disks[WIRE_MAX_DISKS];
 	bool listen;            /* the peer dials us */
 	char dial[256];         /* else "host:port" of the peer; "" for scan */
+	uint64_t session;       /* the controller's name for this pair of runs */
+	unsigned connections;
+	int64_t reconnect_ns;   /* how long a broken connection is made again without progress */
 };
 
 /* Whether `text` (of `len` bytes) can be an attempt's id. */

@@ -22,8 +22,6 @@ struct entry {
 	pthread_t thread;
 	enum runner_state state;
 	struct err error;
-	struct stream *peer;        /* while it is open */
-	uint64_t wire_in, wire_out; /* of it, when last looked at */
 	struct runner *runner;
 };
 
@@ -118,28 +116,6 @@ static struct stream *accept_peer(void *ctx, int64_t timeout_ns)
 	return s;
 }
 
-/* With the lock held. */
-static void count_wire(struct entry *n)
-{
-	struct stream *(*wire)(struct stream *s) = n->runner->config.wire;
-	struct stream *s = n->peer == NULL || wire == NULL ? n->peer : wire(n->peer);
-
-	if (s == NULL)
-		return;
-	n->wire_in = s->bytes_in;
-	n->wire_out = s->bytes_out;
-}
-
-static void watch_peer(void *ctx, struct stream *s)
-{
-	struct entry *n = ctx;
-
-	pthread_mutex_lock(&n->runner->lock);
-	count_wire(n);
-	n->peer = s;
-	pthread_mutex_unlock(&n->runner->lock);
-}
-
 static void *entry_main(void *arg)
 {
 	struct entry *n = arg;
@@ -182,7 +158,6 @@ static struct entry *entry_new(struct runner *r, const struct run_spec *spec)
 	n->state = RUNNER_RUNNING;
 	n->run = run_new(&r->config, spec);
 	n->run->accept = accept_peer;
-	n->run->watch = watch_peer;
 	n->run->ctx = n;
 	return n;
 }
@@ -388,9 +363,7 @@ void runner_status(struct runner *r, struct runner_status *out)
 		out->disk_count = n->run->spec.disk_count;
 		for (unsigned i = 0; i < out->disk_count; i++)
 			copy_progress(n->run, i, &out->disks[i]);
-		count_wire(n);
-		out->wire_in = n->wire_in;
-		out->wire_out = n->wire_out;
+		link_watch_read(n->run->watch, &out->link);
 	}
 	pthread_mutex_unlock(&r->lock);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "block/disk_source.h"
 #include "boot/bootdata.h"
+#include "job/link_watch.h"
 #include "job/run_engine.h"
 #include "job/run_spec.h"
 
@@ -68,7 +69,7 @@ struct runner_status {
 	struct err error;           /* FAILED */
 	unsigned disk_count;
 	struct runner_disk disks[WIRE_MAX_DISKS];
-	uint64_t wire_in, wire_out; /* bytes of the chunk connection */
+	struct link_state link;     /* to the other worker */
 };
 
 void runner_status(struct runner *r, struct runner_status *out);

@@ -11,7 +11,8 @@
  * Afterwards:
  *   GET  /v1/status     -> {"version","role","state":"idle|running|finished|failed","error":{...}?,
  *                          "disks":[{"index","size","scanned","zero","unchanged","sent","sent_wire","written","durable","checkpoints"}],
- *                          "wire":{"in","out"},"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
+ *                          "wire":{"in","out"},"link":{"connections","up","cuts","resent",
+ *                          ("reconnecting_ms","why")?}?,"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
  *                          "disk_read_bytes","disk_written_bytes","net_in_bytes","net_out_bytes"}}  (all bytes)
  *   GET  /v1/disks      -> {"disks":[{"name","serial","size","logical_sector","physical_sector"}]}
  *   POST /v1/run        struct of API_RUN below -> 202; 409 when one is under way, or the other role's
@@ -33,7 +34,11 @@
  *   "checkpoint_bytes":N,
  *   "checkpoint_ms":N,"compression":"none|zstd","level":N,"read_back":true,"read_only":false,
  *   "disks":[{"index":0,"serial":"...","size":N}],
- *   "peer":{"dial":"host:port"} | {"listen":true}}            (peer: not for scan)
+ *   "peer":{"dial":"host:port" | "listen":true,"session":"<16 hex digits>","connections":N},
+ *   "reconnect_ms":N}                                                  (peer: not for scan)
+ *   "session" names this pair of runs, the same for both workers and drawn for every attempt; "connections": 1 to 8.
+ *   A connection between the workers that breaks is made again while the run goes on ("link" of the status), for "reconnect_ms"
+ *   without a frame getting through; then the run fails.
  *   "read_only" lets a target worker scan disks that are attached read-only (verify).
  *   "size" is the size of the copy; the device may be larger on the target (its tail is zeroed and verified).
  *

@@ -34,20 +34,23 @@ static const struct rule {
 	unsigned from;
 	uint32_t payload_min, payload_max;
 	bool flags, disk, range, id;
+	bool count;  /* `length` counts frames */
 	bool gather; /* data: need not go out at once */
 } rules[] = {
 	[WIRE_HELLO] = {"HELLO", BY_SOURCE | BY_TARGET, WIRE_HELLO_SIZE, WIRE_HELLO_SIZE},
 	[WIRE_DISK] = {"DISK", BY_SOURCE, WIRE_DISK_SIZE, WIRE_DISK_SIZE, .disk = true},
-	[WIRE_READY] = {"READY", BY_TARGET, 0, 0},
+	[WIRE_READY] = {"READY", BY_TARGET, 0, 0, .id = true},
 	[WIRE_CHUNK] = {"CHUNK", BY_SOURCE, WIRE_HASH_SIZE + 1, WIRE_MAX_PAYLOAD, .flags = true, .disk = true,
-		.range = true, .gather = true},
-	[WIRE_ZERO] = {"ZERO", BY_SOURCE, 0, 0, .disk = true, .range = true, .gather = true},
-	[WIRE_CHECKPOINT] = {"CHECKPOINT", BY_SOURCE, 0, 0, .id = true},
+		.range = true, .id = true, .gather = true},
+	[WIRE_ZERO] = {"ZERO", BY_SOURCE, 0, 0, .disk = true, .range = true, .id = true, .gather = true},
+	[WIRE_CHECKPOINT] = {"CHECKPOINT", BY_SOURCE, 0, 0, .id = true, .count = true},
 	[WIRE_DURABLE] = {"DURABLE", BY_TARGET, 0, 0, .id = true},
 	[WIRE_END] = {"END", BY_SOURCE, 0, 0},
 	[WIRE_END_OK] = {"END_OK", BY_TARGET, 0, 0},
 	[WIRE_PING] = {"PING", BY_SOURCE | BY_TARGET, 0, 0},
 	[WIRE_ERROR] = {"ERROR", BY_SOURCE | BY_TARGET, 4, 4 + ERROR_TEXT},
+	[WIRE_ACK] = {"ACK", BY_TARGET, 0, 0, .id = true},
+	[WIRE_BYE] = {"BYE", BY_SOURCE, 0, 0},
 };
 
 #define TYPES (sizeof rules / sizeof rules[0])
@@ -82,7 +85,7 @@ static int check_fields(const struct wire_frame *f, const struct rule *r, struct
 		return wrong(f, "disk", f->disk, r->disk ? "less than 64" : "0", e);
 	if (!r->range && f->offset != 0)
 		return wrong(f, "offset", f->offset, "0", e);
-	if (!r->range && f->length != 0)
+	if (!r->range && !r->count && f->length != 0)
 		return wrong(f, "length", f->length, "0", e);
 	if (r->range && f->length == 0)
 		return wrong(f, "length", 0, "more", e);
@@ -131,6 +134,9 @@ void wire_hello_encode(const struct wire_hello *h, uint8_t out[WIRE_HELLO_SIZE])
 	memcpy(out + 16, h->job, strnlen(h->job, sizeof h->job - 1));
 	memcpy(out + 80, h->run, strnlen(h->run, sizeof h->run - 1));
 	memcpy(out + 120, h->key_id, sizeof h->key_id);
+	put(out + 136, h->session, 8);
+	put(out + 144, h->channel, 2);
+	put(out + 146, h->channels, 2);
 }
 
 /* Printable ASCII, at least one character, then NULs to the end. */
@@ -163,6 +169,9 @@ int wire_hello_decode(const uint8_t *in, size_t len, struct wire_hello *h, struc
 	h->role = (uint32_t)get(in + 4, 4);
 	h->epoch = get(in + 8, 8);
 	memcpy(h->key_id, in + 120, sizeof h->key_id);
+	h->session = get(in + 136, 8);
+	h->channel = (uint16_t)get(in + 144, 2);
+	h->channels = (uint16_t)get(in + 146, 2);
 	if (h->version_min == 0 || h->version_min > h->version_max)
 		return err_set(e, ERR_PROTOCOL, 0,
 			"the peer sent a HELLO with versions %u to %u, which is no range", h->version_min,
@@ -170,13 +179,40 @@ int wire_hello_decode(const uint8_t *in, size_t len, struct wire_hello *h, struc
 	if (h->role != WIRE_SOURCE && h->role != WIRE_TARGET)
 		return err_set(
 			e, ERR_PROTOCOL, 0, "the peer sent a HELLO with role %u, expected 1 or 2", h->role);
+	if (h->channels < 1 || h->channels > WIRE_MAX_CHANNELS)
+		return err_set(e, ERR_PROTOCOL, 0, "the peer sent a HELLO with %u channels, expected 1 to %d",
+			h->channels, WIRE_MAX_CHANNELS);
+	if (h->channel >= h->channels && h->channel != WIRE_ANY_CHANNEL)
+		return err_set(e, ERR_PROTOCOL, 0, "the peer sent a HELLO with channel %u of %u", h->channel,
+			h->channels);
 	if (get_text(in + 16, sizeof h->job, "job", h->job, e) < 0)
 		return -1;
 	return get_text(in + 80, sizeof h->run, "run", h->run, e);
 }
 
-int wire_hello_match(
-	const struct wire_hello *mine, const struct wire_hello *theirs, uint16_t *version, struct err *e)
+/* Both belong to the same job and run; the connection between them? */
+static int match_session(
+	const struct wire_hello *mine, const struct wire_hello *theirs, uint16_t *channel, struct err *e)
+{
+	bool named = mine->channel != WIRE_ANY_CHANNEL;
+
+	if (mine->session != theirs->session)
+		return err_set(e, ERR_REFUSED, 0,
+			"the peer works in another session of run '%s' than this side: one of them is left over",
+			mine->run);
+	if (mine->channels != theirs->channels)
+		return err_set(e, ERR_REFUSED, 0,
+			"the peer was told to use %u connections, this side %u: start both with the same number",
+			theirs->channels, mine->channels);
+	if (named == (theirs->channel != WIRE_ANY_CHANNEL))
+		return err_set(e, ERR_PROTOCOL, 0, "%s side names the channel of this connection",
+			named ? "each" : "neither");
+	*channel = named ? mine->channel : theirs->channel;
+	return 0;
+}
+
+int wire_hello_match(const struct wire_hello *mine, const struct wire_hello *theirs, uint16_t *version,
+	uint16_t *channel, struct err *e)
 {
 	uint16_t highest = mine->version_max < theirs->version_max ? mine->version_max : theirs->version_max;
 
@@ -207,7 +243,7 @@ int wire_hello_match(
 		return err_set(e, ERR_REFUSED, 0,
 			"the peer hashes with another key than this side, for job '%s'", mine->job);
 	*version = highest;
-	return 0;
+	return match_session(mine, theirs, channel, e);
 }
 
 /* ---- DISK, CHUNK, ZERO ---- */

@@ -60,6 +60,8 @@ static void job_load_defaults_are_documented_ones(void **state)
 	assert_int_equal(job.data_path, DATA_AUTO);
 	assert_int_equal(job.worker_timeout_seconds, 300);
 	assert_int_equal(job.lease_seconds, 300);
+	assert_int_equal(job.connections, 1);
+	assert_int_equal(job.reconnect_seconds, 300);
 	job_fini(&job);
 }
 
@@ -88,7 +90,7 @@ static void job_load_every_option_is_taken(void **state)
 			      "\"web1-copy\"},\"options\":{\"chunk_size\":\"1M\",\"checkpoint_size\":16777216,"
 			      "\"checkpoint_seconds\":3,\"compression\":\"none\",\"compression_level\":3,\"read_back\":false,"
 			      "\"control_path\":\"dial-out\",\"data_path\":\"relay\",\"worker_timeout_seconds\":600,"
-			      "\"lease_seconds\":60}}", &job, &e), 0);
+			      "\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20}}", &job, &e), 0);
 	assert_string_equal(job.target_machine, "web1-copy");
 	assert_int_equal(job.chunk_size, 1 << 20);
 	assert_int_equal(job.checkpoint_bytes, 16 << 20);
@@ -101,6 +103,8 @@ static void job_load_every_option_is_taken(void **state)
 	assert_string_equal(data_path_name(job.data_path), "relay");
 	assert_int_equal(job.worker_timeout_seconds, 600);
 	assert_int_equal(job.lease_seconds, 60);
+	assert_int_equal(job.connections, 8);
+	assert_int_equal(job.reconnect_seconds, 20);
 	job_fini(&job);
 }
 
@@ -140,6 +144,8 @@ static const struct {
 	{WITH("\"control_path\":\"dialin\""), "did you mean \"dial-in\"?", ERR_CONFIG},
 	{WITH("\"data_path\":\"direct\""), "options.data_path: expected one of \"auto\", \"source-dials\"", ERR_CONFIG},
 	{WITH("\"worker_timeout_seconds\":1"), "options.worker_timeout_seconds: expected a whole number from 10", ERR_CONFIG},
+	{WITH("\"connections\":9"), "options.connections: expected a whole number from 1 to 8", ERR_CONFIG},
+	{WITH("\"reconnect_seconds\":0"), "options.reconnect_seconds: expected a whole number from 1", ERR_CONFIG},
 	{WITH("\"lease_seconds\":\"5m\""), "options.lease_seconds: expected a whole number from 10", ERR_CONFIG},
 	{WITH("\"chunksize\":1"), "options: unknown key \"chunksize\": did you mean \"chunk_size\"?", ERR_CONFIG},
 	{"{\"job\":", "job.json:1:8: this is not JSON", ERR_CONFIG},

@@ -74,7 +74,8 @@ void fx_set(struct mem_disk *d, uint64_t offset, uint64_t length, int byte)
 
 struct wire_hello fx_hello(const struct fx *f, enum wire_role role)
 {
-	struct wire_hello h = {.version_min = WIRE_VERSION, .version_max = WIRE_VERSION, .role = role, .epoch = 7};
+	struct wire_hello h = {.version_min = WIRE_VERSION, .version_max = WIRE_VERSION, .role = role, .epoch = 7,
+			       .session = 0x5e55, .channel = role == WIRE_SOURCE ? 0 : WIRE_ANY_CHANNEL, .channels = 1};
 
 	strcpy(h.job, "web1");
 	strcpy(h.run, "run-1");
@@ -150,7 +151,7 @@ int fx_scan(struct fx *f)
 
 struct import {
 	struct fx *f;
-	struct stream *stream;
+	const struct copy_link *link;
 	int rc;
 };
 
@@ -171,8 +172,7 @@ static void *import_main(void *arg)
 		};
 	}
 	c.cancel = NULL;
-	im->rc = copy_import(&c, im->stream, &f->target_err);
-	stream_close(im->stream);
+	im->rc = copy_import(&c, im->link, &f->target_err);
 	for (unsigned i = 0; i < f->disks; i++)
 		block_close(disks[i].block);
 	return NULL;
@@ -180,19 +180,26 @@ static void *import_main(void *arg)
 
 int fx_wire(struct fx *f)
 {
-	struct copy_disk disks[FX_DISKS];
 	struct stream *end[2];
-	pthread_t thread;
 
 	stream_mem_pair(f->pipe, end);
 	if (f->spoil != NULL)
 		f->spoil(end[0], end[1], f->spoil_ctx);
-	struct import im = {.f = f, .stream = end[1]};
+	const struct copy_link source = {.channels = 1, .dials = true, .first = end[0]};
+	const struct copy_link target = {.channels = 1, .first = end[1]};
+	return fx_wire_over(f, &source, &target);
+}
+
+int fx_wire_over(struct fx *f, const struct copy_link *source, const struct copy_link *target)
+{
+	struct copy_disk disks[FX_DISKS];
+	pthread_t thread;
+	struct import im = {.f = f, .link = target};
+
 	assert_int_equal(pthread_create(&thread, NULL, import_main, &im), 0);
 	open_sources(f, disks);
 	struct copy_config c = config(f, disks, WIRE_SOURCE);
-	int rc = copy_export(&c, end[0], f->ledger, &f->source_err);
-	stream_close(end[0]);
+	int rc = copy_export(&c, source, f->ledger, &f->source_err);
 	close_disks(f, disks);
 	pthread_join(thread, NULL);
 	return rc != 0 || im.rc != 0 ? -1 : 0;

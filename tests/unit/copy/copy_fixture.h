@@ -57,6 +57,7 @@ void fx_set(struct mem_disk *d, uint64_t offset, uint64_t length, int byte);
 int fx_local(struct fx *f);
 /* Both ends over a stream in memory; 0 when both ended well. */
 int fx_wire(struct fx *f);
+int fx_wire_over(struct fx *f, const struct copy_link *source, const struct copy_link *target);
 int fx_scan(struct fx *f);
 struct wire_hello fx_hello(const struct fx *f, enum wire_role role);
 

@@ -66,15 +66,23 @@ static int play(const struct copy_config *c, bool peer, struct err *e)
 	return s->kind == ERR_NONE ? 0 : err_set(e, s->kind, 0, "as told \"so\"");
 }
 
-static int fake_export(const struct copy_config *c, struct stream *peer, struct ledger *l, struct err *e)
+static int play_linked(const struct copy_config *c, const struct copy_link *link, struct err *e)
 {
-	(void)l;
-	return play(c, peer != NULL, e);
+	int rc = play(c, link->first != NULL, e);
+
+	link->close(link->ctx, link->first);
+	return rc;
 }
 
-static int fake_import(const struct copy_config *c, struct stream *peer, struct err *e)
+static int fake_export(const struct copy_config *c, const struct copy_link *link, struct ledger *l, struct err *e)
 {
-	return play(c, peer != NULL, e);
+	(void)l;
+	return play_linked(c, link, e);
+}
+
+static int fake_import(const struct copy_config *c, const struct copy_link *link, struct err *e)
+{
+	return play_linked(c, link, e);
 }
 
 static int fake_scan(const struct copy_config *c, struct ledger *l, struct err *e)

@@ -17,6 +17,7 @@
 #define SCAN           ORDER("scan", "")
 #define SCAN_OF(attempt) ORDER_OF(attempt, "scan", "")
 #define SCAN_READ_ONLY ORDER("scan", ",\"read_only\":true")
+#define PAIR "\"session\":\"00000000000000ff\",\"connections\":1"
 #define COPY(kind, peer) ORDER(kind, ",\"peer\":" peer)
 /* Calls for one attempt; the numbers are literals. */
 #define FEED_OF(attempt, ack, wait_ms) "{\"attempt\":\"" attempt "\",\"ack\":" #ack ",\"wait_ms\":" #wait_ms "}"

@@ -75,9 +75,9 @@ static void api_run_of_the_other_role_is_refused(void **state)
 	struct worker *source = worker_new(WIRE_SOURCE, true), *target = worker_new(WIRE_TARGET, true);
 
 	(void)state;
-	assert_int_equal(ask(source, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 409);
+	assert_int_equal(ask(source, "POST", API_RUN, COPY("import", "{\"listen\":true," PAIR "}")), 409);
 	assert_body_has(source, "\"kind\":\"refused\"");
-	assert_int_equal(ask(target, "POST", API_RUN, COPY("export", "{\"listen\":true}")), 409);
+	assert_int_equal(ask(target, "POST", API_RUN, COPY("export", "{\"listen\":true," PAIR "}")), 409);
 	script.go_on = true;
 	assert_int_equal(ask(target, "POST", API_RUN, SCAN), 202);
 	wait_for_state(target, "finished");
@@ -98,7 +98,7 @@ static void api_stop_ends_whatever_the_run_waits_for(void **state)
 	} cases[] = {
 		{SCAN, false},                                  /* the engine */
 		{SCAN, true},                                   /* a page of the controller's */
-		{COPY("export", "{\"listen\":true}"), false},   /* its peer */
+		{COPY("export", "{\"listen\":true," PAIR "}"), false},   /* its peer */
 	};
 
 	(void)state;
@@ -232,7 +232,7 @@ static void api_run_that_dials_tries_again(void **state)
 
 	(void)state;
 	script.go_on = true;
-	assert_int_equal(ask(w, "POST", API_RUN, COPY("export", "{\"dial\":\"there:1\"}")), 202);
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("export", "{\"dial\":\"there:1\"," PAIR "}")), 202);
 	wait_for_state(w, "finished");
 	assert_int_equal(w->dials, 3);
 	assert_true(script.had_peer);
@@ -270,7 +270,7 @@ static void api_run_that_listens_takes_the_newest_connection(void **state)
 	assert_int_equal(pthread_create(&two.thread, NULL, offer_main, &two), 0);
 	assert_int_equal(stream_read(first[1], &byte, 1, &e), 0);
 	script.go_on = true;
-	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 202);
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true," PAIR "}")), 202);
 	wait_for_state(w, "finished");
 	assert_true(script.had_peer);
 	pthread_join(one.thread, NULL);
@@ -289,7 +289,7 @@ static void api_peer_after_a_failed_run_is_told_why(void **state)
 
 	(void)state;
 	w->disks.absent = true;
-	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true}")), 202);
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true," PAIR "}")), 202);
 	wait_for_state(w, "failed");
 	stream_mem_pair(4096, end);
 	struct offer o = {.w = w, .s = end[0]};

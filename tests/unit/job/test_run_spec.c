@@ -12,6 +12,7 @@
 #include "job/run_spec.h"
 
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define PAIR ",\"session\":\"00000000000000ff\",\"connections\":3"
 #define ATTEMPT "\"attempt\":\"0123456789abcdef\","
 
 static const struct {
@@ -28,7 +29,8 @@ static const struct {
 	{"read_back", "false"},
 	{"read_only", "false"},
 	{"disks", "[{\"index\":0,\"serial\":\"a-1\",\"size\":512},{\"index\":2,\"serial\":\"@vdb\",\"size\":1024}]"},
-	{"peer", "{\"dial\":\"10.0.0.1:4433\"}"},
+	{"reconnect_ms", "7000"},
+	{"peer", "{\"dial\":\"10.0.0.1:4433\"" PAIR "}"},
 };
 
 static int parse_with(const char *key, const char *value, struct run_spec *out, struct err *e)
@@ -70,6 +72,9 @@ static void run_spec_parse_good_order_gives_all_fields(void **state)
 	assert_int_equal(s.disks[1].size, 1024);
 	assert_false(s.listen);
 	assert_string_equal(s.dial, "10.0.0.1:4433");
+	assert_int_equal(s.connections, 3);
+	assert_true(s.session != 0);
+	assert_true(s.reconnect_ns == 7000 * NS_PER_MS);
 }
 
 static void run_spec_parse_optional_keys_have_defaults(void **state)
@@ -83,11 +88,12 @@ static void run_spec_parse_optional_keys_have_defaults(void **state)
 	assert_int_equal(run_spec_parse(text, strlen(text), &s, &e), 0);
 	assert_int_equal(s.kind, RUN_SCAN);
 	assert_true(s.checkpoint_bytes == COPY_DEFAULT_CHECKPOINT_BYTES);
+	assert_true(s.reconnect_ns == COPY_DEFAULT_PATIENCE_NS);
 	assert_true(s.checkpoint_ns == COPY_DEFAULT_CHECKPOINT_NS);
 	assert_int_equal(s.compression, COPY_ZSTD);
 	assert_true(s.read_back);
 	assert_int_equal(s.disks[0].index, 7);
-	assert_int_equal(parse_with("peer", "{\"listen\":true}", &s, &e), 0);
+	assert_int_equal(parse_with("peer", "{\"listen\":true" PAIR "}", &s, &e), 0);
 	assert_true(s.listen);
 	assert_false(s.read_only);
 	assert_int_equal(parse_with("read_only", "true", &s, &e), 0);
@@ -97,7 +103,7 @@ static void run_spec_parse_optional_keys_have_defaults(void **state)
 static void run_spec_parse_read_only_import_is_refused(void **state)
 {
 	static const char text[] = "{" ATTEMPT "\"kind\":\"import\",\"key\":\"" KEY "\",\"chunk_size\":65536,"
-				   "\"read_only\":true,\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}],\"peer\":{\"listen\":true}}";
+				   "\"read_only\":true,\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}],\"peer\":{\"listen\":true" PAIR "}}";
 	struct run_spec s;
 	struct err e = ERR_INIT;
 
@@ -111,6 +117,11 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 	static const struct {
 		const char *key, *value;
 	} cases[] = {
+		{"peer", "{\"listen\":true,\"session\":\"ff\",\"connections\":1}"},
+		{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":0}"},
+		{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":9}"},
+		{"reconnect_ms", "0"},
+		{"reconnect_ms", "86400001"},
 		{"attempt", NULL},
 		{"attempt", "\"\""},
 		{"attempt", "1"},
@@ -162,9 +173,11 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 		{"peer", NULL},
 		{"peer", "{}"},
 		{"peer", "{\"listen\":false}"},
-		{"peer", "{\"dial\":\"\"}"},
-		{"peer", "{\"dial\":\"a:1\",\"listen\":true}"},
-		{"peer", "{\"dial\":7}"},
+		{"peer", "{\"listen\":true}"},
+		{"peer", "{\"dial\":\"\"" PAIR "}"},
+		{"peer", "{\"dial\":\"a:1\",\"listen\":true" PAIR "}"},
+		{"peer", "{\"dial\":7" PAIR "}"},
+		{"peer", "{\"listen\":true" PAIR ",\"x\":1}"},
 		{"peer", "\"listen\""},
 	};
 

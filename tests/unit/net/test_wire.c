@@ -15,28 +15,31 @@ static const struct {
 	struct wire_frame f;
 	const char *hex;
 } golden[] = {
-	{{.type = WIRE_HELLO, .payload = 136},
-		"0100000088000000000000000000000000000000000000000000000000000000"},
+	{{.type = WIRE_HELLO, .payload = 148},
+		"0100000094000000000000000000000000000000000000000000000000000000"},
 	{{.type = WIRE_DISK, .disk = 63, .payload = 16},
 		"02003f0010000000000000000000000000000000000000000000000000000000"},
-	{{.type = WIRE_READY}, "0300000000000000000000000000000000000000000000000000000000000000"},
+	{{.type = WIRE_READY, .id = 1}, "0300000000000000000000000000000000000000000000000100000000000000"},
 	{{.type = WIRE_CHUNK,
 		 .flags = 1,
 		 .disk = 2,
 		 .payload = 0x1234,
 		 .offset = UINT64_C(0x1122334455660000),
-		 .length = 0x40000},
-		"0401020034120000000066554433221100000400000000000000000000000000"},
-	{{.type = WIRE_ZERO, .disk = 1, .offset = 0x80000, .length = UINT64_C(0x1000000000)},
-		"0500010000000000000008000000000000000000100000000000000000000000"},
-	{{.type = WIRE_CHECKPOINT, .id = UINT64_C(0x0102030405060708)},
-		"0600000000000000000000000000000000000000000000000807060504030201"},
+		 .length = 0x40000,
+		 .id = 7},
+		"0401020034120000000066554433221100000400000000000700000000000000"},
+	{{.type = WIRE_ZERO, .disk = 1, .offset = 0x80000, .length = UINT64_C(0x1000000000), .id = 7},
+		"0500010000000000000008000000000000000000100000000700000000000000"},
+	{{.type = WIRE_CHECKPOINT, .length = 0x321, .id = UINT64_C(0x0102030405060708)},
+		"0600000000000000000000000000000021030000000000000807060504030201"},
 	{{.type = WIRE_DURABLE, .id = 1}, "0700000000000000000000000000000000000000000000000100000000000000"},
 	{{.type = WIRE_END}, "0800000000000000000000000000000000000000000000000000000000000000"},
 	{{.type = WIRE_END_OK}, "0900000000000000000000000000000000000000000000000000000000000000"},
 	{{.type = WIRE_PING}, "0a00000000000000000000000000000000000000000000000000000000000000"},
 	{{.type = WIRE_ERROR, .payload = 504},
 		"0b000000f8010000000000000000000000000000000000000000000000000000"},
+	{{.type = WIRE_ACK, .id = 64}, "0c00000000000000000000000000000000000000000000004000000000000000"},
+	{{.type = WIRE_BYE}, "0d00000000000000000000000000000000000000000000000000000000000000"},
 };
 
 static void assert_same_frame(const struct wire_frame *a, const struct wire_frame *b)
@@ -73,18 +76,19 @@ static void wire_frame_decode_malformed_refused(void **state)
 		const char *says;
 	} bad[] = {
 		{{.type = 0}, "unknown type 0"},
-		{{.type = 12}, "unknown type 12"},
+		{{.type = 14}, "unknown type 14"},
 		{{.type = 255}, "unknown type 255"},
-		{{.type = WIRE_HELLO, .payload = 135}, "payload of 135"},
-		{{.type = WIRE_HELLO, .payload = 137}, "payload of 137"},
-		{{.type = WIRE_HELLO, .payload = 136, .flags = 1}, "flags 1"},
-		{{.type = WIRE_HELLO, .payload = 136, .disk = 1}, "disk 1"},
-		{{.type = WIRE_HELLO, .payload = 136, .offset = 1}, "offset 1"},
-		{{.type = WIRE_HELLO, .payload = 136, .length = 1}, "length 1"},
-		{{.type = WIRE_HELLO, .payload = 136, .id = 1}, "id 1"},
+		{{.type = WIRE_HELLO, .payload = 147}, "payload of 147"},
+		{{.type = WIRE_HELLO, .payload = 149}, "payload of 149"},
+		{{.type = WIRE_HELLO, .payload = 148, .flags = 1}, "flags 1"},
+		{{.type = WIRE_HELLO, .payload = 148, .disk = 1}, "disk 1"},
+		{{.type = WIRE_HELLO, .payload = 148, .offset = 1}, "offset 1"},
+		{{.type = WIRE_HELLO, .payload = 148, .length = 1}, "length 1"},
+		{{.type = WIRE_HELLO, .payload = 148, .id = 1}, "id 1"},
 		{{.type = WIRE_DISK, .payload = 15}, "payload of 15"},
 		{{.type = WIRE_DISK, .payload = 16, .disk = 64}, "disk 64"},
 		{{.type = WIRE_DISK, .payload = 16, .offset = 1}, "offset 1"},
+		{{.type = WIRE_READY, .id = 0}, "id 0"},
 		{{.type = WIRE_READY, .payload = 1}, "payload of 1"},
 		{{.type = WIRE_READY, .disk = 1}, "disk 1"},
 		{{.type = WIRE_CHUNK, .payload = 32, .length = 65536}, "payload of 32"},
@@ -97,7 +101,7 @@ static void wire_frame_decode_malformed_refused(void **state)
 		{{.type = WIRE_CHUNK, .payload = 99, .length = WIRE_MAX_CHUNK + 1}, "length 4194305"},
 		{{.type = WIRE_CHUNK, .payload = 99, .length = 65536, .offset = UINT64_MAX - 1},
 			"an end below 2^64"},
-		{{.type = WIRE_CHUNK, .payload = 99, .length = 65536, .id = 1}, "id 1"},
+		{{.type = WIRE_CHUNK, .payload = 99, .length = 65536, .id = 0}, "id 0"},
 		{{.type = WIRE_ZERO, .payload = 1, .length = 65536}, "payload of 1"},
 		{{.type = WIRE_ZERO, .flags = 1, .length = 65536}, "flags 1"},
 		{{.type = WIRE_ZERO, .length = 0}, "length 0"},
@@ -105,6 +109,10 @@ static void wire_frame_decode_malformed_refused(void **state)
 		{{.type = WIRE_CHECKPOINT, .id = 0}, "id 0"},
 		{{.type = WIRE_CHECKPOINT, .id = 1, .payload = 8}, "payload of 8"},
 		{{.type = WIRE_CHECKPOINT, .id = 1, .disk = 1}, "disk 1"},
+		{{.type = WIRE_CHECKPOINT, .id = 1, .length = 1, .offset = 1}, "offset 1"},
+		{{.type = WIRE_ACK, .id = 0}, "id 0"},
+		{{.type = WIRE_ACK, .id = 1, .length = 1}, "length 1"},
+		{{.type = WIRE_BYE, .id = 1}, "id 1"},
 		{{.type = WIRE_DURABLE, .id = 0}, "id 0"},
 		{{.type = WIRE_END, .id = 1}, "id 1"},
 		{{.type = WIRE_END_OK, .payload = 1}, "payload of 1"},
@@ -144,6 +152,8 @@ static void wire_sender_check_each_type_only_from_its_side(void **state)
 		{WIRE_END_OK, false, true},
 		{WIRE_PING, true, true},
 		{WIRE_ERROR, true, true},
+		{WIRE_ACK, false, true},
+		{WIRE_BYE, true, false},
 	};
 
 	(void)state;
@@ -167,6 +177,9 @@ static const struct wire_hello hello = {
 	.run = "r-42",
 	.key_id = {0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae,
 		0xaf},
+	.session = UINT64_C(0x1122334455667788),
+	.channel = 3,
+	.channels = 4,
 };
 
 static void wire_hello_golden_same_bytes_and_back(void **state)
@@ -179,6 +192,7 @@ static void wire_hello_golden_same_bytes_and_back(void **state)
 	assert_int_equal(hex_decode("01000200010000000700000000000000", expected, 16), 0);
 	memcpy(expected + 16, "web1", 4);
 	memcpy(expected + 80, "r-42", 4);
+	assert_int_equal(hex_decode("887766554433221103000400", expected + 136, 12), 0);
 	assert_int_equal(hex_decode("a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", expected + 120, 16), 0);
 	wire_hello_encode(&hello, bytes);
 	assert_memory_equal(bytes, expected, sizeof bytes);
@@ -206,6 +220,10 @@ static void wire_hello_decode_malformed_refused(void **state)
 		{79, 'x', "job is not text"},
 		{81, 0x7f, "run is not text"},
 		{119, 'x', "run is not text"},
+		{144, 4, "channel 4 of 4"},
+		{145, 0xff, "channel 65283 of 4"},
+		{146, 0, "0 channels"},
+		{146, 9, "9 channels"},
 	};
 	uint8_t good[WIRE_HELLO_SIZE], bytes[WIRE_HELLO_SIZE];
 	struct wire_hello h;
@@ -246,7 +264,7 @@ static void wire_hello_match_versions_highest_common_or_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct wire_hello a = hello, b = hello;
-		uint16_t version = 0;
+		uint16_t version = 0, channel;
 		struct err e = ERR_INIT;
 
 		a.version_min = cases[i].a_min;
@@ -254,32 +272,58 @@ static void wire_hello_match_versions_highest_common_or_refused(void **state)
 		b.version_min = cases[i].b_min;
 		b.version_max = cases[i].b_max;
 		b.role = WIRE_TARGET;
-		assert_int_equal(wire_hello_match(&a, &b, &version, &e), cases[i].version != 0 ? 0 : -1);
+		b.channel = WIRE_ANY_CHANNEL;
+		assert_int_equal(wire_hello_match(&a, &b, &version, &channel, &e), cases[i].version != 0 ? 0 : -1);
 		assert_int_equal(version, cases[i].version);
 	}
 }
 
-static void wire_hello_match_differences_refused(void **state)
+static void wire_hello_match_names_the_channel_of_the_dialer(void **state)
 {
-	struct wire_hello other[5];
-	const char *says[5] = {"so is this side", "job 'web2'", "run 'r-43'", "epoch 8", "another key"};
-	enum err_kind kind[5] = {ERR_PROTOCOL, ERR_REFUSED, ERR_REFUSED, ERR_REFUSED, ERR_REFUSED};
+	struct wire_hello dialer = hello, listener = hello;
+	uint16_t version, channel = 0;
+	struct err e = ERR_INIT;
 
 	(void)state;
-	for (size_t i = 0; i < 5; i++) {
+	listener.role = WIRE_TARGET;
+	listener.channel = WIRE_ANY_CHANNEL;
+	assert_done(wire_hello_match(&dialer, &listener, &version, &channel, &e), &e);
+	assert_int_equal(channel, 3);
+	channel = 0;
+	assert_done(wire_hello_match(&listener, &dialer, &version, &channel, &e), &e);
+	assert_int_equal(channel, 3);
+	dialer.channel = WIRE_ANY_CHANNEL;
+	assert_int_equal(wire_hello_match(&listener, &dialer, &version, &channel, &e), -1);
+	assert_says(&e, "neither side names");
+}
+
+static void wire_hello_match_differences_refused(void **state)
+{
+	struct wire_hello other[8];
+	const char *says[8] = {"so is this side", "job 'web2'", "run 'r-43'", "epoch 8", "another key",
+		"another session", "use 5 connections, this side 4", "each side names"};
+	enum err_kind kind[8] = {ERR_PROTOCOL, ERR_REFUSED, ERR_REFUSED, ERR_REFUSED, ERR_REFUSED, ERR_REFUSED,
+		ERR_REFUSED, ERR_PROTOCOL};
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++) {
 		other[i] = hello;
 		other[i].role = WIRE_TARGET;
+		other[i].channel = WIRE_ANY_CHANNEL;
 	}
 	other[0].role = WIRE_SOURCE;
 	strcpy(other[1].job, "web2");
 	strcpy(other[2].run, "r-43");
 	other[3].epoch = 8;
 	other[4].key_id[15] ^= 1;
-	for (size_t i = 0; i < 5; i++) {
-		uint16_t version;
+	other[5].session++;
+	other[6].channels = 5;
+	other[7].channel = 3;
+	for (size_t i = 0; i < 8; i++) {
+		uint16_t version, channel;
 		struct err e = ERR_INIT;
 
-		assert_int_equal(wire_hello_match(&hello, &other[i], &version, &e), -1);
+		assert_int_equal(wire_hello_match(&hello, &other[i], &version, &channel, &e), -1);
 		assert_kind(&e, kind[i]);
 		assert_says(&e, says[i]);
 	}
@@ -393,7 +437,7 @@ static void wire_send_then_recv_same_frame_and_payload(void **state)
 {
 	struct stream *s[2];
 	struct err e = ERR_INIT;
-	struct wire_frame f = {.type = WIRE_CHUNK, .disk = 3, .payload = 35, .length = 3}, got,
+	struct wire_frame f = {.type = WIRE_CHUNK, .disk = 3, .payload = 35, .length = 3, .id = 1}, got,
 			  zero = {.type = WIRE_PING};
 	char payload[35] = "hash of three bytes, then they: abc", back[35];
 
@@ -417,7 +461,7 @@ static void wire_send_gathers_only_data(void **state)
 {
 	struct stream *s[2], *lower[2];
 	struct err e = ERR_INIT;
-	struct wire_frame zero = {.type = WIRE_ZERO, .length = 65536}, ping = {.type = WIRE_PING};
+	struct wire_frame zero = {.type = WIRE_ZERO, .length = 65536, .id = 1}, ping = {.type = WIRE_PING};
 
 	(void)state;
 	fx_tls_pair(1 << 16, s, lower);
@@ -474,6 +518,7 @@ int main(void)
 		cmocka_unit_test(wire_hello_golden_same_bytes_and_back),
 		cmocka_unit_test(wire_hello_decode_malformed_refused),
 		cmocka_unit_test(wire_hello_match_versions_highest_common_or_refused),
+		cmocka_unit_test(wire_hello_match_names_the_channel_of_the_dialer),
 		cmocka_unit_test(wire_hello_match_differences_refused),
 		cmocka_unit_test(wire_disk_golden_same_bytes_and_back),
 		cmocka_unit_test(wire_disk_decode_malformed_refused),

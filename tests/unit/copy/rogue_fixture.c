@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "copy/rogue_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/mem.h"
+
+void send_frame(struct rogue *r, struct wire_frame f, const void *payload)
+{
+	wire_send(r->s, &f, payload, &r->e); /* fails once the victim has hung up */
+}
+
+void send_hello(struct rogue *r, const struct wire_hello *h)
+{
+	uint8_t payload[WIRE_HELLO_SIZE];
+
+	wire_hello_encode(h, payload);
+	send_frame(r, (struct wire_frame){.type = WIRE_HELLO, .payload = sizeof payload}, payload);
+}
+
+void expect(struct rogue *r, enum wire_type type)
+{
+	struct wire_frame f;
+	uint8_t payload[WIRE_HELLO_SIZE];
+
+	assert_int_equal(wire_recv(r->s, &f, &r->e), 0);
+	assert_int_equal(f.type, type);
+	assert_int_equal(stream_read_full(r->s, payload, f.payload, &r->e), 0);
+}
+
+void send_chunk(struct rogue *r, struct claim c)
+{
+	uint8_t *plain = mem_alloc(c.plain + 1), *payload = mem_alloc(WIRE_HASH_SIZE + c.plain + c.bytes + 65536);
+	uint32_t n = c.bytes;
+
+	memset(plain, 'x', c.plain);
+	manifest_hash(&r->f->keys, plain, c.plain, payload);
+	if (c.wrong_hash)
+		payload[0] ^= 1;
+	if (c.flags == WIRE_ZSTD && c.bytes == 0)
+		n = (uint32_t)ZSTD_compress(payload + WIRE_HASH_SIZE, c.plain + 65536, plain, c.plain, 1);
+	else
+		memset(payload + WIRE_HASH_SIZE, 'x', c.bytes);
+	if (c.trailing)
+		n += (uint32_t)ZSTD_compress(payload + WIRE_HASH_SIZE + n, 65536, "", 0, 1);
+	send_frame(r, (struct wire_frame){
+		.type = WIRE_CHUNK, .flags = c.flags, .disk = c.disk, .payload = WIRE_HASH_SIZE + n,
+		.offset = c.offset, .length = c.length, .id = c.id != 0 ? c.id : 1,
+	}, payload);
+	free(plain);
+	free(payload);
+}
+
+void hear_out(struct rogue *r)
+{
+	struct wire_frame f;
+	uint8_t payload[WIRE_HELLO_SIZE];
+
+	while (wire_recv(r->s, &f, &r->e) == 0) {
+		if (f.type == WIRE_ERROR) {
+			wire_recv_error(r->s, &f, &r->heard);
+			return;
+		}
+		if (f.type == WIRE_END_OK)
+			send_frame(r, (struct wire_frame){.type = WIRE_BYE}, NULL);
+		if (f.payload > sizeof payload || stream_read_full(r->s, payload, f.payload, &r->e) != 0)
+			return;
+	}
+}
+
+static struct copy_config victim_config(struct fx *f, struct copy_disk *d, enum wire_role role)
+{
+	return (struct copy_config){
+		.keys = &f->keys, .chunk_size = FX_CHUNK, .checkpoint_bytes = 1, .pool_bytes = 4 << 20, .read_back = true,
+		.checkpoint_ns = COPY_DEFAULT_CHECKPOINT_NS, .disks = d, .disk_count = 1, .threads = 2,
+		.hello = fx_hello(f, role),
+	};
+}
+
+static void *import_main(void *arg)
+{
+	struct victim *v = arg;
+	const struct copy_link link = {.channels = 1, .first = v->s};
+
+	v->rc = copy_import(&v->c, &link, &v->e);
+	return NULL;
+}
+
+static void *export_main(void *arg)
+{
+	struct victim *v = arg;
+	const struct copy_link link = {.channels = 1, .dials = true, .first = v->s};
+
+	v->rc = copy_export(&v->c, &link, v->ledger, &v->e);
+	return NULL;
+}
+
+void duel_begin(struct duel *u, enum wire_role role)
+{
+	bool target = role == WIRE_TARGET;
+	struct stream *end[2];
+
+	*u = (struct duel){.f = fx_new()};
+	fx_add(u->f, ROGUE_SIZE, ROGUE_SIZE, false);
+	if (!target) {
+		fx_start(u->f);
+		fx_fill(u->f->source[0], 0, ROGUE_SIZE, 1);
+	}
+	stream_mem_pair(1 << 20, end);
+	u->disk = (struct copy_disk){
+		.block = target ? block_mem_open(u->f->target[0], BLOCK_RW, 4) : block_mem_open(u->f->source[0], BLOCK_RO, 4),
+		.size = ROGUE_SIZE,
+		.progress = &u->progress,
+	};
+	u->victim = (struct victim){.c = victim_config(u->f, &u->disk, role), .s = end[1], .ledger = u->f->ledger};
+	u->rogue = (struct rogue){.f = u->f, .s = end[0]};
+	assert_int_equal(pthread_create(&u->thread, NULL, target ? import_main : export_main, &u->victim), 0);
+}
+
+void duel_join(struct duel *u, bool listens)
+{
+	if (listens)
+		hear_out(&u->rogue);
+	stream_close(u->rogue.s);
+	pthread_join(u->thread, NULL);
+}
+
+void duel_end(struct duel *u)
+{
+	block_close(u->disk.block);
+	fx_free(u->f);
+}
+
+void duel_of(struct duel *u, enum wire_role role, const struct rogue_case *c)
+{
+	const struct victim *v = &u->victim;
+
+	duel_begin(u, role);
+	c->act(&u->rogue);
+	duel_join(u, c->kind != ERR_NETWORK);
+	if (v->rc == 0 || (c->kind != 0 && v->e.kind != c->kind))
+		fail_msg("%s: %d %s", c->name, v->rc, v->e.msg);
+}
