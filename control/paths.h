@@ -24,8 +24,9 @@ struct path_choice {
 int path_choose(enum data_path wanted, const char *source_alias, const struct endpoint *source_at,
 		const char *target_alias, const struct endpoint *target_at, struct path_choice *out, struct err *e);
 
-/* A relay: a listener on this host whose connections are spliced, blindly, to `to` (the stream stays encrypted
- * between the workers). Runs its own thread until relay_stop. */
+/* A relay: a listener on this host whose connections are spliced, blindly, each with one of its own to `to` (the streams
+ * stay encrypted between the workers). When either side breaks both end, and the dialing worker dials again. Bounded: a
+ * connection too many ends the oldest one. Runs its own threads until relay_stop. */
 struct relay;
 struct relay *relay_start(const char *to, struct err *e);
 int relay_port(const struct relay *r);
