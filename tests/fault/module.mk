@@ -4,3 +4,7 @@
 fault: all $(BUILD)/qemu-cloud $(BUILD)/image/vmlinuz $(BUILD)/image/initramfs.img ## kill a sync at 20 random moments and run it again (15 minutes)
 	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/fault/kill.sh 20
 .PHONY: fault
+
+test-cuts: worker $(BUILD)/tests/cut_proxy $(BUILD)/tests/worker_controller ## copy through a network that cuts every 3 s (a minute)
+	$(Q)$(TEST_ENV) tests/fault/cuts.sh 60
+.PHONY: test-cuts

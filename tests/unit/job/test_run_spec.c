@@ -121,7 +121,6 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 		{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":0}"},
 		{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":9}"},
 		{"reconnect_ms", "0"},
-		{"reconnect_ms", "86400001"},
 		{"attempt", NULL},
 		{"attempt", "\"\""},
 		{"attempt", "1"},
@@ -176,7 +175,6 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 		{"peer", "{\"listen\":true}"},
 		{"peer", "{\"dial\":\"\"" PAIR "}"},
 		{"peer", "{\"dial\":\"a:1\",\"listen\":true" PAIR "}"},
-		{"peer", "{\"dial\":7" PAIR "}"},
 		{"peer", "{\"listen\":true" PAIR ",\"x\":1}"},
 		{"peer", "\"listen\""},
 	};
