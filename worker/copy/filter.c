@@ -128,7 +128,7 @@ static int end_page(struct filter *f, struct lane *l, struct err *e)
 	unsigned chunks = (unsigned)(l->next - page * MANIFEST_PAGE_CHUNKS);
 	bool full = chunks == MANIFEST_PAGE_CHUNKS && upto <= l->disk->size;
 
-	manifest_rooter_add(l->rooter, l->page, chunks);
+	manifest_rooter_add(l->rooter, page, l->page);
 	if (l->changed)
 		checkpoints_add(f->checkpoints, l->index, page, l->all_zero && full ? NULL : l->page);
 	checkpoints_passed(f->checkpoints, l->index, upto < l->disk->size ? upto : l->disk->size);

@@ -31,7 +31,7 @@ static int end_page(struct recorder *r, struct lane *l, struct err *e)
 {
 	uint64_t page = (l->next - 1) / MANIFEST_PAGE_CHUNKS;
 
-	manifest_rooter_add(l->rooter, l->page, l->next - page * MANIFEST_PAGE_CHUNKS);
+	manifest_rooter_add(l->rooter, page, l->page);
 	if (ledger_record(r->ledger, l->index, page, l->page, e) != 0)
 		return -1;
 	memset(l->page, 0, sizeof l->page);

@@ -104,8 +104,8 @@ int manifest_open_temp(const char *temp, const char *path, struct err *e)
 	return take_fd(&fd);
 }
 
-static struct manifest *new_manifest(int fd, enum manifest_mode mode, const char *path,
-				     const struct manifest_info *i, const struct manifest_keys *k)
+struct manifest *manifest_new(int fd, enum manifest_mode mode, const char *path, const struct manifest_info *i,
+			      const struct manifest_keys *k)
 {
 	struct manifest *m = mem_alloc(sizeof *m);
 
@@ -126,16 +126,27 @@ static int fill_new(int fd, const char *path, const struct manifest_info *i, con
 	manifest_header_encode(i, k, header);
 	if (manifest_put(fd, path, header, 0, e) < 0)
 		return -1;
-	if (ftruncate(fd, manifest_page_offset(manifest_page_count(i))) < 0 || fsync(fd) < 0)
+	if (ftruncate(fd, manifest_file_size(i)) < 0 || fsync(fd) < 0)
 		return file_error(e, "write", path);
 	return 0;
+}
+
+/* link(2), because rename(2) would replace a file that is there. */
+int manifest_publish(const char *temp, const char *path, struct err *e)
+{
+	int rc = 0;
+
+	if (link(temp, path) < 0)
+		rc = errno != EEXIST ? file_error(e, "create", path) :
+			err_set(e, ERR_REFUSED, EEXIST, "cannot create manifest %s; open it, or remove it", path);
+	unlink(temp);
+	return rc < 0 ? -1 : manifest_sync_folder(path, e);
 }
 
 struct manifest *manifest_create(const char *path, const struct manifest_info *i, const struct manifest_keys *k,
 				 struct err *e)
 {
-	/* A crash must not leave a half-made file under the real name, so it gets that name when it is durable;
-	 * link(2), because rename(2) would replace a file that is there. */
+	/* A crash must not leave a half-made file under the real name, so it gets that name when it is durable. */
 	cleanup(cleanup_free) char *temp = mem_printf("%s.new", path);
 
 	if (manifest_info_check(i, path, e) < 0)
@@ -143,14 +154,11 @@ struct manifest *manifest_create(const char *path, const struct manifest_info *i
 	cleanup(cleanup_fd) int fd = manifest_open_temp(temp, path, e);
 	if (fd < 0)
 		return NULL;
-	int rc = fill_new(fd, path, i, k, e);
-	if (rc == 0 && link(temp, path) < 0)
-		rc = errno != EEXIST ? file_error(e, "create", path) :
-			err_set(e, ERR_REFUSED, EEXIST, "cannot create manifest %s; open it, or remove it", path);
-	unlink(temp);
-	if (rc < 0 || manifest_sync_folder(path, e) < 0)
+	if (fill_new(fd, path, i, k, e) < 0) {
+		unlink(temp);
 		return NULL;
-	return new_manifest(take_fd(&fd), MANIFEST_WRITE, path, i, k);
+	}
+	return manifest_publish(temp, path, e) < 0 ? NULL : manifest_new(take_fd(&fd), MANIFEST_WRITE, path, i, k);
 }
 
 struct manifest *manifest_open(const char *path, enum manifest_mode mode, const struct manifest_keys *k,
@@ -179,7 +187,7 @@ struct manifest *manifest_open(const char *path, enum manifest_mode mode, const 
 	}
 	if (manifest_header_decode(header, k, path, &i, e) < 0)
 		return NULL;
-	return new_manifest(take_fd(&fd), mode, path, &i, k);
+	return manifest_new(take_fd(&fd), mode, path, &i, k);
 }
 
 void manifest_close(struct manifest *m)
@@ -198,7 +206,7 @@ const struct manifest_info *manifest_info(const struct manifest *m)
 }
 
 /* The formerly last chunk, if it was a short one, has become longer: its hash means nothing any more. That must be
- * durable before the header says so. */
+ * durable before the header says so. The tree would be in the way of new pages: it goes, and all is touched. */
 static int grow(struct manifest *m, const struct manifest_info *to, struct err *e)
 {
 	if (m->info.size % m->info.chunk_size != 0) {
@@ -211,7 +219,8 @@ static int grow(struct manifest *m, const struct manifest_info *to, struct err *
 		if (manifest_write_page(m, last / MANIFEST_PAGE_CHUNKS, hashes, e) < 0)
 			return -1;
 	}
-	if (ftruncate(m->fd, manifest_page_offset(manifest_page_count(to))) < 0)
+	if (ftruncate(m->fd, manifest_place_offset(&m->info, (struct manifest_place){.level = 1})) < 0 ||
+	    ftruncate(m->fd, manifest_file_size(to)) < 0)
 		return file_error(e, "extend", m->path);
 	return manifest_sync(m, e);
 }
@@ -261,39 +270,80 @@ static int check_page(const struct manifest *m, uint64_t p, struct err *e)
 		(unsigned long long)pages, (unsigned long long)p);
 }
 
-int manifest_read_page(struct manifest *m, uint64_t p, uint8_t hashes[MANIFEST_PAGE_HASHES], uint64_t *damaged,
-		       struct err *e)
+int manifest_get_place(struct manifest *m, struct manifest_place at, uint8_t slots[MANIFEST_PAGE_HASHES],
+		       uint64_t *damaged, struct err *e)
 {
 	uint8_t page[MANIFEST_PAGE];
+	ssize_t have = read_full(m->fd, page, sizeof page, manifest_place_offset(&m->info, at));
 
-	if (check_page(m, p, e) < 0)
-		return -1;
-	ssize_t have = read_full(m->fd, page, sizeof page, manifest_page_offset(p));
 	/* A bad sector under a page is damage to that page alone. */
 	if (have < 0 && errno != EIO)
 		return file_error(e, "read", m->path);
 	if (have != MANIFEST_PAGE)
-		memset(hashes, 0, MANIFEST_PAGE_HASHES);
-	if ((have != MANIFEST_PAGE || manifest_page_decode(&m->keys, p, page, hashes) == MANIFEST_PAGE_DAMAGED) &&
+		memset(slots, 0, MANIFEST_PAGE_HASHES);
+	if ((have != MANIFEST_PAGE || manifest_page_decode(&m->keys, at, page, slots) == MANIFEST_PAGE_DAMAGED) &&
 	    damaged != NULL)
 		++*damaged;
 	return 0;
 }
 
-int manifest_write_page(struct manifest *m, uint64_t p, const uint8_t hashes[MANIFEST_PAGE_HASHES], struct err *e)
+int manifest_put_place(struct manifest *m, struct manifest_place at, const uint8_t *slots, struct err *e)
 {
 	uint8_t page[MANIFEST_PAGE];
 
-	if (m->mode != MANIFEST_WRITE)
-		return err_set(e, ERR_INTERNAL, 0, "manifest %s was opened for reading only", m->path);
+	manifest_page_encode(&m->keys, at, slots, manifest_place_used(&m->info, at), page);
+	return manifest_put(m->fd, m->path, page, manifest_place_offset(&m->info, at), e);
+}
+
+int manifest_read_page(struct manifest *m, uint64_t p, uint8_t hashes[MANIFEST_PAGE_HASHES], uint64_t *damaged,
+		       struct err *e)
+{
 	if (check_page(m, p, e) < 0)
 		return -1;
-	manifest_page_encode(&m->info, &m->keys, p, hashes, page);
-	return manifest_put(m->fd, m->path, page, manifest_page_offset(p), e);
+	return manifest_get_place(m, (struct manifest_place){.index = p}, hashes, damaged, e);
+}
+
+int manifest_write_page(struct manifest *m, uint64_t p, const uint8_t hashes[MANIFEST_PAGE_HASHES], struct err *e)
+{
+	if (m->mode != MANIFEST_WRITE)
+		return err_set(e, ERR_INTERNAL, 0, "manifest %s was opened for reading only", m->path);
+	if (check_page(m, p, e) < 0 || manifest_touch(m, p, e) < 0)
+		return -1;
+	return manifest_put_place(m, (struct manifest_place){.index = p}, hashes, e);
 }
 
 int manifest_sync(struct manifest *m, struct err *e)
 {
 	/* fdatasync also makes a new length durable (fsync(2)). */
 	return fdatasync(m->fd) < 0 ? file_error(e, "make durable", m->path) : 0;
+}
+
+static int copy_by_hand(int from, int to, off_t at, off_t size)
+{
+	uint8_t block[4 * MANIFEST_PAGE];
+
+	while (at < size) {
+		ssize_t got = read_full(from, block, sizeof block, at);
+
+		if (got < 0 || write_full(to, block, (size_t)got, at) < 0)
+			return -1;
+		if (got == 0)
+			break;
+		at += got;
+	}
+	return 0;
+}
+
+/* copy_file_range(2) shares blocks where the file system can; where it cannot copy at all, we can. */
+int manifest_copy_file(struct manifest *m, int fd, const char *path, const struct manifest_info *i, struct err *e)
+{
+	off_t size = manifest_file_size(i), from = 0, to = 0;
+	ssize_t got = 1;
+
+	while (from < size && got > 0)
+		got = copy_file_range(m->fd, &from, fd, &to, (size_t)(size - from), 0);
+	if ((got < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO)) ||
+	    (got < 0 && copy_by_hand(m->fd, fd, from, size) < 0))
+		return file_error(e, "copy to", path);
+	return ftruncate(fd, size) < 0 ? file_error(e, "extend", path) : 0;
 }

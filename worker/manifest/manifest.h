@@ -4,11 +4,22 @@
  * generation (never changed again) and the working manifest, which is the truth about a replica while runs write it.
  *
  * File: a header page of 4096 bytes, then pages of 4096 bytes. A page holds the hashes of MANIFEST_PAGE_CHUNKS (127)
- * chunks, 32 bytes each, and 32 bytes of keyed BLAKE3 over (page number as u64, the hashes). Page p is at
+ * chunks, 32 bytes each, and its sum: 32 bytes of keyed BLAKE3 over (page number as u64, the hashes). Page p is at
  * 4096 * (p + 1) and covers chunks [127 p, 127 (p + 1)); at the default chunk of 256 KiB that is just under 32 MiB.
- * Hash slots past the last chunk are zero.
+ * Hash slots past the last chunk are zero. Behind the pages comes the tree (below).
  *
  *   hash  all zero = *unknown*: nothing is known of what the target holds there (no keyed BLAKE3 is all zero).
+ *
+ * Tree: pages of the same form over the sums of those below. Page q of level 1 holds the sums of pages [127 q, 127 (q + 1)),
+ * one of level 2 the sums of 127 of level 1, and so on up to a level of one page; a disk that is not empty has at least
+ * level 1. Levels follow each other in the file, the lowest first; the number under a sum is level << 56 | q.
+ *
+ *   sum   all zero = *touched*: something below is unknown, or was written since the tree was settled (manifest_settle).
+ *
+ * Whoever writes a page makes all sums above it zero, durable no later than the page itself. A manifest is settled when a
+ * generation was committed with it, and the header's generation says which: so what was touched since that commit, and
+ * the root, are found without reading the rest. At 127 to one the whole tree is less than a hundredth of the file. A
+ * page of it that is torn or flipped reads as all touched and costs reading what is below.
  *
  * A page is the unit of durability: before the first write into its range its page is durably written as all unknown
  * (an intent), and after the checkpoint that made the range durable, with its hashes (a record). A page that is torn,
@@ -20,8 +31,9 @@
  * are the keyed BLAKE3 of the rest. A header that fails its check is CORRUPT (another key fails it, too: the message
  * names both key ids); another version, which keeps magic, version, key_id and checksum in place, is UNSUPPORTED.
  *
- * Root of a disk = keyed BLAKE3 over u64 size, u32 chunk_size, then all chunk hashes in order (no padding): two sides
- * compare a disk in one message, and the journal's copy of it authenticates a manifest wherever it is kept.
+ * Root of a disk = keyed BLAKE3 over u64 size, u32 chunk_size, then the sum of the tree's top page (nothing for an empty
+ * disk): two sides compare a disk in one message, and the journal's copy of it authenticates a manifest wherever it is
+ * kept.
  *
  * Key: 32 random bytes per job. The chunk hash key is BLAKE3 derive_key of it with context
  * "wherry 2026 chunk hash v1"; pages, header and root use "wherry 2026 manifest v1"; key_id is the first 16 bytes under
@@ -46,7 +58,7 @@
 #define MANIFEST_PAGE_CHUNKS  127
 #define MANIFEST_PAGE_HASHES  (MANIFEST_PAGE_CHUNKS * MANIFEST_HASH) /* 4064 */
 #define MANIFEST_KEY_ID       16
-#define MANIFEST_VERSION      1
+#define MANIFEST_VERSION      2
 
 #define MANIFEST_F_HINTED     1u /* made with hints: not every byte was read */
 
@@ -100,16 +112,29 @@ int manifest_read_page(struct manifest *m, uint64_t p, uint8_t hashes[MANIFEST_P
 int manifest_write_page(struct manifest *m, uint64_t p, const uint8_t hashes[MANIFEST_PAGE_HASHES], struct err *e);
 int manifest_sync(struct manifest *m, struct err *e);
 
-/* Walk all pages: the root, and how many chunks are unknown (then the root means nothing). */
+/* Walk all pages, whatever the tree says: the root, and how many chunks are unknown (then the root means nothing). */
 int manifest_root(struct manifest *m, uint8_t root[MANIFEST_HASH], uint64_t *unknown, struct err *e);
-/* Copy m to `path` as committed manifest: temp file, fsync, rename, fsync of the folder. REFUSED while a chunk is
- * unknown, CORRUPT when root differs from info->root. */
+/* The same at the price of what was touched: of the rest, the tree's sums are believed. */
+int manifest_root_by_tree(struct manifest *m, uint8_t root[MANIFEST_HASH], uint64_t *unknown, struct err *e);
+/* The first touched page at or after `from`; the page count when there is none. */
+int manifest_next_touched(struct manifest *m, uint64_t from, uint64_t *page, struct err *e);
+/* From here on "touched" means: since now. Durable. Call it when the header's generation is committed and durable;
+ * before that, it would forget what a run that dies has written. */
+int manifest_settle(struct manifest *m, struct err *e);
+
+/* Make `path` anew (REFUSED if it exists) with the pages of m, tree and all, and i for a header; durable; open for WRITE
+ * and locked. Costs a copy of the file, which is free where the file system shares blocks. */
+struct manifest *manifest_clone(struct manifest *m, const char *path, const struct manifest_info *i, struct err *e);
+/* Copy m to `path` as committed manifest, settled: temp file, fsync, rename, fsync of the folder. REFUSED while a chunk
+ * is unknown, CORRUPT when root differs from info->root. With MANIFEST_F_HINTED in i->flags the tree is believed where
+ * nothing was touched, else all pages are read. */
 int manifest_commit(struct manifest *m, const char *path, const struct manifest_info *i, struct err *e);
 
-/* Running root over hashes in chunk order. */
+/* Running root. Pages are added in rising order, slots past the last chunk zero. Those that are left out count as
+ * touched: all of them added give the disk's root, some of them that of just these. */
 struct manifest_rooter;
 struct manifest_rooter *manifest_rooter_new(const struct manifest_keys *k, uint64_t size, uint32_t chunk_size);
-void manifest_rooter_add(struct manifest_rooter *r, const uint8_t *hashes, size_t count);
+void manifest_rooter_add(struct manifest_rooter *r, uint64_t page, const uint8_t hashes[MANIFEST_PAGE_HASHES]);
 void manifest_rooter_finish(struct manifest_rooter *r, uint8_t root[MANIFEST_HASH]); /* frees r */
 void manifest_rooter_free(struct manifest_rooter *r);
 

@@ -50,16 +50,46 @@ uint32_t manifest_chunk_length(const struct manifest_info *i, uint64_t c)
 	return left < i->chunk_size ? (uint32_t)left : i->chunk_size;
 }
 
-size_t manifest_page_used(const struct manifest_info *i, uint64_t p)
+uint64_t manifest_level_pages(const struct manifest_info *i, unsigned level)
 {
-	uint64_t left = manifest_chunk_count(i) - p * MANIFEST_PAGE_CHUNKS;
+	uint64_t n = manifest_page_count(i);
+
+	for (; level > 0; level--)
+		n = n / MANIFEST_PAGE_CHUNKS + (n % MANIFEST_PAGE_CHUNKS != 0);
+	return n;
+}
+
+unsigned manifest_levels(const struct manifest_info *i)
+{
+	unsigned level = 1;
+
+	if (manifest_page_count(i) == 0)
+		return 0;
+	while (manifest_level_pages(i, level) > 1)
+		level++;
+	return level;
+}
+
+size_t manifest_place_used(const struct manifest_info *i, struct manifest_place at)
+{
+	uint64_t below = at.level == 0 ? manifest_chunk_count(i) : manifest_level_pages(i, at.level - 1);
+	uint64_t left = below - at.index * MANIFEST_PAGE_CHUNKS;
 
 	return left < MANIFEST_PAGE_CHUNKS ? (size_t)left : MANIFEST_PAGE_CHUNKS;
 }
 
-off_t manifest_page_offset(uint64_t p)
+off_t manifest_place_offset(const struct manifest_info *i, struct manifest_place at)
 {
-	return (off_t)(MANIFEST_PAGE * (p + 1));
+	uint64_t before = 1 + at.index; /* the header */
+
+	for (unsigned level = 0; level < at.level; level++)
+		before += manifest_level_pages(i, level);
+	return (off_t)(MANIFEST_PAGE * before);
+}
+
+off_t manifest_file_size(const struct manifest_info *i)
+{
+	return manifest_place_offset(i, (struct manifest_place){.level = manifest_levels(i) + 1});
 }
 
 static bool ends(const char text[64])
@@ -170,16 +200,26 @@ int manifest_header_decode(const uint8_t in[MANIFEST_PAGE], const struct manifes
 	return 0;
 }
 
-void manifest_page_encode(const struct manifest_info *i, const struct manifest_keys *k, uint64_t p,
-			  const uint8_t hashes[MANIFEST_PAGE_HASHES], uint8_t out[MANIFEST_PAGE])
+static void number_of(struct manifest_place at, uint8_t number[8])
 {
-	size_t used = manifest_page_used(i, p) * MANIFEST_HASH;
+	manifest_put_le(number, (uint64_t)at.level << 56 | at.index, 8);
+}
+
+void manifest_page_sum(const struct manifest_keys *k, struct manifest_place at,
+		       const uint8_t slots[MANIFEST_PAGE_HASHES], uint8_t out[MANIFEST_HASH])
+{
 	uint8_t number[8];
 
-	memcpy(out, hashes, used);
-	memset(out + used, 0, SUM_AT - used);
-	manifest_put_le(number, p, sizeof number);
-	sum(k, number, sizeof number, out, out + SUM_AT);
+	number_of(at, number);
+	sum(k, number, sizeof number, slots, out);
+}
+
+void manifest_page_encode(const struct manifest_keys *k, struct manifest_place at, const uint8_t *slots, size_t used,
+			  uint8_t out[MANIFEST_PAGE])
+{
+	memcpy(out, slots, used * MANIFEST_HASH);
+	memset(out + used * MANIFEST_HASH, 0, SUM_AT - used * MANIFEST_HASH);
+	manifest_page_sum(k, at, out, out + SUM_AT);
 }
 
 static bool all_zero(const uint8_t *p, size_t n)
@@ -187,18 +227,31 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-enum manifest_page_state manifest_page_decode(const struct manifest_keys *k, uint64_t p,
-					      const uint8_t in[MANIFEST_PAGE],
-					      uint8_t hashes[MANIFEST_PAGE_HASHES])
+enum manifest_page_state manifest_page_decode(const struct manifest_keys *k, struct manifest_place at,
+					      const uint8_t in[MANIFEST_PAGE], uint8_t slots[MANIFEST_PAGE_HASHES])
 {
-	uint8_t number[8], want[MANIFEST_HASH];
+	uint8_t want[MANIFEST_HASH];
 
-	manifest_put_le(number, p, sizeof number);
-	sum(k, number, sizeof number, in, want);
+	manifest_page_sum(k, at, in, want);
 	if (memcmp(want, in + SUM_AT, MANIFEST_HASH) == 0) {
-		memcpy(hashes, in, MANIFEST_PAGE_HASHES);
+		memcpy(slots, in, MANIFEST_PAGE_HASHES);
 		return MANIFEST_PAGE_GOOD;
 	}
-	memset(hashes, 0, MANIFEST_PAGE_HASHES);
+	memset(slots, 0, MANIFEST_PAGE_HASHES);
 	return all_zero(in, MANIFEST_PAGE) ? MANIFEST_PAGE_NEVER_WRITTEN : MANIFEST_PAGE_DAMAGED;
+}
+
+void manifest_root_of(const struct manifest_keys *k, const struct manifest_info *i, const uint8_t *top,
+		      uint8_t root[MANIFEST_HASH])
+{
+	uint8_t prefix[12];
+	blake3_hasher h;
+
+	manifest_put_le(prefix, i->size, 8);
+	manifest_put_le(prefix + 8, i->chunk_size, 4);
+	blake3_hasher_init_keyed(&h, k->page);
+	blake3_hasher_update(&h, prefix, sizeof prefix);
+	if (top != NULL)
+		blake3_hasher_update(&h, top, MANIFEST_HASH);
+	blake3_hasher_finalize(&h, root, MANIFEST_HASH);
 }

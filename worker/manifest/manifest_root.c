@@ -1,35 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <blake3.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "manifest/manifest_format.h"
 
+/* More than the largest disk in the smallest chunks needs. */
+#define MAX_LEVELS 9
+
+/* The page of each level that is being filled. */
+struct growing {
+	bool open;
+	uint64_t index;
+	uint8_t sums[MANIFEST_PAGE_HASHES];
+};
+
 struct manifest_rooter {
-	blake3_hasher h;
+	struct manifest_keys keys;
+	struct manifest_info info;
+	unsigned levels;
+	struct growing level[MAX_LEVELS + 1];
+	uint8_t top[MANIFEST_HASH];
 };
 
 struct manifest_rooter *manifest_rooter_new(const struct manifest_keys *k, uint64_t size, uint32_t chunk_size)
 {
 	struct manifest_rooter *r = mem_alloc(sizeof *r);
-	uint8_t prefix[12];
 
-	manifest_put_le(prefix, size, 8);
-	manifest_put_le(prefix + 8, chunk_size, 4);
-	blake3_hasher_init_keyed(&r->h, k->page);
-	blake3_hasher_update(&r->h, prefix, sizeof prefix);
+	r->keys = *k;
+	r->info = (struct manifest_info){.size = size, .chunk_size = chunk_size};
+	r->levels = manifest_levels(&r->info);
 	return r;
 }
 
-void manifest_rooter_add(struct manifest_rooter *r, const uint8_t *hashes, size_t count)
+/* The page of that level has all its sums: its own goes up, where another page may be complete by that. */
+static void complete(struct manifest_rooter *r, unsigned level)
 {
-	blake3_hasher_update(&r->h, hashes, count * MANIFEST_HASH);
+	struct growing *g = &r->level[level], *up = &r->level[level + 1];
+	uint64_t above = g->index / MANIFEST_PAGE_CHUNKS;
+	uint8_t *sum = r->top;
+
+	if (level < r->levels) {
+		if (up->open && up->index != above)
+			complete(r, level + 1);
+		if (!up->open)
+			*up = (struct growing){.open = true, .index = above};
+		sum = up->sums + g->index % MANIFEST_PAGE_CHUNKS * MANIFEST_HASH;
+	}
+	manifest_page_sum(&r->keys, (struct manifest_place){level, g->index}, g->sums, sum);
+	g->open = false;
+}
+
+void manifest_rooter_add(struct manifest_rooter *r, uint64_t page, const uint8_t hashes[MANIFEST_PAGE_HASHES])
+{
+	struct growing *g = &r->level[1];
+	uint64_t above = page / MANIFEST_PAGE_CHUNKS;
+
+	if (g->open && g->index != above)
+		complete(r, 1);
+	if (!g->open)
+		*g = (struct growing){.open = true, .index = above};
+	manifest_page_sum(&r->keys, (struct manifest_place){0, page}, hashes,
+			  g->sums + page % MANIFEST_PAGE_CHUNKS * MANIFEST_HASH);
 }
 
 void manifest_rooter_finish(struct manifest_rooter *r, uint8_t root[MANIFEST_HASH])
 {
-	blake3_hasher_finalize(&r->h, root, MANIFEST_HASH);
+	for (unsigned level = 1; level <= r->levels; level++)
+		if (r->level[level].open)
+			complete(r, level);
+	manifest_root_of(&r->keys, &r->info, r->levels > 0 ? r->top : NULL, root);
 	manifest_rooter_free(r);
 }
 
@@ -40,32 +80,12 @@ void manifest_rooter_free(struct manifest_rooter *r)
 	free(r);
 }
 
-static uint64_t count_unknown(const uint8_t *hashes, size_t count)
-{
-	uint64_t n = 0;
-
-	for (size_t c = 0; c < count; c++)
-		n += manifest_is_unknown(hashes + c * MANIFEST_HASH);
-	return n;
-}
-
 int manifest_root(struct manifest *m, uint8_t root[MANIFEST_HASH], uint64_t *unknown, struct err *e)
 {
-	struct manifest_rooter *r = manifest_rooter_new(&m->keys, m->info.size, m->info.chunk_size);
-	uint64_t pages = manifest_page_count(&m->info);
-	uint8_t hashes[MANIFEST_PAGE_HASHES];
+	return manifest_walk(m, true, false, root, unknown, e);
+}
 
-	*unknown = 0;
-	for (uint64_t p = 0; p < pages; p++) {
-		size_t used = manifest_page_used(&m->info, p);
-
-		if (manifest_read_page(m, p, hashes, NULL, e) < 0) {
-			manifest_rooter_free(r);
-			return -1;
-		}
-		*unknown += count_unknown(hashes, used);
-		manifest_rooter_add(r, hashes, used);
-	}
-	manifest_rooter_finish(r, root);
-	return 0;
+int manifest_root_by_tree(struct manifest *m, uint8_t root[MANIFEST_HASH], uint64_t *unknown, struct err *e)
+{
+	return manifest_walk(m, false, false, root, unknown, e);
 }

@@ -206,27 +206,26 @@ static inline void hash_chunk(const struct context *c, const uint32_t *numbers, 
 	manifest_hash(&c->keys.hash, numbers + first, (end - first) * sizeof *numbers, out);
 }
 
-static inline void root_of(const struct context *c, const uint32_t *numbers, uint64_t size, uint8_t root[MANIFEST_HASH])
+static inline void hash_page(const struct context *c, const struct manifest_info *info, const uint32_t *numbers,
+			     uint64_t page, uint8_t out[MANIFEST_PAGE_HASHES])
 {
-	struct manifest_rooter *rooter = manifest_rooter_new(&c->keys.hash, size, c->job.chunk_size);
-	uint8_t hash[MANIFEST_HASH];
-
-	for (unsigned k = 0; (uint64_t)k * c->job.chunk_size < size; k++) {
-		hash_chunk(c, numbers, k, size, hash);
-		manifest_rooter_add(rooter, hash, 1);
-	}
-	manifest_rooter_finish(rooter, root);
-}
-
-static inline void hash_page(const struct context *c, const struct manifest *m, const uint32_t *numbers, uint64_t page,
-			     uint8_t out[MANIFEST_PAGE_HASHES])
-{
-	const struct manifest_info *info = manifest_info(m);
-
 	memset(out, 0, MANIFEST_PAGE_HASHES);
 	for (uint64_t i = 0, k = page * MANIFEST_PAGE_CHUNKS; i < MANIFEST_PAGE_CHUNKS && k < manifest_chunk_count(info);
 	     i++, k++)
 		hash_chunk(c, numbers, (unsigned)k, info->size, out + i * MANIFEST_HASH);
+}
+
+static inline void root_of(const struct context *c, const uint32_t *numbers, uint64_t size, uint8_t root[MANIFEST_HASH])
+{
+	struct manifest_info info = {.size = size, .chunk_size = c->job.chunk_size};
+	struct manifest_rooter *rooter = manifest_rooter_new(&c->keys.hash, size, c->job.chunk_size);
+	uint8_t hashes[MANIFEST_PAGE_HASHES];
+
+	for (uint64_t p = 0; p < manifest_page_count(&info); p++) {
+		hash_page(c, &info, numbers, p, hashes);
+		manifest_rooter_add(rooter, p, hashes);
+	}
+	manifest_rooter_finish(rooter, root);
 }
 
 static inline void put_chunk(const struct context *c, struct mem_item *to, const uint32_t *from, unsigned chunk)
@@ -245,7 +244,7 @@ static inline int copy_page(struct world *w, struct context *c, struct manifest 
 
 	if (manifest_read_page(m, page, have, NULL, e) < 0)
 		return -1;
-	hash_page(c, m, from, page, want);
+	hash_page(c, manifest_info(m), from, page, want);
 	if (memcmp(have, want, sizeof want) == 0)
 		return 0;
 	if (manifest_write_page(m, page, unknown, e) < 0 || manifest_sync(m, e) < 0)
@@ -270,7 +269,7 @@ static inline int copy_disk(struct world *w, struct context *c, struct replica_d
 	if (to == NULL || to->size < rd->size)
 		return err_set(e, ERR_INTERNAL, 0, "replica disk %s is too small", rd->res.ref.name);
 	for (uint64_t p = 0; rd->rehash && p < pages; p++) {
-		hash_page(c, rd->working, to->data, p, hashes);
+		hash_page(c, manifest_info(rd->working), to->data, p, hashes);
 		if (manifest_write_page(rd->working, p, hashes, e) < 0)
 			return -1;
 	}

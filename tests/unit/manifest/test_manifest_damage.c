@@ -61,7 +61,7 @@ static void manifest_read_page_with_any_byte_flipped_is_unknown_and_counted(void
 	struct fixture *f = *state;
 	struct manifest_info i = info_of(CHUNKS * CHUNK, CHUNK);
 	struct manifest *m = make_full(f, &i);
-	static uint8_t file[4 * MANIFEST_PAGE];
+	static uint8_t file[5 * MANIFEST_PAGE]; /* header, three pages, one of the tree */
 
 	assert_int_equal(size_of(f->path), sizeof file);
 	fetch(f->path, 0, file, sizeof file);
@@ -142,11 +142,11 @@ static void manifest_open_of_another_version_is_unsupported(void **state)
 	struct manifest_info i = info_of(CHUNKS * CHUNK, CHUNK);
 
 	manifest_close(make_full(f, &i));
-	rewrite_header(f, 8, "\2\0\0\0", 4);
+	rewrite_header(f, 8, "\1\0\0\0", 4);
 	assert_null(manifest_open(f->path, MANIFEST_READ, &f->keys, &f->e));
 	assert_int_equal(f->e.kind, ERR_UNSUPPORTED);
-	assert_non_null(strstr(f->e.msg, "version 2"));
-	rewrite_header(f, 8, "\1\0\0\0", 4);
+	assert_non_null(strstr(f->e.msg, "version 1"));
+	rewrite_header(f, 8, "\2\0\0\0", 4);
 	struct manifest *m = manifest_open(f->path, MANIFEST_READ, &f->keys, &f->e);
 	assert_non_null(m);
 	manifest_close(m);
@@ -183,7 +183,7 @@ static void manifest_file_of_a_known_disk_has_the_documented_bytes(void **state)
 	i.flags = MANIFEST_F_HINTED;
 	memset(i.root, 0x0f, sizeof i.root);
 	manifest_close(make_full(f, &i));
-	memcpy(want + 8, "\1\0\0\0\1\0\0\0" "\0\300\022\0\0\0\0\0" "\0\020\0\0\0\002\0\0", 24);
+	memcpy(want + 8, "\2\0\0\0\1\0\0\0" "\0\300\022\0\0\0\0\0" "\0\020\0\0\0\002\0\0", 24);
 	memcpy(want + 32, "\6\0\0\0\0\0\0\0" "\013\0\0\0\0\0\0\0" "web-1", 21);
 	memcpy(want + 112, "os-disk", 7);
 	memcpy(want + 176, f->keys.id, 16);

@@ -5,24 +5,59 @@
 
 #define CHUNK 4096
 
-/* What manifest.h says a root is, in so many words. */
-static void root_by_the_book(const struct fixture *f, uint64_t size, uint32_t chunk_size, uint8_t root[MANIFEST_HASH])
+/* Keyed BLAKE3 over a number and 127 slots. */
+static void sum_by_the_book(const struct fixture *f, unsigned level, uint64_t index, const uint8_t *slots, uint8_t sum[32])
 {
-	uint8_t number[8], hash[MANIFEST_HASH];
+	uint64_t number = (uint64_t)level << 56 | index; /* little-endian hosts only, as all of these tests */
 	blake3_hasher h;
 
 	blake3_hasher_init_keyed(&h, f->keys.page);
-	for (int b = 0; b < 8; b++)
-		number[b] = (uint8_t)(size >> 8 * b);
-	blake3_hasher_update(&h, number, 8);
-	for (int b = 0; b < 4; b++)
-		number[b] = (uint8_t)(chunk_size >> 8 * b);
-	blake3_hasher_update(&h, number, 4);
-	for (uint64_t c = 0; c * chunk_size < size; c++) {
-		fake_hash(c, hash);
-		blake3_hasher_update(&h, hash, sizeof hash);
+	blake3_hasher_update(&h, &number, 8);
+	blake3_hasher_update(&h, slots, 127 * 32);
+	blake3_hasher_finalize(&h, sum, 32);
+}
+
+/* The sum of a page of the tree over fake hashes, from the words of manifest.h; chunks: of the whole disk. */
+static void page_by_the_book(const struct fixture *f, unsigned level, uint64_t index, uint64_t chunks, uint8_t sum[32])
+{
+	uint8_t slots[127 * 32] = {0};
+	uint64_t each = 1;
+
+	for (unsigned l = 0; l < level; l++)
+		each *= 127;
+	for (uint64_t s = 0; s < 127; s++) {
+		uint64_t below = index * 127 + s;
+
+		if (below * each >= chunks)
+			break;
+		if (level == 0)
+			fake_hash(below, slots + s * 32);
+		else
+			page_by_the_book(f, level - 1, below, chunks, slots + s * 32);
 	}
-	blake3_hasher_finalize(&h, root, MANIFEST_HASH);
+	sum_by_the_book(f, level, index, slots, sum);
+}
+
+/* What manifest.h says a root is, in so many words. */
+static void root_by_the_book(const struct fixture *f, uint64_t size, uint32_t chunk_size, uint8_t root[32])
+{
+	uint64_t chunks = (size + chunk_size - 1) / chunk_size, covered = 127 * 127;
+	unsigned level = 1;
+	blake3_hasher h;
+	uint8_t top[32];
+
+	while (covered < chunks) {
+		covered *= 127;
+		level++;
+	}
+	blake3_hasher_init_keyed(&h, f->keys.page);
+	blake3_hasher_update(&h, &size, 8);
+	blake3_hasher_update(&h, &chunk_size, 4);
+	if (chunks > 0) {
+		page_by_the_book(f, level, 0, chunks, top);
+		blake3_hasher_update(&h, top, 32);
+	}
+	blake3_hasher_finalize(&h, root, 32);
 }
 
 static void manifest_keys_derive_of_a_secret_is_as_documented(void **state)
@@ -81,12 +116,13 @@ static void manifest_root_of_all_sizes_is_the_documented_hash(void **state)
 {
 	struct fixture *f = *state;
 	static const uint64_t sizes[] = {0, 512, 511, CHUNK, CHUNK + 512, 126 * CHUNK, 127 * CHUNK, 127 * CHUNK + 1,
-		128 * CHUNK, 254 * CHUNK, 1000 * CHUNK - 512};
+		128 * CHUNK, 254 * CHUNK, 1000 * CHUNK - 512, 127 * 127 * CHUNK, 127 * 127 * CHUNK + 1,
+		3 * 127 * 127 * CHUNK + 5};
 
 	for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
 		struct manifest_info i = info_of(sizes[s], CHUNK);
 		struct manifest *m = make_full(f, &i);
-		uint8_t want[32], got[32], running[32], hash[32];
+		uint8_t want[32], got[32], running[32], hashes[MANIFEST_PAGE_HASHES];
 		uint64_t unknown = 99;
 
 		root_by_the_book(f, sizes[s], CHUNK, want);
@@ -94,9 +130,9 @@ static void manifest_root_of_all_sizes_is_the_documented_hash(void **state)
 		assert_int_equal(unknown, 0);
 		assert_memory_equal(got, want, 32);
 		struct manifest_rooter *r = manifest_rooter_new(&f->keys, sizes[s], CHUNK);
-		for (uint64_t c = 0; c < manifest_chunk_count(&i); c++) {
-			fake_hash(c, hash);
-			manifest_rooter_add(r, hash, 1);
+		for (uint64_t p = 0; p < manifest_page_count(&i); p++) {
+			fake_page(&i, p, hashes);
+			manifest_rooter_add(r, p, hashes);
 		}
 		manifest_rooter_finish(r, running);
 		assert_memory_equal(running, want, 32);
