@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/extents.h"
 #include "block/block.h"
-#include "block/extents.h"
 
 enum mem_op { MEM_READ, MEM_WRITE, MEM_ZERO, MEM_FLUSH, MEM_OPS };
 

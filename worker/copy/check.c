@@ -50,6 +50,13 @@ int copy_check_link(const struct copy_link *link, struct err *e)
 	return 0;
 }
 
+static int check_hints(const struct copy_config *c, const struct copy_disk *d, struct err *e)
+{
+	if (d->hints == NULL || (d->hints->size == d->size && d->hints->chunk_size == c->chunk_size))
+		return 0;
+	return err_set(e, ERR_INTERNAL, 0, "the hints of %s are of another size", d->block->info.name);
+}
+
 int copy_check(const struct copy_config *c, bool writes, struct err *e)
 {
 	if (check_numbers(c, e) != 0)
@@ -58,7 +65,7 @@ int copy_check(const struct copy_config *c, bool writes, struct err *e)
 		const struct copy_disk *d = &c->disks[i];
 		bool is_source = !writes || d->target != NULL;
 
-		if (is_source && check_size(d->block, d->size, "source", e) != 0)
+		if (is_source && (check_size(d->block, d->size, "source", e) != 0 || check_hints(c, d, e) != 0))
 			return -1;
 		if (writes && check_target(d, d->target != NULL ? d->target : d->block, e) != 0)
 			return -1;

@@ -15,6 +15,11 @@
  * the ledger. A checkpoint is taken at a page boundary, before more than half of checkpoint_bytes wait for it or when
  * checkpoint_ns passed: so at most checkpoint_bytes are ever done again after a crash.
  * A page whose hashes equal its baseline is neither intended nor written nor recorded.
+ *
+ * Hints (manifest/hints.h): of a disk that has them only their ranges are read; what is outside is taken for what the
+ * baseline says, and pages wholly outside are not even asked of the ledger. Before that, a random sample of the chunks
+ * outside is read and compared with the baseline (sample.h). When one differs, the hints have lied: the disk is read from
+ * its start to its end as if there were none, and the ledger hears of it.
  */
 #ifndef WHERRY_COPY_COPY_H
 #define WHERRY_COPY_COPY_H
@@ -27,6 +32,7 @@
 #include "block/block.h"
 #include "copy/ledger.h"
 #include "copy/link.h"
+#include "manifest/hints.h"
 #include "manifest/manifest.h"
 #include "net/wire.h"
 
@@ -40,6 +46,8 @@ struct copy_progress {
 	atomic_uint_fast64_t scanned;   /* read (or known to be a hole) and hashed */
 	atomic_uint_fast64_t zero;      /* of these: zeros */
 	atomic_uint_fast64_t holes;     /* of these: not even read, because SEEK_DATA said so */
+	atomic_uint_fast64_t skipped;   /* not read nor hashed, because the hints said so; counts in `scanned`, too */
+	atomic_uint_fast64_t sampled;   /* read and hashed to check the hints; in none of the others */
 	atomic_uint_fast64_t unchanged; /* equal to the baseline: not sent */
 	atomic_uint_fast64_t sent;      /* handed on as data (export, local) */
 	atomic_uint_fast64_t sent_zero; /* handed on as zeros */
@@ -56,7 +64,12 @@ struct copy_disk {
 	struct block *target;        /* copy_local only; borrowed */
 	uint64_t size;               /* bytes of the copy; the target may be larger, its tail is zeroed and verified */
 	struct copy_progress *progress; /* borrowed */
-	uint8_t root[MANIFEST_HASH]; /* filled on success: root over the source's hashes (not by copy_import) */
+	const struct hints *hints;   /* borrowed, NULL: none. Its chunk size is the run's; not for copy_import */
+	/* Filled by the engine: */
+	bool refuted;                /* the hints lied */
+	uint64_t refuted_at;         /* offset of a chunk they left out */
+	uint8_t root[MANIFEST_HASH]; /* on success: over the source's pages that were read, so of all of the disk unless
+				      * there were hints and they were not refuted (not by copy_import) */
 };
 
 enum copy_compression { COPY_RAW, COPY_ZSTD };
@@ -82,6 +95,9 @@ int copy_export(const struct copy_config *c, const struct copy_link *link, struc
 int copy_import(const struct copy_config *c, const struct copy_link *link, struct err *e);
 int copy_local(const struct copy_config *c, struct ledger *l, struct err *e);
 int copy_scan(const struct copy_config *c, struct ledger *l, struct err *e);
+
+/* The ranges to read of a disk; NULL: all of it. Settled once its sample was checked. */
+const struct extents *copy_disk_ranges(const struct copy_disk *d);
 
 /* Checks everything that can be wrong with a config before a byte is written: chunk size, sizes, sector sizes. */
 int copy_check(const struct copy_config *c, bool writes, struct err *e);

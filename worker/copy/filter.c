@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "copy/skip.h"
 #include "copy/stages.h"
 #include "copy/zero.h"
 
@@ -135,6 +136,37 @@ static int end_page(struct filter *f, struct lane *l, struct err *e)
 	return checkpoints_due(f->checkpoints) ? close_checkpoint(f, e) : 0;
 }
 
+/* To the next chunk, and over the end of a page. */
+static int advance(struct filter *f, struct lane *l, struct err *e)
+{
+	l->next++;
+	return l->next % MANIFEST_PAGE_CHUNKS == 0 || l->next == l->zeros.chunks ? end_page(f, l, e) : 0;
+}
+
+/* The hints say that nothing changed before this chunk: it is there as the baseline has it. */
+static int skip_to(struct filter *f, struct lane *l, uint64_t chunk, struct err *e)
+{
+	while (l->next < chunk) {
+		uint64_t slot = l->next % MANIFEST_PAGE_CHUNKS;
+		uint64_t after = skip_pages(f->c, l->disk, l->next, chunk, l->zeros.chunks);
+
+		if (after != l->next) {
+			l->next = after;
+			checkpoints_passed(f->checkpoints, l->index, after == l->zeros.chunks ? l->disk->size
+											      : after * f->c->chunk_size);
+			continue;
+		}
+		const uint8_t *known = l->baseline + slot * MANIFEST_HASH;
+		if ((slot == 0 && begin_page(f, l, e) != 0) || skip_chunk(f->c, l->disk, l->next, known, e) != 0)
+			return -1;
+		memcpy(l->page + slot * MANIFEST_HASH, known, MANIFEST_HASH);
+		l->all_zero = false; /* as far as we know */
+		if (advance(f, l, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Chunk l->next of the disk has this hash. *differs: it is to be handed on. */
 static int compare(struct filter *f, struct lane *l, const uint8_t *hash, bool *differs, struct err *e)
 {
@@ -145,13 +177,6 @@ static int compare(struct filter *f, struct lane *l, const uint8_t *hash, bool *
 	memcpy(l->page + slot * MANIFEST_HASH, hash, MANIFEST_HASH);
 	*differs = memcmp(l->baseline + slot * MANIFEST_HASH, hash, MANIFEST_HASH) != 0;
 	return *differs && !l->changed ? change_page(f, l, e) : 0;
-}
-
-/* To the next chunk, and over the end of a page. */
-static int advance(struct filter *f, struct lane *l, struct err *e)
-{
-	l->next++;
-	return l->next % MANIFEST_PAGE_CHUNKS == 0 || l->next == l->zeros.chunks ? end_page(f, l, e) : 0;
 }
 
 static int pass_data(struct filter *f, struct lane *l, struct chunk *c, struct err *e)
@@ -212,6 +237,10 @@ static int pass_zeros(struct filter *f, struct lane *l, const struct chunk *c, s
 
 static int pass(struct filter *f, struct lane *l, struct chunk *c, struct err *e)
 {
+	if (copy_disk_ranges(l->disk) != NULL && skip_to(f, l, c->offset / f->c->chunk_size, e) != 0) {
+		chunk_free(c);
+		return -1;
+	}
 	if (c->offset != l->next * f->c->chunk_size) {
 		err_set(e, ERR_INTERNAL, 0, "the chunks of %s came out of order, at offset %" PRIu64,
 			l->disk->block->info.name, c->offset);
@@ -260,6 +289,8 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 
 static int finish_disk(struct filter *f, struct lane *l, struct err *e)
 {
+	if (copy_disk_ranges(l->disk) != NULL && skip_to(f, l, l->zeros.chunks, e) != 0)
+		return -1;
 	if (l->next != l->zeros.chunks)
 		return err_set(e, ERR_INTERNAL, 0, "%s ended after %" PRIu64 " of %" PRIu64 " chunks",
 			       l->disk->block->info.name, l->next, l->zeros.chunks);

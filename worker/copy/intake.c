@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "block/extents.h"
+#include "base/extents.h"
 #include "copy/checkpoint.h"
 
 /*

@@ -8,6 +8,16 @@ int ledger_read_page(struct ledger *l, unsigned disk, uint64_t page, uint8_t *ha
 	return l->ops->read_page(l, disk, page, hashes, e);
 }
 
+int ledger_expect(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e)
+{
+	return l->ops->expect != NULL ? l->ops->expect(l, disk, pages, e) : 0;
+}
+
+int ledger_refute(struct ledger *l, unsigned disk, uint64_t offset, struct err *e)
+{
+	return l->ops->refute != NULL ? l->ops->refute(l, disk, offset, e) : 0;
+}
+
 int ledger_intend(struct ledger *l, unsigned disk, uint64_t page, uint64_t *ticket, struct err *e)
 {
 	return l->ops->intend(l, disk, page, ticket, e);

@@ -12,14 +12,22 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/extents.h"
 #include "manifest/manifest.h"
 
 struct ledger;
 
 struct ledger_ops {
-	/* Baseline hashes of a page (zero = unknown). Pages are asked for in rising order per disk. May block. */
+	/* Baseline hashes of a page (zero = unknown). Pages are asked for in rising order per disk, and only those
+	 * expected. May block. */
 	int (*read_page)(struct ledger *l, unsigned disk, uint64_t page, uint8_t hashes[MANIFEST_PAGE_HASHES],
 			 struct err *e);
+	/* Of that disk only these pages (copied; NULL: all of them) will be read from here on, beginning anew with the
+	 * lowest. Before the first call: all. Nobody is reading a page of the disk meanwhile. May be NULL. */
+	int (*expect)(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e);
+	/* The chunk at `offset` differs although the hints of the disk left it out: all of the disk is read. May be
+	 * NULL. */
+	int (*refute)(struct ledger *l, unsigned disk, uint64_t offset, struct err *e);
 	/* The page is about to be changed at the target: mark it unknown. Returns a ticket; does not block for
 	 * durability. Not needed for a page whose chunks are all unknown already. */
 	int (*intend)(struct ledger *l, unsigned disk, uint64_t page, uint64_t *ticket, struct err *e);
@@ -30,7 +38,7 @@ struct ledger_ops {
 		      struct err *e);
 	/* Everything recorded so far is durable. Called at checkpoints. */
 	int (*sync)(struct ledger *l, struct err *e);
-	/* The disk is complete; root over the source's chunk hashes. */
+	/* The disk is complete; root over the source's pages that were read (manifest_rooter). */
 	int (*disk_done)(struct ledger *l, unsigned disk, const uint8_t root[MANIFEST_HASH], struct err *e);
 	/* From any thread: blocked calls return CANCELED soon. */
 	void (*cancel)(struct ledger *l);
@@ -49,6 +57,8 @@ struct ledger *ledger_none_new(void);
 struct ledger *ledger_mem_new(const uint64_t *pages, unsigned disks);
 
 int ledger_read_page(struct ledger *l, unsigned disk, uint64_t page, uint8_t *hashes, struct err *e);
+int ledger_expect(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e);
+int ledger_refute(struct ledger *l, unsigned disk, uint64_t offset, struct err *e);
 int ledger_intend(struct ledger *l, unsigned disk, uint64_t page, uint64_t *ticket, struct err *e);
 int ledger_wait(struct ledger *l, uint64_t ticket, struct err *e);
 int ledger_record(struct ledger *l, unsigned disk, uint64_t page, const uint8_t *hashes, struct err *e);

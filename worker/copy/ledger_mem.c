@@ -11,7 +11,11 @@ struct mem_disk {
 	uint64_t pages;
 	uint8_t *now;     /* as reads see it */
 	uint8_t *durable; /* as a crash leaves it */
-	bool done;
+	bool some;                /* of the pages are expected, not all */
+	struct extents expected;
+	uint64_t least_page;      /* none below it may be read any more */
+	uint64_t reads;
+	bool refuted, done;
 	uint8_t root[MANIFEST_HASH];
 };
 
@@ -48,8 +52,39 @@ static int read_page(struct ledger *l, unsigned disk, uint64_t page, uint8_t has
 	if (disk >= m->count || page >= m->disks[disk].pages)
 		return err_set(e, ERR_INTERNAL, 0, "the ledger has no such page");
 	pthread_mutex_lock(&m->lock);
+	struct mem_disk *d = &m->disks[disk];
+	if (page < d->least_page || (d->some && !extents_contains(&d->expected, page, page + 1))) {
+		pthread_mutex_unlock(&m->lock);
+		return err_set(e, ERR_INTERNAL, 0, "nobody expected that page %llu would be read",
+			       (unsigned long long)page);
+	}
+	d->least_page = page;
+	d->reads++;
 	memcpy(hashes, place(m->disks[disk].now, page), MANIFEST_PAGE_HASHES);
 	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
+static int expect(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e)
+{
+	struct mem_ledger *m = (struct mem_ledger *)l;
+	struct mem_disk *d = &m->disks[disk];
+
+	(void)e;
+	pthread_mutex_lock(&m->lock);
+	extents_clear(&d->expected);
+	for (size_t i = 0; pages != NULL && i < pages->list.len; i++)
+		extents_add(&d->expected, pages->list.at[i].start, pages->list.at[i].end);
+	d->some = pages != NULL;
+	d->least_page = 0;
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
+static int refute(struct ledger *l, unsigned disk, uint64_t offset, struct err *e)
+{
+	(void)offset, (void)e;
+	((struct mem_ledger *)l)->disks[disk].refuted = true;
 	return 0;
 }
 
@@ -116,6 +151,8 @@ static int disk_done(struct ledger *l, unsigned disk, const uint8_t root[MANIFES
 	(void)e;
 	memcpy(d->root, root, sizeof d->root);
 	d->done = true;
+	d->some = false; /* the next run begins anew */
+	d->least_page = 0;
 	return 0;
 }
 
@@ -135,6 +172,7 @@ static void close_ledger(struct ledger *l)
 	for (unsigned i = 0; i < m->count; i++) {
 		free(m->disks[i].now);
 		free(m->disks[i].durable);
+		extents_fini(&m->disks[i].expected);
 	}
 	pthread_mutex_destroy(&m->lock);
 	free(m->disks);
@@ -143,6 +181,8 @@ static void close_ledger(struct ledger *l)
 
 static const struct ledger_ops ops = {
 	.read_page = read_page,
+	.expect = expect,
+	.refute = refute,
 	.intend = intend,
 	.wait = wait_for,
 	.record = record,
@@ -181,6 +221,16 @@ bool ledger_mem_root(struct ledger *l, unsigned disk, uint8_t root[MANIFEST_HASH
 	return d->done;
 }
 
+uint64_t ledger_mem_reads(const struct ledger *l, unsigned disk)
+{
+	return ((const struct mem_ledger *)l)->disks[disk].reads;
+}
+
+bool ledger_mem_refuted(const struct ledger *l, unsigned disk)
+{
+	return ((const struct mem_ledger *)l)->disks[disk].refuted;
+}
+
 uint64_t ledger_mem_intents(const struct ledger *l)
 {
 	return ((const struct mem_ledger *)l)->intents;
@@ -202,6 +252,10 @@ void ledger_mem_crash(struct ledger *l)
 
 	for (unsigned i = 0; i < m->count; i++)
 		memcpy(m->disks[i].now, m->disks[i].durable, m->disks[i].pages * MANIFEST_PAGE_HASHES);
+	for (unsigned i = 0; i < m->count; i++) {
+		m->disks[i].some = false;
+		m->disks[i].least_page = 0;
+	}
 	m->fail_at = 0;
 	m->failed = false;
 	m->canceled = false;

@@ -14,6 +14,9 @@
 const uint8_t *ledger_mem_page(struct ledger *l, unsigned disk, uint64_t page);
 /* Root of a disk; false: the disk was never done. */
 bool ledger_mem_root(struct ledger *l, unsigned disk, uint8_t root[MANIFEST_HASH]);
+/* Pages read, since it was made; a read that nobody expected fails. */
+uint64_t ledger_mem_reads(const struct ledger *l, unsigned disk);
+bool ledger_mem_refuted(const struct ledger *l, unsigned disk);
 uint64_t ledger_mem_intents(const struct ledger *l);
 uint64_t ledger_mem_records(const struct ledger *l);
 

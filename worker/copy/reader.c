@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "copy/sample.h"
 #include "copy/stages.h"
 
 /* Pieces in order: reads under way, reads done, holes. More than READ_DEPTH because holes cost nothing. */
@@ -21,8 +22,11 @@ struct reader {
 	const struct copy_config *c;
 	const struct copy_disk *disk;
 	unsigned index;
+	struct ledger *ledger;
 	struct pool *slabs;
+	const struct extents *ranges; /* to read; NULL: all */
 	uint64_t pos;                /* first byte no piece covers yet */
+	uint64_t end;                /* of the range it is in */
 	uint64_t data_start, data_end; /* the data range that ends behind pos, on the chunk grid */
 	uint64_t seq;
 	struct piece piece[PIECES];
@@ -37,6 +41,20 @@ static struct piece *piece_add(struct reader *r, uint64_t length)
 	*p = (struct piece){.offset = r->pos, .length = length};
 	r->pos += length;
 	return p;
+}
+
+/* Makes pos a byte that is to be read; false: none is left. */
+static bool seek(struct reader *r)
+{
+	struct extent x = {0, r->disk->size};
+
+	if (r->pos < r->end)
+		return true;
+	if (r->ranges != NULL && !extents_next(r->ranges, r->pos, &x))
+		x.start = r->disk->size;
+	r->pos = x.start > r->pos ? x.start : r->pos;
+	r->end = x.end;
+	return r->pos < r->disk->size;
 }
 
 /* Where data is at or after pos. A chunk that is data in part is read as a whole. */
@@ -57,9 +75,14 @@ static int find_data(struct reader *r, struct err *e)
 	return 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int submit(struct reader *r, struct buffer *b, struct err *e)
 {
-	uint64_t length = r->data_end - r->pos;
+	uint64_t length = least(r->data_end, r->end) - r->pos;
 
 	if (length > pool_unit(r->slabs))
 		length = pool_unit(r->slabs);
@@ -86,11 +109,11 @@ static int fill(struct reader *r, struct err *e)
 {
 	unsigned depth = r->disk->block->depth < READ_DEPTH ? r->disk->block->depth : READ_DEPTH;
 
-	while (r->pos < r->disk->size && r->len < PIECES && r->under_way < depth && r->held < r->share) {
+	while (seek(r) && r->len < PIECES && r->under_way < depth && r->held < r->share) {
 		if (r->pos >= r->data_end && find_data(r, e) != 0)
 			return -1;
 		if (r->pos < r->data_start) {
-			piece_add(r, r->data_start - r->pos)->done = true;
+			piece_add(r, least(r->data_start, r->end) - r->pos)->done = true;
 			continue;
 		}
 		/* Waiting for a buffer while holding some would lock up: others may hold all that is left. */
@@ -183,7 +206,11 @@ static int produce(struct stage *s, struct err *e)
 {
 	struct reader *r = (struct reader *)s;
 	struct err late = ERR_INIT;
-	int rc = read_all(r, e);
+	int rc = sample_check(r->c, r->index, r->ledger, r->slabs, s->pipeline, e);
+
+	r->ranges = copy_disk_ranges(r->disk);
+	if (rc == 0)
+		rc = read_all(r, e);
 
 	/* The kernel may still write into buffers. */
 	while (r->under_way > 0 && block_wait(r->disk->block, -1, &late) != NULL)
@@ -206,7 +233,7 @@ static const struct stage_ops ops = {
 	.close = close_reader,
 };
 
-struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool *slabs)
+struct stage *reader_new(const struct copy_config *c, unsigned disk, struct ledger *l, struct pool *slabs)
 {
 	struct reader *r = mem_alloc(sizeof *r);
 
@@ -215,6 +242,7 @@ struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool
 	r->c = c;
 	r->disk = &c->disks[disk];
 	r->index = disk;
+	r->ledger = l;
 	r->slabs = slabs;
 	r->share = pool_count(slabs) / c->disk_count;
 	if (r->share == 0)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/extents.h"
 #include "base/mem.h"
 #include "copy/greet.h"
 #include "copy/stages.h"

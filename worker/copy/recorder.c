@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "copy/skip.h"
 #include "copy/stages.h"
 #include "copy/zero.h"
 
@@ -38,11 +39,42 @@ static int end_page(struct recorder *r, struct lane *l, struct err *e)
 	return 0;
 }
 
-static int add(struct recorder *r, struct lane *l, const uint8_t *hash, struct err *e)
+/* With hints a page begins as the baseline has it. */
+static int begin_page(struct recorder *r, struct lane *l, struct err *e)
 {
-	memcpy(l->page + l->next % MANIFEST_PAGE_CHUNKS * MANIFEST_HASH, hash, MANIFEST_HASH);
+	if (l->next % MANIFEST_PAGE_CHUNKS != 0 || copy_disk_ranges(l->disk) == NULL)
+		return 0;
+	return ledger_read_page(r->ledger, l->index, l->next / MANIFEST_PAGE_CHUNKS, l->page, e);
+}
+
+static int advance(struct recorder *r, struct lane *l, struct err *e)
+{
 	l->next++;
 	return l->next % MANIFEST_PAGE_CHUNKS == 0 || l->next == l->zeros.chunks ? end_page(r, l, e) : 0;
+}
+
+/* The hints say that nothing changed before this chunk. */
+static int skip_to(struct recorder *r, struct lane *l, uint64_t chunk, struct err *e)
+{
+	while (l->next < chunk) {
+		uint64_t after = skip_pages(r->c, l->disk, l->next, chunk, l->zeros.chunks);
+		const uint8_t *known = l->page + l->next % MANIFEST_PAGE_CHUNKS * MANIFEST_HASH;
+
+		if (after != l->next)
+			l->next = after;
+		else if (begin_page(r, l, e) != 0 || skip_chunk(r->c, l->disk, l->next, known, e) != 0 ||
+			 advance(r, l, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add(struct recorder *r, struct lane *l, const uint8_t *hash, struct err *e)
+{
+	if (begin_page(r, l, e) != 0)
+		return -1;
+	memcpy(l->page + l->next % MANIFEST_PAGE_CHUNKS * MANIFEST_HASH, hash, MANIFEST_HASH);
+	return advance(r, l, e);
 }
 
 static int add_zeros(struct recorder *r, struct lane *l, const struct chunk *c, struct err *e)
@@ -67,6 +99,8 @@ static int add_zeros(struct recorder *r, struct lane *l, const struct chunk *c, 
 
 static int pass(struct recorder *r, struct lane *l, const struct chunk *c, struct err *e)
 {
+	if (copy_disk_ranges(l->disk) != NULL && skip_to(r, l, c->offset / r->c->chunk_size, e) != 0)
+		return -1;
 	if (c->offset != l->next * r->c->chunk_size)
 		return err_set(e, ERR_INTERNAL, 0, "the chunks of %s came out of order, at offset %" PRIu64,
 			       l->disk->block->info.name, c->offset);
@@ -120,6 +154,9 @@ static int flush(struct stage *s, struct err *e)
 	for (unsigned i = 0; i < r->c->disk_count; i++) {
 		struct manifest_rooter *rooter = r->lanes[i].rooter;
 
+		if (copy_disk_ranges(r->lanes[i].disk) != NULL &&
+		    skip_to(r, &r->lanes[i], r->lanes[i].zeros.chunks, e) != 0)
+			return -1;
 		if (r->lanes[i].next != r->lanes[i].zeros.chunks)
 			return err_set(e, ERR_INTERNAL, 0, "%s ended after %" PRIu64 " of %" PRIu64 " chunks",
 				       r->lanes[i].disk->block->info.name, r->lanes[i].next,

@@ -99,7 +99,7 @@ void run_add_source(struct run *r, struct stage *to)
 	pipeline_add(r->pipeline, hasher, threads > readers ? threads - readers : 0);
 	pipeline_link(hasher, to);
 	for (unsigned i = 0; i < r->c->disk_count; i++) {
-		struct stage *reader = reader_new(r->c, i, r->slabs);
+		struct stage *reader = reader_new(r->c, i, r->ledger, r->slabs);
 
 		pipeline_add(r->pipeline, reader, 1);
 		pipeline_link(reader, hasher);

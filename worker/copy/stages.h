@@ -17,9 +17,10 @@
 #define READ_BYTES (1u << 20) /* of one request; a chunk that is larger is read at once */
 #define READ_DEPTH 4
 
-/* Source: disk `disk` from its start to its end, in order, cut into chunks; holes are not read. One thread, which also
- * does the work of the stage behind it as long as it keeps up with the disk. */
-struct stage *reader_new(const struct copy_config *c, unsigned disk, struct pool *slabs);
+/* Source: disk `disk` from its start to its end, in order, cut into chunks; holes are not read. Of a disk with hints, once
+ * their sample was checked, only their ranges. One thread, which also does the work of the stage behind it as long as it
+ * keeps up with the disk. */
+struct stage *reader_new(const struct copy_config *c, unsigned disk, struct ledger *l, struct pool *slabs);
 
 /* Hashes batches of data, and turns chunks of zeros into ZERO. Any number of threads besides
  * the readers'. */

@@ -111,6 +111,7 @@ static void open_sources(struct fx *f, struct copy_disk *disks)
 		disks[i] = (struct copy_disk){
 			.block = block_mem_open(f->source[i], BLOCK_RO, 4),
 			.size = f->size[i],
+			.hints = f->hints[i],
 			.progress = &f->progress[i],
 		};
 	}
@@ -120,6 +121,8 @@ static void close_disks(struct fx *f, struct copy_disk *disks)
 {
 	for (unsigned i = 0; i < f->disks; i++) {
 		memcpy(f->root[i], disks[i].root, MANIFEST_HASH);
+		f->refuted[i] = disks[i].refuted;
+		f->refuted_at[i] = disks[i].refuted_at;
 		block_close(disks[i].block);
 		block_close(disks[i].target);
 	}

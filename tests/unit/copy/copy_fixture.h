@@ -35,12 +35,15 @@ struct fx {
 	int64_t silence_ns;
 	unsigned threads;
 	size_t pipe; /* bytes on the way */
+	const struct hints *hints[FX_DISKS];
 	void (*spoil)(struct stream *source_end, struct stream *target_end, void *ctx); /* before a wire run */
 	void *spoil_ctx;
 
 	/* Of the last run. */
 	struct copy_progress progress[FX_DISKS], target_progress[FX_DISKS];
 	uint8_t root[FX_DISKS][MANIFEST_HASH];
+	bool refuted[FX_DISKS];
+	uint64_t refuted_at[FX_DISKS];
 	struct err source_err, target_err; /* target: wire runs */
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "block/extents.h"
+#include "base/extents.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
  * changed, or what is not flushed yet. Adding in rising order is cheap, in any other order it moves what is behind.
  * `struct extents x = {0}` is empty. Not thread-safe.
  */
-#ifndef WHERRY_BLOCK_EXTENTS_H
-#define WHERRY_BLOCK_EXTENTS_H
+#ifndef WHERRY_BASE_EXTENTS_H
+#define WHERRY_BASE_EXTENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "block/extents.h"
+#include "base/extents.h"
 
 #define SPACE 64
 
