@@ -46,8 +46,10 @@ static int prepare(struct copy *c, struct err *e)
 	};
 	struct copy_config config = host_source_config(&c->source, o, &c->disk, &c->watch.cancel);
 	if (host_sector_set(c->target.block, o->sector_size, e) == 0 && copy_check(&config, true, e) == 0 &&
-	    host_source_begin(&c->source, o, e) == 0)
+	    host_source_begin(&c->source, o, e) == 0) {
+		c->disk.hints = host_hints_of(&c->source.hints);
 		return 0;
+	}
 	host_target_discard(&c->target);
 	host_manifest_fail(&c->source.manifest, true, e);
 	return -1;
@@ -60,7 +62,7 @@ static int copy(struct copy *c, struct err *e)
 	int rc = copy_local(&config, l, e);
 
 	ledger_close(l);
-	return rc;
+	return rc == 0 ? host_hints_root(&c->source.hints, c->source.manifest.working, &c->disk, e) : -1;
 }
 
 /* Reads all of the target again, whoever wrote it when. */
@@ -101,8 +103,9 @@ static int run(struct copy *c, struct err *e)
 	if (rc == 0)
 		rc = verify(c, e);
 	if (rc == 0)
-		rc = host_manifest_commit(&c->source.manifest, c->disk.root, e);
+		rc = host_source_commit(&c->source, &c->disk, e);
 	host_watch_stop(&c->watch);
+	host_hints_warn(&c->source.hints, &c->disk);
 	c->seconds = (double)(clock_mono_ns() - started) / (double)NS_PER_S;
 	return rc;
 }
@@ -129,6 +132,6 @@ int cmd_copy(int argc, char **argv, struct err *e)
 		fail(&c, e);
 		return -1;
 	}
-	host_report(&(struct host_report){.options = &c.o, .disk = &c.disk, .seconds = c.seconds});
+	host_report(&(struct host_report){.options = &c.o, .disk = &c.disk, .hints = &c.source.hints, .seconds = c.seconds});
 	return 0;
 }

@@ -57,7 +57,10 @@ static int prepare(struct send *s, struct err *e)
 	if (s->stream == NULL || pki_random(&s->order.session, sizeof s->order.session, e) != 0 ||
 	    host_order_send(s->stream, &s->order, e) != 0)
 		return -1;
-	return host_source_begin(&s->source, &s->o, e);
+	if (host_source_begin(&s->source, &s->o, e) != 0)
+		return -1;
+	s->disk.hints = host_hints_of(&s->source.hints);
+	return 0;
 }
 
 static int export(struct send *s, struct err *e)
@@ -70,7 +73,7 @@ static int export(struct send *s, struct err *e)
 	struct copy_link link = host_link(&s->link, take_ptr(&s->stream));
 	int rc = copy_export(&config, &link, l, e);
 	ledger_close(l);
-	return rc;
+	return rc == 0 ? host_hints_root(&s->source.hints, s->source.manifest.working, &s->disk, e) : -1;
 }
 
 static int run(struct send *s, struct err *e)
@@ -81,8 +84,9 @@ static int run(struct send *s, struct err *e)
 		return -1;
 	int rc = export(s, e);
 	if (rc == 0)
-		rc = host_manifest_commit(&s->source.manifest, s->disk.root, e);
+		rc = host_source_commit(&s->source, &s->disk, e);
 	host_watch_stop(&s->watch);
+	host_hints_warn(&s->source.hints, &s->disk);
 	s->seconds = (double)(clock_mono_ns() - started) / (double)NS_PER_S;
 	return rc;
 }
@@ -98,6 +102,6 @@ int cmd_send(int argc, char **argv, struct err *e)
 		return -1;
 	}
 	host_report(&(struct host_report){
-		.options = &s.o, .disk = &s.disk, .seconds = s.seconds, .wire = atomic_load(&s.link.bytes)});
+		.options = &s.o, .disk = &s.disk, .hints = &s.source.hints, .seconds = s.seconds, .wire = atomic_load(&s.link.bytes)});
 	return 0;
 }

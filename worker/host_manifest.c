@@ -67,18 +67,6 @@ static int refuse_leftover(const struct host_manifest *m, struct err *e)
 		       "without --manifest-in", m->working_path, m->working_path);
 }
 
-static int fill(struct host_manifest *m, struct err *e)
-{
-	uint64_t pages = manifest_page_count(manifest_info(m->working));
-	uint8_t hashes[MANIFEST_PAGE_HASHES];
-
-	for (uint64_t p = 0; m->in != NULL && p < pages; p++)
-		if (manifest_read_page(m->in, p, hashes, NULL, e) != 0 ||
-		    manifest_write_page(m->working, p, hashes, e) != 0)
-			return -1;
-	return manifest_sync(m->working, e);
-}
-
 int host_manifest_begin(struct host_manifest *m, const struct manifest_keys *k, const struct block_info *source,
 			uint32_t chunk_size, struct err *e)
 {
@@ -96,22 +84,22 @@ int host_manifest_begin(struct host_manifest *m, const struct manifest_keys *k, 
 		info = *manifest_info(m->in);
 		memset(info.root, 0, sizeof info.root);
 	}
-	m->working = manifest_create(m->working_path, &info, k, e);
-	if (m->working == NULL)
-		return -1;
-	m->made = true;
-	return fill(m, e);
+	m->working = m->in != NULL ? manifest_clone(m->in, m->working_path, &info, e)
+				   : manifest_create(m->working_path, &info, k, e);
+	m->made = m->working != NULL;
+	return m->made ? 0 : -1;
 }
 
-int host_manifest_commit(struct host_manifest *m, const uint8_t root[MANIFEST_HASH], struct err *e)
+int host_manifest_commit(struct host_manifest *m, const uint8_t root[MANIFEST_HASH], bool hinted, struct err *e)
 {
 	if (m->working == NULL)
 		return 0;
 	struct manifest_info info = *manifest_info(m->working);
 	info.generation++;
+	info.flags = hinted ? MANIFEST_F_HINTED : 0;
 	memcpy(info.root, root, sizeof info.root);
 	if (m->out_path == NULL)
-		return manifest_set_info(m->working, &info, e);
+		return manifest_set_info(m->working, &info, e) != 0 ? -1 : manifest_settle(m->working, e);
 	if (manifest_commit(m->working, m->out_path, &info, e) != 0)
 		return -1;
 	unlink(m->working_path);

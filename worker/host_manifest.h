@@ -31,8 +31,8 @@ int host_manifest_open_in(struct host_manifest *m, const char *in, const char *o
 /* Makes the working manifest, durable. */
 int host_manifest_begin(struct host_manifest *m, const struct manifest_keys *k, const struct block_info *source,
 			uint32_t chunk_size, struct err *e);
-/* The copy is complete. */
-int host_manifest_commit(struct host_manifest *m, const uint8_t root[MANIFEST_HASH], struct err *e);
+/* The copy is complete. hinted: not every byte was read. */
+int host_manifest_commit(struct host_manifest *m, const uint8_t root[MANIFEST_HASH], bool hinted, struct err *e);
 /* What it says turned out to be wrong: everything unknown, so that the next copy writes all. */
 int host_manifest_distrust(struct host_manifest *m, struct err *e);
 /* The copy failed; untouched: before anything was written, or the target is gone. Adds to *e how to go on. */

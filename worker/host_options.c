@@ -9,7 +9,7 @@
 #include "net/wire.h"
 
 enum {
-	OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_CPU, OPT_IN, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK,
+	OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_CPU, OPT_IN, OPT_HINTS, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK,
 	OPT_COMPRESSION, OPT_PEER, OPT_PLAIN, OPT_LISTEN
 };
 
@@ -22,7 +22,8 @@ static const struct known {
 	{HOST_SCAN | HOST_COPY | HOST_SEND, {"key-file", required_argument, NULL, OPT_KEY}},
 	{HOST_SCAN | HOST_COPY | HOST_SEND | HOST_RECEIVE, {"json", no_argument, NULL, OPT_JSON}},
 	{HOST_SCAN | HOST_COPY, {"cpu", required_argument, NULL, OPT_CPU}},
-	{HOST_COPY | HOST_SEND, {"manifest-in", required_argument, NULL, OPT_IN}},
+	{HOST_SCAN | HOST_COPY | HOST_SEND, {"hints", required_argument, NULL, OPT_HINTS}},
+	{HOST_SCAN | HOST_COPY | HOST_SEND, {"manifest-in", required_argument, NULL, OPT_IN}},
 	{HOST_COPY | HOST_SEND, {"checkpoint-size", required_argument, NULL, OPT_CHECKPOINT}},
 	{HOST_COPY | HOST_SEND, {"sector-size", required_argument, NULL, OPT_SECTOR}},
 	{HOST_COPY, {"verify", no_argument, NULL, OPT_VERIFY}},
@@ -58,6 +59,9 @@ static int take(int c, struct host_options *o, const char *command, const char *
 		return 0;
 	case OPT_IN:
 		o->manifest_in = optarg;
+		return 0;
+	case OPT_HINTS:
+		o->hints = optarg;
 		return 0;
 	case OPT_KEY:
 		o->key_file = optarg;
@@ -124,6 +128,16 @@ static int check_sizes(const struct host_options *o, struct err *e)
 	return 0;
 }
 
+static int check_hints(const struct host_options *o, enum host_command command, struct err *e)
+{
+	if (o->hints != NULL && o->manifest_in == NULL)
+		return err_set(e, ERR_USAGE, 0,
+			       "--hints says what changed since a manifest was made; give that one with --manifest-in");
+	if (command == HOST_SCAN && o->manifest_in != NULL && (o->hints == NULL || o->manifest_out == NULL))
+		return err_set(e, ERR_USAGE, 0, "--manifest-in of a scan goes together with --hints and --manifest-out");
+	return 0;
+}
+
 int host_options_parse(int argc, char **argv, enum host_command command, struct host_options *o, struct err *e)
 {
 	struct option options[KNOWN + 1] = {0};
@@ -144,7 +158,7 @@ int host_options_parse(int argc, char **argv, enum host_command command, struct 
 		if (take(c, o, argv[0], argv[at < argc ? at : argc - 1], e) != 0)
 			return -1;
 	}
-	if (check_sizes(o, e) != 0)
+	if (check_sizes(o, e) != 0 || check_hints(o, command, e) != 0)
 		return -1;
 	return take_paths(argc, argv, command, o, e);
 }

@@ -14,6 +14,7 @@ enum host_command { HOST_SCAN = 1, HOST_COPY = 2, HOST_SEND = 4, HOST_RECEIVE = 
 struct host_options {
 	const char *path[2];      /* what stands without an option; borrowed like all texts */
 	const char *manifest_in;
+	const char *hints;
 	const char *manifest_out;
 	const char *key_file;
 	const char *peer;         /* "sha256:...", not yet parsed */

@@ -13,9 +13,12 @@ static uint64_t chunks_of(const struct host_report *r)
 	return (r->disk->size + r->options->chunk_size - 1) / r->options->chunk_size;
 }
 
+/* The sample included. */
 static uint64_t read_of(const struct host_report *r)
 {
-	return r->disk->size - atomic_load(&r->disk->progress->holes);
+	const struct copy_progress *p = r->disk->progress;
+
+	return r->disk->size - atomic_load(&p->holes) - atomic_load(&p->skipped) + atomic_load(&p->sampled);
 }
 
 static void add_bytes(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct host_report *r)
@@ -27,6 +30,8 @@ static void add_bytes(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct host_
 	yyjson_mut_obj_add_uint(doc, o, "bytes_read", read_of(r));
 	yyjson_mut_obj_add_uint(doc, o, "bytes_zero", atomic_load(&p->zero));
 	yyjson_mut_obj_add_uint(doc, o, "bytes_holes", atomic_load(&p->holes));
+	yyjson_mut_obj_add_uint(doc, o, "bytes_skipped", atomic_load(&p->skipped));
+	yyjson_mut_obj_add_uint(doc, o, "bytes_sampled", atomic_load(&p->sampled));
 	yyjson_mut_obj_add_uint(doc, o, "bytes_unchanged", atomic_load(&p->unchanged));
 	yyjson_mut_obj_add_uint(doc, o, "bytes_written", atomic_load(&p->sent));
 	yyjson_mut_obj_add_uint(doc, o, "bytes_zeroed", atomic_load(&p->sent_zero));
@@ -54,6 +59,9 @@ static void report_json(const struct host_report *r)
 		yyjson_mut_obj_add_bool(doc, o, "verified", opt->verify);
 	yyjson_mut_obj_add_real(doc, o, "seconds", r->seconds);
 	yyjson_mut_obj_add_real(doc, o, "bytes_per_second", (double)read_of(r) / r->seconds);
+	yyjson_mut_obj_add_str(doc, o, "hints", host_hints_fate(r->hints, r->disk));
+	if (r->disk->refuted)
+		yyjson_mut_obj_add_uint(doc, o, "hints_refuted_at", r->disk->refuted_at);
 	yyjson_mut_obj_add_str(doc, o, "root", hex_encode(r->disk->root, sizeof r->disk->root, root));
 	if (opt->manifest_in != NULL)
 		yyjson_mut_obj_add_str(doc, o, "manifest_in", opt->manifest_in);
@@ -80,6 +88,8 @@ static void report_text(const struct host_report *r)
 	line("read", read_of(r));
 	line("zero", atomic_load(&p->zero));
 	line("holes", atomic_load(&p->holes));
+	if (r->options->hints != NULL)
+		line("skipped", atomic_load(&p->skipped));
 	line("unchanged", atomic_load(&p->unchanged));
 	line("written", atomic_load(&p->sent));
 	line("zeroed", atomic_load(&p->sent_zero));
@@ -92,6 +102,8 @@ static void report_text(const struct host_report *r)
 	       num_format_size((uint64_t)((double)read_of(r) / r->seconds), text));
 	if (r->options->verify)
 		puts("verified   the whole target was read back");
+	if (r->options->hints != NULL)
+		printf("hints      %s\n", host_hints_fate(r->hints, r->disk));
 	if (r->options->manifest_out != NULL)
 		printf("manifest   %s\n", r->options->manifest_out);
 }

@@ -4,11 +4,13 @@
 #define WHERRY_HOST_REPORT_H
 
 #include "copy/copy.h"
+#include "host_hints.h"
 #include "host_options.h"
 
 struct host_report {
 	const struct host_options *options;
 	const struct copy_disk *disk;
+	const struct host_hints *hints;
 	double seconds;
 	uint64_t wire;  /* send: bytes in both directions; 0: there is no wire */
 };

@@ -27,12 +27,15 @@ int host_source_open(struct host_source *s, struct host_options *o, struct err *
 	s->block = block_disk_open(o->path[0], BLOCK_RO, DEPTH, e);
 	if (s->block == NULL || host_sector_set(s->block, o->sector_size, e) != 0)
 		return -1;
-	return host_manifest_open_in(&s->manifest, o->manifest_in, o->manifest_out, &s->keys, &s->block->info,
-				     &o->chunk_size, e);
+	if (host_manifest_open_in(&s->manifest, o->manifest_in, o->manifest_out, &s->keys, &s->block->info, &o->chunk_size,
+				  e) != 0)
+		return -1;
+	return host_hints_load(&s->hints, o->hints, s->block->info.size, (uint32_t)o->chunk_size, e);
 }
 
 void host_source_close(struct host_source *s)
 {
+	host_hints_fini(&s->hints);
 	host_manifest_fini(&s->manifest);
 	block_close(s->block);
 	mem_wipe(&s->keys, sizeof s->keys);
@@ -58,7 +61,14 @@ struct copy_config host_source_config(const struct host_source *s, const struct 
 
 int host_source_begin(struct host_source *s, const struct host_options *o, struct err *e)
 {
-	return host_manifest_begin(&s->manifest, &s->keys, &s->block->info, (uint32_t)o->chunk_size, e);
+	if (host_manifest_begin(&s->manifest, &s->keys, &s->block->info, (uint32_t)o->chunk_size, e) != 0)
+		return -1;
+	return host_hints_use(&s->hints, s->manifest.working, e);
+}
+
+int host_source_commit(struct host_source *s, const struct copy_disk *disk, struct err *e)
+{
+	return host_manifest_commit(&s->manifest, disk->root, host_hints_held(&s->hints, disk), e);
 }
 
 struct ledger *host_source_ledger(struct host_source *s)
