@@ -13,9 +13,9 @@ int ledger_expect(struct ledger *l, unsigned disk, const struct extents *pages, 
 	return l->ops->expect != NULL ? l->ops->expect(l, disk, pages, e) : 0;
 }
 
-int ledger_refute(struct ledger *l, unsigned disk, uint64_t offset, struct err *e)
+int ledger_refute(struct ledger *l, unsigned disk, uint64_t chunk, struct err *e)
 {
-	return l->ops->refute != NULL ? l->ops->refute(l, disk, offset, e) : 0;
+	return l->ops->refute != NULL ? l->ops->refute(l, disk, chunk, e) : 0;
 }
 
 int ledger_intend(struct ledger *l, unsigned disk, uint64_t page, uint64_t *ticket, struct err *e)

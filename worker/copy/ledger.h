@@ -25,9 +25,8 @@ struct ledger_ops {
 	/* Of that disk only these pages (copied; NULL: all of them) will be read from here on, beginning anew with the
 	 * lowest. Before the first call: all. Nobody is reading a page of the disk meanwhile. May be NULL. */
 	int (*expect)(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e);
-	/* The chunk at `offset` differs although the hints of the disk left it out: all of the disk is read. May be
-	 * NULL. */
-	int (*refute)(struct ledger *l, unsigned disk, uint64_t offset, struct err *e);
+	/* That chunk differs although the hints of the disk left it out: all of the disk is read. May be NULL. */
+	int (*refute)(struct ledger *l, unsigned disk, uint64_t chunk, struct err *e);
 	/* The page is about to be changed at the target: mark it unknown. Returns a ticket; does not block for
 	 * durability. Not needed for a page whose chunks are all unknown already. */
 	int (*intend)(struct ledger *l, unsigned disk, uint64_t page, uint64_t *ticket, struct err *e);
@@ -58,7 +57,7 @@ struct ledger *ledger_mem_new(const uint64_t *pages, unsigned disks);
 
 int ledger_read_page(struct ledger *l, unsigned disk, uint64_t page, uint8_t *hashes, struct err *e);
 int ledger_expect(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e);
-int ledger_refute(struct ledger *l, unsigned disk, uint64_t offset, struct err *e);
+int ledger_refute(struct ledger *l, unsigned disk, uint64_t chunk, struct err *e);
 int ledger_intend(struct ledger *l, unsigned disk, uint64_t page, uint64_t *ticket, struct err *e);
 int ledger_wait(struct ledger *l, uint64_t ticket, struct err *e);
 int ledger_record(struct ledger *l, unsigned disk, uint64_t page, const uint8_t *hashes, struct err *e);

@@ -81,9 +81,9 @@ static int expect(struct ledger *l, unsigned disk, const struct extents *pages, 
 	return 0;
 }
 
-static int refute(struct ledger *l, unsigned disk, uint64_t offset, struct err *e)
+static int refute(struct ledger *l, unsigned disk, uint64_t chunk, struct err *e)
 {
-	(void)offset, (void)e;
+	(void)chunk, (void)e;
 	((struct mem_ledger *)l)->disks[disk].refuted = true;
 	return 0;
 }

@@ -135,7 +135,7 @@ static int look_at_all(struct sample *s, struct pipeline *p, struct err *e)
 			continue;
 		s->disk->refuted = true;
 		s->disk->refuted_at = s->chunk[i] * s->c->chunk_size;
-		return ledger_refute(s->ledger, s->index, s->disk->refuted_at, e);
+		return ledger_refute(s->ledger, s->index, s->chunk[i], e);
 	}
 	return 0;
 }

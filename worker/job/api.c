@@ -105,7 +105,7 @@ static int post_run(const struct api *api, const struct http_request *req, struc
 
 	if (rc == 0)
 		rc = runner_start(api->runner, spec, e);
-	mem_wipe(spec, sizeof *spec);
+	run_spec_fini(spec);
 	free(spec);
 	/* It holds the job's key. */
 	mem_wipe(req->body.data, req->body.len);

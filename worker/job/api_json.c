@@ -64,10 +64,10 @@ static void add_disk(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct run
 		uint64_t value;
 	} fields[] = {
 		{"index", d->index},         {"size", d->size},           {"scanned", d->scanned},
-		{"zero", d->zero},           {"holes", d->holes},         {"unchanged", d->unchanged},
-		{"sent", d->sent},           {"sent_zero", d->sent_zero}, {"sent_wire", d->sent_wire},
-		{"chunks", d->chunks},       {"written", d->written},     {"verified", d->verified},
-		{"durable", d->durable},     {"checkpoints", d->checkpoints},
+		{"skipped", d->skipped},     {"zero", d->zero},           {"holes", d->holes},
+		{"unchanged", d->unchanged}, {"sent", d->sent},           {"sent_zero", d->sent_zero},
+		{"sent_wire", d->sent_wire}, {"chunks", d->chunks},       {"written", d->written},
+		{"verified", d->verified},   {"durable", d->durable},     {"checkpoints", d->checkpoints},
 	};
 	yyjson_mut_val *disk = yyjson_mut_arr_add_obj(doc, list);
 

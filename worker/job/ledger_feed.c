@@ -8,14 +8,23 @@
 #include "base/mem.h"
 #include "job/thread.h"
 
-/* Baseline pages of one disk: [base, asked) have been asked for, and are in slot page % (2 * window) once `have`. */
+/* A baseline page that was asked for. */
+struct slot {
+	uint64_t page;
+	bool have;
+	uint8_t hashes[FEED_PAGE_BYTES];
+};
+
+/* Baseline pages of one disk: those asked for and not yet passed by the reader, rising, in a ring of 2 * window slots. */
 struct lane {
 	unsigned index;   /* the controller's */
 	uint64_t pages;
-	uint64_t base;    /* the page the reader is at */
-	uint64_t asked;
-	uint8_t *hashes;  /* 2 * window pages; NULL until the first read */
-	bool *have;
+	bool some;        /* of the pages are expected, not all */
+	struct extents expected;
+	uint64_t next;    /* the first page not asked for, nor passed */
+	uint64_t top;     /* above all that were ever asked for */
+	struct slot *ring; /* NULL until the first read */
+	unsigned head, len;
 };
 
 struct ledger_feed {
@@ -82,69 +91,98 @@ static int report(struct ledger *l, struct feed_record *r, uint64_t *seq, struct
 
 /* ---- Baseline ---- */
 
-static uint8_t *slot(const struct ledger_feed *f, struct lane *l, uint64_t page, bool **have)
+static struct slot *slot(const struct ledger_feed *f, struct lane *l, unsigned i)
 {
-	uint64_t at = page % (2 * f->window);
-
-	*have = &l->have[at];
-	return l->hashes + at * FEED_PAGE_BYTES;
+	return &l->ring[(l->head + i) % (2 * f->window)];
 }
 
-/* Ask for whole windows while less than two are under way. Slots of pages before `base` are free again. */
-static int ask_ahead(struct ledger_feed *f, unsigned disk, struct err *e)
+/* The next run of pages to ask for, at most a window; 0: none. */
+static uint64_t next_run(const struct ledger_feed *f, struct lane *l)
 {
-	struct lane *l = &f->lanes[disk];
+	struct extent x = {l->next, l->pages};
 
-	while (l->asked < l->pages && l->asked <= l->base + f->window) {
-		uint64_t count = l->pages - l->asked < f->window ? l->pages - l->asked : f->window;
+	if (l->some && !extents_next(&l->expected, l->next, &x))
+		return 0;
+	if (x.end > l->pages)
+		x.end = l->pages;
+	if (x.start >= x.end)
+		return 0;
+	l->next = x.start;
+	return x.end - x.start < f->window ? x.end - x.start : f->window;
+}
+
+/* Ask for whole windows while less than two are under way. */
+static int ask_ahead(struct ledger_feed *f, struct lane *l, struct err *e)
+{
+	uint64_t count;
+
+	while (l->len <= f->window && (count = next_run(f, l)) > 0) {
 		struct feed_record want = {
-			.type = API_FEED_WANT, .disk = (uint16_t)l->index, .page = l->asked, .count = (uint32_t)count};
-		bool *have;
+			.type = API_FEED_WANT, .disk = (uint16_t)l->index, .page = l->next, .count = (uint32_t)count};
 
-		for (uint64_t i = 0; i < count; i++) {
-			slot(f, l, l->asked + i, &have);
-			*have = false;
-		}
 		/* Before the record is out, for the lock is given away while there is no room. */
-		l->asked += count;
+		for (uint64_t i = 0; i < count; i++) {
+			struct slot *s = slot(f, l, l->len++);
+
+			s->page = l->next++;
+			s->have = false;
+		}
+		l->top = l->next > l->top ? l->next : l->top;
 		if (push_bounded(f, &want, NULL, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int move_to(struct ledger_feed *f, unsigned disk, uint64_t page, struct err *e)
+static int move_to(struct ledger_feed *f, struct lane *l, uint64_t page, struct err *e)
 {
-	struct lane *l = &f->lanes[disk];
-
-	if (page < l->base || page >= l->pages)
-		return err_set(e, ERR_INTERNAL, 0, "page %llu of disk %u was asked for after page %llu of %llu",
-			       (unsigned long long)page, disk, (unsigned long long)l->base,
-			       (unsigned long long)l->pages);
-	if (l->hashes == NULL) {
-		l->hashes = mem_array(2 * f->window, FEED_PAGE_BYTES);
-		l->have = mem_array(2 * f->window, sizeof *l->have);
+	if (l->ring == NULL)
+		l->ring = mem_array(2 * f->window, sizeof *l->ring);
+	while (l->len > 0 && slot(f, l, 0)->page < page) {
+		l->head = (l->head + 1) % (2 * f->window);
+		l->len--;
 	}
-	l->base = page;
-	if (l->asked < page)
-		l->asked = page;
-	return ask_ahead(f, disk, e);
+	if (l->len == 0 && l->next < page)
+		l->next = page;
+	if (ask_ahead(f, l, e) < 0)
+		return -1;
+	if (l->len > 0 && slot(f, l, 0)->page == page)
+		return 0;
+	return err_set(e, ERR_INTERNAL, 0, "page %llu of disk %u was asked for, which is not the next one",
+		       (unsigned long long)page, l->index);
 }
 
 static int take_page(struct ledger_feed *f, unsigned disk, uint64_t page, uint8_t *hashes, struct err *e)
 {
-	bool *have;
+	if (disk >= f->disks)
+		return no_disk(f, disk, e);
+	struct lane *l = &f->lanes[disk];
+	if (move_to(f, l, page, e) < 0)
+		return -1;
+	const struct slot *s = slot(f, l, 0);
+	while (!s->have && !f->canceled)
+		pthread_cond_wait(&f->changed, &f->lock);
+	if (!s->have)
+		return canceled(e);
+	memcpy(hashes, s->hashes, FEED_PAGE_BYTES);
+	return 0;
+}
+
+static int feed_expect(struct ledger *l, unsigned disk, const struct extents *pages, struct err *e)
+{
+	struct ledger_feed *f = feed_of(l);
 
 	if (disk >= f->disks)
 		return no_disk(f, disk, e);
-	if (move_to(f, disk, page, e) < 0)
-		return -1;
-	const uint8_t *from = slot(f, &f->lanes[disk], page, &have);
-	while (!*have && !f->canceled)
-		pthread_cond_wait(&f->changed, &f->lock);
-	if (!*have)
-		return canceled(e);
-	memcpy(hashes, from, FEED_PAGE_BYTES);
+	struct lane *lane = &f->lanes[disk];
+	pthread_mutex_lock(&f->lock);
+	extents_clear(&lane->expected);
+	for (size_t i = 0; pages != NULL && i < pages->list.len; i++)
+		extents_add(&lane->expected, pages->list.at[i].start, pages->list.at[i].end);
+	lane->some = pages != NULL;
+	lane->next = 0;
+	lane->len = 0;
+	pthread_mutex_unlock(&f->lock);
 	return 0;
 }
 
@@ -167,23 +205,29 @@ static struct lane *lane_of(const struct ledger_feed *f, unsigned index)
 	return NULL;
 }
 
+static void store_page(struct ledger_feed *f, struct lane *l, uint64_t page, const uint8_t *hashes)
+{
+	for (unsigned i = 0; i < l->len; i++) {
+		struct slot *s = slot(f, l, i);
+
+		if (s->page != page)
+			continue;
+		memcpy(s->hashes, hashes, FEED_PAGE_BYTES);
+		s->have = true;
+	}
+}
+
 static int store_pages(struct ledger_feed *f, unsigned index, uint64_t first, const uint8_t *data, uint64_t count,
 		       struct err *e)
 {
 	struct lane *l = lane_of(f, index);
 
-	if (l == NULL || first > l->asked || count > l->asked - first)
+	if (l == NULL || first > l->top || count > l->top - first)
 		return err_set(e, ERR_PROTOCOL, 0,
 			       "the controller sent baseline pages %llu to %llu of disk %u, which nobody asked for",
 			       (unsigned long long)first, (unsigned long long)(first + count), index);
-	for (uint64_t i = 0; i < count; i++) {
-		bool *have;
-
-		if (first + i < l->base || l->hashes == NULL)
-			continue;
-		memcpy(slot(f, l, first + i, &have), data + i * FEED_PAGE_BYTES, FEED_PAGE_BYTES);
-		*have = true;
-	}
+	for (uint64_t i = 0; i < count; i++)
+		store_page(f, l, first + i, data + i * FEED_PAGE_BYTES);
 	pthread_cond_broadcast(&f->changed);
 	return 0;
 }
@@ -207,6 +251,14 @@ static int feed_intend(struct ledger *l, unsigned disk, uint64_t page, uint64_t 
 	struct feed_record r = {.type = API_FEED_INTENT, .disk = (uint16_t)disk, .page = page};
 
 	return report(l, &r, ticket, e);
+}
+
+static int feed_refute(struct ledger *l, unsigned disk, uint64_t chunk, struct err *e)
+{
+	struct feed_record r = {.type = API_FEED_REFUTED, .disk = (uint16_t)disk, .page = chunk / MANIFEST_PAGE_CHUNKS,
+				.count = (uint32_t)(chunk % MANIFEST_PAGE_CHUNKS)};
+
+	return report(l, &r, NULL, e);
 }
 
 static int wait_acked(struct ledger_feed *f, uint64_t seq, struct err *e)
@@ -275,6 +327,8 @@ static void feed_close(struct ledger *l)
 
 static const struct ledger_ops ops = {
 	.read_page = feed_read_page,
+	.expect = feed_expect,
+	.refute = feed_refute,
 	.intend = feed_intend,
 	.wait = feed_wait,
 	.record = feed_record_page,
@@ -384,8 +438,8 @@ void ledger_feed_free(struct ledger_feed *f)
 	if (f == NULL)
 		return;
 	for (unsigned i = 0; i < f->disks; i++) {
-		free(f->lanes[i].hashes);
-		free(f->lanes[i].have);
+		free(f->lanes[i].ring);
+		extents_fini(&f->lanes[i].expected);
 	}
 	free(f->lanes);
 	buf_fini(&f->queue);

@@ -5,7 +5,8 @@
  * there. Any thread.
  *
  * Bounds: FEED_QUEUE_BYTES of records not yet acknowledged, then the engine waits; baseline pages are asked for two
- * windows ahead of the reader and no further, and windows shrink when there are many disks.
+ * windows ahead of the reader and no further, of a disk with hints only those expected; and windows shrink when there are
+ * many disks.
  */
 #ifndef WHERRY_JOB_LEDGER_FEED_H
 #define WHERRY_JOB_LEDGER_FEED_H

@@ -26,7 +26,7 @@ static uint64_t page_count(uint64_t size, uint32_t chunk_size)
 	return manifest_page_count(&info);
 }
 
-struct run *run_new(const struct runner_config *config, const struct run_spec *spec)
+struct run *run_new(const struct runner_config *config, struct run_spec *spec)
 {
 	struct run *r = mem_alloc(sizeof *r);
 	struct ledger_feed_disk disks[WIRE_MAX_DISKS];
@@ -38,6 +38,7 @@ struct run *run_new(const struct runner_config *config, const struct run_spec *s
 			.index = spec->disks[i].index, .pages = page_count(spec->disks[i].size, spec->chunk_size)};
 	r->feed = ledger_feed_new(disks, spec->disk_count);
 	r->watch = link_watch_new(config->log, config->wire);
+	mem_wipe(spec, sizeof *spec);
 	return r;
 }
 
@@ -47,7 +48,7 @@ void run_free(struct run *r)
 		return;
 	ledger_feed_free(r->feed);
 	link_watch_free(r->watch);
-	mem_wipe(r->spec.secret, sizeof r->spec.secret);
+	run_spec_fini(&r->spec);
 	free(r);
 }
 
@@ -95,6 +96,7 @@ static int open_disks(struct work *w, struct err *e)
 			return -1;
 		w->disks[i].size = r->spec.disks[i].size;
 		w->disks[i].progress = &r->progress[i];
+		w->disks[i].hints = r->spec.disks[i].changed;
 	}
 	return 0;
 }

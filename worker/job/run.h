@@ -24,7 +24,8 @@ struct run {
 	void *ctx;
 };
 
-struct run *run_new(const struct runner_config *config, const struct run_spec *spec);
+/* spec: taken, and left empty. */
+struct run *run_new(const struct runner_config *config, struct run_spec *spec);
 void run_free(struct run *r);
 /* From any thread: run_work() returns CANCELED soon. */
 void run_cancel(struct run *r);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "job/run_spec.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/mem.h"
 
 static int wrong(const char *key, const char *expected, struct err *e)
 {
@@ -123,7 +125,7 @@ static int take_disk(yyjson_val *v, size_t at, struct run_spec *s, struct err *e
 	yyjson_val *index = yyjson_obj_get(v, "index");
 	const char *text = yyjson_get_str(serial);
 
-	if (yyjson_obj_size(v) != 3 || !yyjson_is_uint(index) || yyjson_get_uint(index) >= WIRE_MAX_DISKS ||
+	if (yyjson_obj_size(v) != 3 + (yyjson_obj_get(v, "changed") != NULL) || !yyjson_is_uint(index) || yyjson_get_uint(index) >= WIRE_MAX_DISKS ||
 	    text == NULL || strlen(text) != yyjson_get_len(serial) || !disk_serial_is_valid(text) ||
 	    !yyjson_is_uint(size) || yyjson_get_uint(size) == 0)
 		return wrong("disks", "a list of {\"index\":0,\"serial\":\"...\",\"size\":bytes}", e);
@@ -150,6 +152,55 @@ static int take_disks(yyjson_val *v, struct run_spec *s, struct err *e)
 		if (take_disk(disk, i, s, e) < 0)
 			return -1;
 	s->disk_count = (unsigned)count;
+	return 0;
+}
+
+static int wrong_changed(struct err *e)
+{
+	return wrong("changed", "pairs of whole numbers of chunks, left out and to be read, that end within the disk", e);
+}
+
+/* Pairs of gap and count, in chunks. */
+static int take_pairs(yyjson_val *v, struct hints *h, struct err *e)
+{
+	uint64_t chunks = h->size / h->chunk_size + (h->size % h->chunk_size != 0), at = 0;
+	yyjson_val *number;
+	size_t i, count;
+
+	yyjson_arr_foreach(v, i, count, number) {
+		uint64_t n = yyjson_get_uint(number);
+
+		/* Only the first range may begin where the one before ends: at the start of the disk. */
+		if (!yyjson_is_uint(number) || n > chunks - at || (n == 0 && i != 0))
+			return wrong_changed(e);
+		if (i % 2 == 1)
+			hints_add(h, at * h->chunk_size, n * h->chunk_size);
+		at += n;
+	}
+	return 0;
+}
+
+/* After everything else: it needs the chunk size. */
+static int take_changed(yyjson_val *disks, struct run_spec *s, struct err *e)
+{
+	size_t i, count, pairs = 0;
+	yyjson_val *disk;
+
+	yyjson_arr_foreach(disks, i, count, disk) {
+		yyjson_val *changed = yyjson_obj_get(disk, "changed");
+
+		if (changed == NULL)
+			continue;
+		if (s->kind != RUN_EXPORT)
+			return wrong("changed", "left out of what is no export", e);
+		pairs += yyjson_arr_size(changed) / 2;
+		if (!yyjson_is_arr(changed) || yyjson_arr_size(changed) % 2 != 0 || pairs > API_MAX_RANGES)
+			return wrong_changed(e);
+		s->disks[i].changed = mem_alloc(sizeof *s->disks[i].changed);
+		hints_init(s->disks[i].changed, s->disks[i].size, s->chunk_size);
+		if (take_pairs(changed, s->disks[i].changed, e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -230,7 +281,7 @@ static int take_all(yyjson_val *root, struct run_spec *s, struct err *e)
 	if ((s->kind != RUN_SCAN) != (s->listen || s->dial[0] != '\0'))
 		return err_set(e, ERR_CONFIG, 0,
 			       "the order for a run: \"peer\" belongs to an export or import, not to a scan");
-	return 0;
+	return take_changed(yyjson_obj_get(root, "disks"), s, e);
 }
 
 int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct err *e)
@@ -251,4 +302,14 @@ int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct er
 	int rc = take_all(yyjson_doc_get_root(doc), out, e);
 	yyjson_doc_free(doc);
 	return rc;
+}
+
+void run_spec_fini(struct run_spec *s)
+{
+	for (unsigned i = 0; i < WIRE_MAX_DISKS; i++) {
+		if (s->disks[i].changed != NULL)
+			hints_fini(s->disks[i].changed);
+		free(s->disks[i].changed);
+	}
+	mem_wipe(s, sizeof *s);
 }

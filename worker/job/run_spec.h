@@ -18,7 +18,7 @@ enum run_kind { RUN_EXPORT, RUN_IMPORT, RUN_SCAN };
 struct run_spec {
 	char attempt[API_ATTEMPT_LEN + 1]; /* the controller's name for this run */
 	enum run_kind kind;
-	uint8_t secret[32]; /* the job's; wipe */
+	uint8_t secret[32]; /* the job's */
 	uint32_t chunk_size;
 	uint64_t checkpoint_bytes;
 	int64_t checkpoint_ns;
@@ -31,6 +31,7 @@ struct run_spec {
 		unsigned index; /* the controller's, rising; gaps are allowed: several workers may share a machine */
 		char serial[DISK_SERIAL_MAX + 1];
 		uint64_t size;  /* bytes */
+		struct hints *changed; /* NULL: read all; owned */
 	} disks[WIRE_MAX_DISKS];
 	bool listen;            /* the peer dials us */
 	char dial[256];         /* else "host:port" of the peer; "" for scan */
@@ -41,7 +42,8 @@ struct run_spec {
 
 /* Whether `text` (of `len` bytes) can be an attempt's id. */
 bool run_attempt_is_valid(const char *text, size_t len);
-/* CONFIG: which key, what was expected. `secret` is set even then; wipe it. */
+/* CONFIG: which key, what was expected. Call run_spec_fini() even then. */
 int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct err *e);
+void run_spec_fini(struct run_spec *s); /* wipes it */
 
 #endif

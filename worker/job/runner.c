@@ -149,7 +149,7 @@ static int check_role(const struct runner *r, const struct run_spec *spec, struc
 	return 0;
 }
 
-static struct entry *entry_new(struct runner *r, const struct run_spec *spec)
+static struct entry *entry_new(struct runner *r, struct run_spec *spec)
 {
 	struct entry *n = mem_alloc(sizeof *n);
 
@@ -172,7 +172,7 @@ static void retire(struct runner *r, struct entry *old)
 	put(r, old);
 }
 
-int runner_start(struct runner *r, const struct run_spec *spec, struct err *e)
+int runner_start(struct runner *r, struct run_spec *spec, struct err *e)
 {
 	if (check_role(r, spec, e) < 0)
 		return -1;
@@ -338,6 +338,7 @@ static void copy_progress(const struct run *run, unsigned i, struct runner_disk 
 		.index = run->spec.disks[i].index,
 		.size = run->spec.disks[i].size,
 		.scanned = p->scanned,
+		.skipped = p->skipped,
 		.zero = p->zero,
 		.holes = p->holes,
 		.unchanged = p->unchanged,

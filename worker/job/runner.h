@@ -37,8 +37,9 @@ struct runner;
 struct runner *runner_new(const struct runner_config *c);
 void runner_free(struct runner *r); /* cancels and waits; nobody may be in a call. NULL is fine */
 
-/* BUSY while a run is under way, REFUSED when it is not for this worker's role. */
-int runner_start(struct runner *r, const struct run_spec *spec, struct err *e);
+/* BUSY while a run is under way, REFUSED when it is not for this worker's role. What is in spec may be taken: call
+ * run_spec_fini() in any case. */
+int runner_start(struct runner *r, struct run_spec *spec, struct err *e);
 /* The run, if one is under way, fails with CANCELED; waits for that, up to wait_ns. */
 void runner_stop(struct runner *r, int64_t wait_ns);
 /* The same for the controller, who means one attempt; nothing to do when there was no run yet. REFUSED as below. */
@@ -60,7 +61,7 @@ enum runner_state { RUNNER_IDLE, RUNNER_RUNNING, RUNNER_FINISHED, RUNNER_FAILED 
 /* A copy of copy_progress as it was at one moment. */
 struct runner_disk {
 	unsigned index;
-	uint64_t size, scanned, zero, holes, unchanged, sent, sent_zero, sent_wire, chunks, written, verified, durable,
+	uint64_t size, scanned, skipped, zero, holes, unchanged, sent, sent_zero, sent_wire, chunks, written, verified, durable,
 		checkpoints;
 };
 

@@ -28,10 +28,9 @@ static void add(const struct hints *h, struct extents *to, uint64_t start, uint6
 	extents_add(to, start - start % h->grain, up < h->size ? up : h->size);
 }
 
-/* Twice as coarse until half of the room is free: so it happens seldom, however many are added. */
-static void coarsen(struct hints *h)
+void hints_limit(struct hints *h, size_t most)
 {
-	while (h->ranges.list.len > HINTS_MAX_RANGES / 2) {
+	while (h->ranges.list.len > most) {
 		struct extents coarse = {0};
 
 		h->grain *= 2;
@@ -47,8 +46,9 @@ void hints_add(struct hints *h, uint64_t offset, uint64_t length)
 	if (offset >= h->size || length == 0)
 		return;
 	add(h, &h->ranges, offset, length < h->size - offset ? offset + length : h->size);
+	/* Half of the room is free afterwards: so it happens seldom, however many are added. */
 	if (h->ranges.list.len > HINTS_MAX_RANGES)
-		coarsen(h);
+		hints_limit(h, HINTS_MAX_RANGES / 2);
 }
 
 uint64_t hints_chunks(const struct hints *h)

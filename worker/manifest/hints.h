@@ -30,6 +30,8 @@ void hints_fini(struct hints *h);
 
 /* Bytes; widened to the grid, cut off at the end of the disk. Cheap in rising order (extents.h). */
 void hints_add(struct hints *h, uint64_t offset, uint64_t length);
+/* Makes them coarser until there are no more than `most` ranges, which is at least 1. */
+void hints_limit(struct hints *h, size_t most);
 /* What must be read whatever the hints say: pages touched since m's generation, whole, because a run that died may have
  * written there what the source has taken back since; and pages of the hints of which m does not know every chunk. Costs
  * what is touched and hinted. m is of the same disk and chunk size. */

@@ -10,7 +10,7 @@
  *                       controller for HTTP, the opposite role for chunks.
  * Afterwards:
  *   GET  /v1/status     -> {"version","role","state":"idle|running|finished|failed","error":{...}?,
- *                          "disks":[{"index","size","scanned","zero","unchanged","sent","sent_wire","written","durable","checkpoints"}],
+ *                          "disks":[{"index","size","scanned","skipped","zero","unchanged","sent","sent_wire","written","durable","checkpoints"}],
  *                          "wire":{"in","out"},"link":{"connections","up","cuts","resent",
  *                          ("reconnecting_ms","why")?}?,"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
  *                          "disk_read_bytes","disk_written_bytes","net_in_bytes","net_out_bytes"}}  (all bytes)
@@ -33,7 +33,7 @@
  * POST /v1/run: {"attempt":"<16 hex digits>","kind":"export|import|scan","key":"<hex 32>","chunk_size":N,
  *   "checkpoint_bytes":N,
  *   "checkpoint_ms":N,"compression":"none|zstd","level":N,"read_back":true,"read_only":false,
- *   "disks":[{"index":0,"serial":"...","size":N}],
+ *   "disks":[{"index":0,"serial":"...","size":N,"changed":[gap,count,...]?}],
  *   "peer":{"dial":"host:port" | "listen":true,"session":"<16 hex digits>","connections":N},
  *   "reconnect_ms":N}                                                  (peer: not for scan)
  *   "session" names this pair of runs, the same for both workers and drawn for every attempt; "connections": 1 to 8.
@@ -42,15 +42,23 @@
  *   "read_only" lets a target worker scan disks that are attached read-only (verify).
  *   "size" is the size of the copy; the device may be larger on the target (its tail is zeroed and verified).
  *
+ *   "changed", for export only, is the list of the chunks that are to be read: first how many are not, then how many are,
+ *   and so on, in chunks from the start of the disk; [] is none. The controller makes it of its cloud's hints and of what
+ *   the working manifest does not vouch for; chunks left out are taken for what the baseline says, after a random sample
+ *   of them was compared with it (copy/sample.h). When the sample shows that the list is wrong, the worker says REFUTED
+ *   and reads the whole disk. At most API_MAX_RANGES pairs in all disks together. Without it, all is read.
+ *
  * The feed is the worker's queue to its controller: it asks for baseline pages, for leave to write, and reports what
  * is durable. A record is 24 bytes: u64 seq, u8 type, u8 0, u16 disk, u32 payload bytes, u64 page; then the payload.
  * Records are answered in order by "ack" (everything up to it is durable on the controller's disk).
  *   WANT     1  u32 count: send pages [page, page+count) of the baseline (PUT .../pages)        export
  *   INTENT   2  about to change chunks of `page`: mark it unknown, durably, then ack           export
  *   PAGE     3  127*32 bytes: the hashes of `page`, durable at the target (or just read: scan)  export, scan
- *   DISK     4  32 bytes: root over all chunk hashes of this disk                               export, scan
+ *   DISK     4  32 bytes: root of this disk; where chunks were left out by "changed", over the   export, scan
+ *               pages that were read, in part or whole (manifest_rooter)
  *   FINISHED 5  everything is durable
  *   FAILED   6  u32 kind, then the sentence
+ *   REFUTED  7  u32 n: chunk n of `page` differs and "changed" leaves it out: all is read       export
  */
 #ifndef WHERRY_NET_API_NAMES_H
 #define WHERRY_NET_API_NAMES_H
@@ -69,9 +77,11 @@
 #define API_ATTEMPT_LEN   16 /* hex digits */
 #define API_FEED_HEADER   24
 #define API_MAX_BODY      (4u << 20) /* of a request or a response */
+#define API_MAX_RANGES    131072     /* of changed chunks, in one order for a run */
 
 enum api_feed_type {
-	API_FEED_WANT = 1, API_FEED_INTENT, API_FEED_PAGE, API_FEED_DISK, API_FEED_FINISHED, API_FEED_FAILED
+	API_FEED_WANT = 1, API_FEED_INTENT, API_FEED_PAGE, API_FEED_DISK, API_FEED_FINISHED, API_FEED_FAILED,
+	API_FEED_REFUTED
 };
 
 /* Lines a worker prints on its console; the controller finds them there. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/feed.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static void put(uint8_t *p, uint64_t v, unsigned bytes)
@@ -18,13 +19,19 @@ static uint64_t get(const uint8_t *p, unsigned bytes)
 	return v;
 }
 
+/* WANT and REFUTED hold nothing but `count`. */
+static bool is_counted(uint8_t type)
+{
+	return type == API_FEED_WANT || type == API_FEED_REFUTED;
+}
+
 void feed_encode(const struct feed_record *r, struct buf *out)
 {
 	uint8_t header[API_FEED_HEADER] = {0}, word[4];
 	const void *payload = r->payload;
 	uint32_t len = r->payload_len;
 
-	if (r->type == API_FEED_WANT)
+	if (is_counted(r->type))
 		len = 4;
 	else if (r->type == API_FEED_FAILED)
 		len = 4 + (uint32_t)strlen(r->message);
@@ -34,12 +41,12 @@ void feed_encode(const struct feed_record *r, struct buf *out)
 	put(header + 12, len, 4);
 	put(header + 16, r->page, 8);
 	buf_add(out, header, sizeof header);
-	put(word, r->type == API_FEED_WANT ? r->count : (uint32_t)r->kind, 4);
-	if (r->type == API_FEED_WANT || r->type == API_FEED_FAILED)
+	put(word, is_counted(r->type) ? r->count : (uint32_t)r->kind, 4);
+	if (is_counted(r->type) || r->type == API_FEED_FAILED)
 		buf_add(out, word, 4);
 	if (r->type == API_FEED_FAILED)
 		buf_adds(out, r->message);
-	else if (r->type != API_FEED_WANT && len != 0)
+	else if (!is_counted(r->type) && len != 0)
 		buf_add(out, payload, len);
 }
 
@@ -52,9 +59,10 @@ static int check_length(const struct feed_record *r, struct err *e)
 		[API_FEED_PAGE] = FEED_PAGE_BYTES,
 		[API_FEED_DISK] = 32,
 		[API_FEED_FINISHED] = 0,
+		[API_FEED_REFUTED] = 4,
 	};
 
-	if (r->type < API_FEED_WANT || r->type > API_FEED_FAILED)
+	if (r->type < API_FEED_WANT || r->type > API_FEED_REFUTED)
 		return err_set(e, ERR_PROTOCOL, 0, "the worker's feed holds a record of unknown type %u", r->type);
 	if (r->type == API_FEED_FAILED ? r->payload_len < 4 || r->payload_len > 4 + sizeof r->message - 1
 				       : r->payload_len != exact[r->type])
@@ -82,7 +90,7 @@ int feed_decode(const uint8_t **p, size_t *n, struct feed_record *out, struct er
 	if (*n - API_FEED_HEADER < out->payload_len)
 		return err_set(e, ERR_PROTOCOL, 0, "the worker's feed ends in the middle of a record");
 	out->payload = h + API_FEED_HEADER;
-	if (out->type == API_FEED_WANT)
+	if (is_counted(out->type))
 		out->count = (uint32_t)get(out->payload, 4);
 	if (out->type == API_FEED_FAILED) {
 		uint64_t kind = get(out->payload, 4);

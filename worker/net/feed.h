@@ -20,7 +20,7 @@ struct feed_record {
 	uint8_t type;        /* enum api_feed_type */
 	uint16_t disk;
 	uint64_t page;
-	uint32_t count;      /* WANT: pages */
+	uint32_t count;      /* WANT: pages; REFUTED: number of a chunk within the page */
 	const uint8_t *payload; /* PAGE: FEED_PAGE_BYTES, DISK: 32; decode: points into the input */
 	uint32_t payload_len;
 	enum err_kind kind;  /* FAILED */

@@ -22,6 +22,7 @@ static const struct feed_record records[] = {
 	{.seq = 4, .type = API_FEED_DISK, .disk = 1, .payload = root, .payload_len = sizeof root},
 	{.seq = UINT64_MAX, .type = API_FEED_FINISHED},
 	{.seq = 6, .type = API_FEED_FAILED, .kind = ERR_NO_SPACE, .message = "the target is full"},
+	{.seq = 7, .type = API_FEED_REFUTED, .disk = 2, .page = 9, .count = 126},
 };
 
 #define RECORDS (sizeof records / sizeof records[0])
@@ -104,9 +105,9 @@ static void feed_decode_wrong_header_is_refused(void **state)
 		size_t record, at;
 		uint8_t value;
 	} cases[] = {
-		{0, 8, 0}, {0, 8, 7}, {0, 8, 255},      /* types there are not */
+		{0, 8, 0}, {0, 8, 8}, {0, 8, 255},      /* types there are not */
 		{0, 12, 3}, {0, 12, 5}, {1, 12, 1},     /* payloads of another length than the type's */
-		{2, 12, 0}, {3, 12, 31}, {4, 12, 4}, {5, 12, 3},
+		{2, 12, 0}, {3, 12, 31}, {4, 12, 4}, {5, 12, 3}, {6, 12, 8},
 		{5, 14, 1}, {2, 15, 255},               /* lengths past all bounds */
 	};
 

@@ -162,6 +162,91 @@ static void ledger_read_page_with_gaps_asks_on_from_there(void **state)
 	assert_true(k.wanted_pages < PAGES);
 }
 
+static void ledger_read_page_of_expected_pages_asks_for_no_others(void **state)
+{
+	static const struct extent runs[] = {{2, 3}, {50, 52}, {300, 500}, {999, 1000}};
+	struct extents some = {0};
+	struct fake k;
+	struct ledger *l = begin(&k, one, 1);
+	uint8_t got[FEED_PAGE_BYTES], want[FEED_PAGE_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	run_fake(&k);
+	for (size_t i = 0; i < 4; i++)
+		extents_add(&some, runs[i].start, runs[i].end);
+	for (int twice = 0; twice < 2; twice++) { /* expecting again begins anew */
+		uint64_t before = k.wanted_pages;
+
+		assert_int_equal(ledger_expect(l, 0, &some, &e), 0);
+		for (size_t i = 0; i < 4; i++) {
+			for (uint64_t p = runs[i].start; p < runs[i].end; p++) {
+				assert_int_equal(ledger_read_page(l, 0, p, got, &e), 0);
+				fill(want, 5, p);
+				assert_memory_equal(got, want, sizeof want);
+			}
+		}
+		assert_int_equal(k.wanted_pages - before, 204);
+		assert_int_equal(ledger_read_page(l, 0, 600, got, &e), -1);
+		assert_int_equal(e.kind, ERR_INTERNAL);
+	}
+	assert_int_equal(ledger_expect(l, 0, NULL, &e), 0);
+	for (uint64_t p = 0; p < PAGES; p++)
+		assert_int_equal(ledger_read_page(l, 0, p, got, &e), 0);
+	fill(want, 5, PAGES - 1);
+	assert_memory_equal(got, want, sizeof want);
+	end(&k);
+	assert_int_equal(k.wanted_pages, 2 * 204 + PAGES);
+	extents_fini(&some);
+}
+
+/* The answer to what was asked before the reader began anew comes late: it is no error and does no harm. */
+static void ledger_expect_while_pages_are_on_their_way_ignores_them(void **state)
+{
+	struct extents some = {0};
+	struct fake k;
+	struct ledger *l = begin(&k, one, 1);
+	uint8_t late[FEED_PAGE_BYTES] = {7}, got[FEED_PAGE_BYTES], want[FEED_PAGE_BYTES];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	run_fake(&k);
+	extents_add(&some, 700, 720);
+	assert_int_equal(ledger_expect(l, 0, &some, &e), 0);
+	assert_int_equal(ledger_read_page(l, 0, 700, got, &e), 0);
+	assert_int_equal(ledger_expect(l, 0, NULL, &e), 0);
+	assert_int_equal(ledger_feed_put_pages(k.feed, 5, 719, late, sizeof late, &e), 0);
+	assert_int_equal(ledger_read_page(l, 0, 0, got, &e), 0);
+	fill(want, 5, 0);
+	assert_memory_equal(got, want, sizeof want);
+	assert_int_equal(ledger_feed_put_pages(k.feed, 5, 720, late, sizeof late, &e), -1);
+	assert_int_equal(e.kind, ERR_PROTOCOL);
+	end(&k);
+	extents_fini(&some);
+}
+
+static void ledger_refute_tells_the_controller_which_chunk(void **state)
+{
+	struct buf b = BUF_INIT;
+	struct fake k;
+	struct ledger *l = begin(&k, one, 1);
+	struct feed_record r;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(ledger_refute(l, 0, 127 * 4 + 9, &e), 0);
+	assert_int_equal(ledger_feed_collect(k.feed, 0, 0, &b, &e), 0);
+	const uint8_t *at = (const uint8_t *)b.data;
+	size_t left = b.len;
+	assert_int_equal(feed_decode(&at, &left, &r, &e), 1);
+	assert_int_equal(r.type, API_FEED_REFUTED);
+	assert_int_equal(r.disk, 5);
+	assert_int_equal(r.page, 4);
+	assert_int_equal(r.count, 9);
+	buf_fini(&b);
+	ledger_feed_free(k.feed);
+}
+
 static void ledger_read_page_of_many_disks_shrinks_the_window(void **state)
 {
 	struct ledger_feed_disk disks[64];
@@ -415,6 +500,9 @@ int main(void)
 		cmocka_unit_test(ledger_wait_returns_when_the_intent_is_acknowledged),
 		cmocka_unit_test(ledger_record_more_than_the_queue_waits_for_acks),
 		cmocka_unit_test(ledger_feed_collect_unacked_records_come_again),
+		cmocka_unit_test(ledger_read_page_of_expected_pages_asks_for_no_others),
+		cmocka_unit_test(ledger_expect_while_pages_are_on_their_way_ignores_them),
+		cmocka_unit_test(ledger_refute_tells_the_controller_which_chunk),
 		cmocka_unit_test(ledger_feed_put_pages_unasked_is_refused),
 		cmocka_unit_test(ledger_feed_put_pages_twice_keeps_the_reader_right),
 		cmocka_unit_test(ledger_cancel_waiting_calls_return_canceled),

@@ -194,6 +194,97 @@ static void run_spec_parse_wrong_value_names_the_key(void **state)
 	}
 }
 
+/* One disk of 10 chunks and a bit with that list. */
+static int parse_changed(const char *list, const char *kind, struct run_spec *s, struct err *e)
+{
+	struct buf b = BUF_INIT;
+
+	/* The chunk size comes after the disks: order means nothing. */
+	buf_addf(&b, "{" ATTEMPT "\"kind\":\"%s\",\"key\":\"" KEY "\",\"disks\":[{\"index\":0,\"serial\":\"a\","
+		 "\"size\":655872,\"changed\":%s}],%s\"chunk_size\":65536}", kind, list,
+		 strcmp(kind, "scan") == 0 ? "" : "\"peer\":{\"listen\":true},");
+	int rc = run_spec_parse(b.data, b.len, s, e);
+	buf_fini(&b);
+	return rc;
+}
+
+static void run_spec_parse_changed_gives_ranges(void **state)
+{
+	static const struct {
+		const char *list;
+		size_t n;
+		struct extent want[2];
+	} cases[] = {
+		{"[]", 0, {{0}}},
+		{"[0,1]", 1, {{0, 65536}}},
+		{"[0,11]", 1, {{0, 655872}}},
+		{"[10,1]", 1, {{655360, 655872}}},
+		{"[1,2,3,4]", 2, {{65536, 3 * 65536}, {6 * 65536, 10 * 65536}}},
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		struct run_spec s;
+		struct err e = ERR_INIT;
+
+		if (parse_changed(cases[c].list, "export", &s, &e) != 0)
+			fail_msg("%s: %s", cases[c].list, e.msg);
+		assert_non_null(s.disks[0].changed);
+		assert_int_equal(s.disks[0].changed->size, 655872);
+		assert_int_equal(s.disks[0].changed->ranges.list.len, cases[c].n);
+		if (cases[c].n > 0)
+			assert_memory_equal(s.disks[0].changed->ranges.list.at, cases[c].want,
+					    cases[c].n * sizeof cases[c].want[0]);
+		run_spec_fini(&s);
+		assert_null(s.disks[0].changed);
+	}
+}
+
+static void run_spec_parse_wrong_changed_is_refused(void **state)
+{
+	static const struct {
+		const char *list, *kind;
+	} cases[] = {
+		{"[1]", "export"}, {"[0,1,2]", "export"}, {"[0,12]", "export"}, {"[11,1]", "export"}, {"[0,0]", "export"},
+		{"[0,1,0,1]", "export"}, {"[0,-1]", "export"}, {"[0,1.5]", "export"}, {"[\"0\",\"1\"]", "export"},
+		{"{}", "export"}, {"null", "export"}, {"\"0 1\"", "export"}, {"[0,18446744073709551615]", "export"},
+		{"[0,1]", "import"}, {"[0,1]", "scan"},
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		struct run_spec s;
+		struct err e = ERR_INIT;
+
+		if (parse_changed(cases[c].list, cases[c].kind, &s, &e) == 0)
+			fail_msg("%s of an %s was taken", cases[c].list, cases[c].kind);
+		assert_int_equal(e.kind, ERR_CONFIG);
+		assert_non_null(strstr(e.msg, "\"changed\""));
+		run_spec_fini(&s);
+	}
+}
+
+static void run_spec_parse_too_many_changed_ranges_is_refused(void **state)
+{
+	struct buf b = BUF_INIT;
+	struct run_spec s;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (unsigned n = 0; n < 2; n++) {
+		buf_adds(&b, "{" ATTEMPT "\"kind\":\"export\",\"key\":\"" KEY "\",\"chunk_size\":65536,\"peer\":"
+			 "{\"listen\":true},\"disks\":[{\"index\":0,\"serial\":\"a\",\"size\":70368744177664,\"changed\":[0,1");
+		for (unsigned i = 1; i < API_MAX_RANGES + n; i++)
+			buf_adds(&b, ",1,1");
+		buf_adds(&b, "]}]}");
+		assert_int_equal(run_spec_parse(b.data, b.len, &s, &e), n == 0 ? 0 : -1);
+		run_spec_fini(&s);
+		buf_clear(&b);
+	}
+	assert_non_null(strstr(e.msg, "\"changed\""));
+	buf_fini(&b);
+}
+
 static void run_spec_parse_wrong_shape_is_refused(void **state)
 {
 	static const struct {
@@ -220,6 +311,9 @@ int main(void)
 		cmocka_unit_test(run_spec_parse_optional_keys_have_defaults),
 		cmocka_unit_test(run_spec_parse_read_only_import_is_refused),
 		cmocka_unit_test(run_spec_parse_wrong_value_names_the_key),
+		cmocka_unit_test(run_spec_parse_changed_gives_ranges),
+		cmocka_unit_test(run_spec_parse_wrong_changed_is_refused),
+		cmocka_unit_test(run_spec_parse_too_many_changed_ranges_is_refused),
 		cmocka_unit_test(run_spec_parse_wrong_shape_is_refused),
 	};
 
