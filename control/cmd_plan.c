@@ -15,6 +15,7 @@
 #include "paths.h"
 #include "places.h"
 #include "replica.h"
+#include "source_hints.h"
 
 struct plan {
 	struct cmd *c;
@@ -26,6 +27,8 @@ struct plan {
 	char *promoted;               /* the machine, if the job was promoted */
 	struct err lost;              /* why the replica that there was is not at the target */
 	uint64_t generation;
+	const char *why_not;          /* hints are not used; NULL: where there are any, they are */
+	char why_text[160];
 };
 
 /* One line of the plan. `action` is the machine's word for the heading it stands under. */
@@ -107,7 +110,10 @@ static int look(struct plan *p, struct err *e)
 	}
 	if (journal_fact_get(x->journal, x->job.name, "promoted", &p->promoted, e) < 0)
 		return -1;
-	return journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e);
+	if (journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e) < 0)
+		return -1;
+	p->why_not = source_hints_why_not(x, p->generation, p->why_text, e);
+	return e->kind == ERR_NONE ? 0 : -1;
 }
 
 /* ---- What will be ---- */
@@ -195,7 +201,11 @@ static void plan_read(const struct plan *p)
 
 	for (size_t i = 0; i < p->machine.disks.len; i++)
 		sum += p->machine.disks.at[i].size;
-	heading(p, "Read: %s", num_format_size(sum, size));
+	heading(p, "Read: %s%s", p->why_not == NULL ? "what the source cloud says has changed, at most " : "",
+		num_format_size(sum, size));
+	item(p, "hints", p->x.source_p->place, NULL, NULL, 0, "%s%s", p->why_not != NULL ? "everything is read: " :
+	     "of disks for which the cloud knows what has changed only that is read, and a random sample of the rest",
+	     p->why_not != NULL ? p->why_not : "");
 	for (size_t i = 0; i < p->machine.disks.len; i++) {
 		const struct machine_disk *d = &p->machine.disks.at[i];
 

@@ -75,6 +75,30 @@ static const char *dirty_words(const struct status *s, const char *promoted)
 	return ": a run that was not committed wrote to it; `wherry sync` finishes it";
 }
 
+/* A generation made with hints is only as right as they were. */
+static int show_full_scan(struct status *s, const char *job, struct err *e)
+{
+	cleanup(cleanup_free) char *refuted = NULL;
+	int64_t full;
+	unsigned hinted;
+	char age[32];
+
+	if (journal_full_scan(s->j, job, &full, &hinted, e) < 0 ||
+	    journal_fact_get(s->j, job, "hints refuted", &refuted, e) < 0)
+		return -1;
+	if (s->c->json) {
+		json_line(stdout, "event:s job:s age_s:i hinted_since:u refuted:s", "full-scan", job,
+			  full == 0 ? INT64_C(-1) : now_s() - full, (uint64_t)hinted, refuted);
+		return 0;
+	}
+	if (full != 0)
+		printf("  full scan    %s old, %u generation%s made with hints since\n", cmd_age(now_s() - full, age), hinted,
+		       hinted == 1 ? "" : "s");
+	if (refuted != NULL)
+		printf("  hints        were WRONG, last in %s; the whole disk was read\n", refuted);
+	return 0;
+}
+
 static int show_head(struct status *s, const char *job, struct err *e)
 {
 	cleanup(cleanup_free) char *promoted = NULL;
@@ -94,7 +118,7 @@ static int show_head(struct status *s, const char *job, struct err *e)
 			  "alive:u", "job", job, generation, generation == 0 ? NULL : when(committed, at),
 			  generation == 0 ? INT64_C(-1) : now_s() - committed, replica_word(s, generation),
 			  s->held ? holder : NULL, promoted, (uint64_t)s->alive);
-		return 0;
+		return show_full_scan(s, job, e);
 	}
 	printf("%sjob %s\n", s->shown++ == 0 ? "" : "\n", job);
 	if (generation == 0)
@@ -102,6 +126,8 @@ static int show_head(struct status *s, const char *job, struct err *e)
 	else
 		printf("  generation   %llu, committed %s, %s old\n", (unsigned long long)generation,
 		       when(committed, at), cmd_age(now_s() - committed, age));
+	if (show_full_scan(s, job, e) < 0)
+		return -1;
 	printf("  replica      %s%s\n", replica_word(s, generation), dirty_words(s, promoted));
 	printf("  now          %s%s\n", s->held ? "running: " : "idle", s->held ? holder : "");
 	if (promoted != NULL)

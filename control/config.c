@@ -30,6 +30,7 @@ static const char *const control_paths[] = {
 	NULL,
 };
 
+static const char *const hint_choices[] = {"use", "ignore", NULL};
 static const char *const compressions[] = {"none", "zstd", NULL};
 
 const char *data_path_name(enum data_path d)
@@ -124,6 +125,8 @@ static void read_options(struct json_at *root, struct job *job)
 	job->worker_timeout_seconds =
 		(uint32_t)json_number(&o, "worker_timeout_seconds", JSON_OPTIONAL, 10, 7200, 300);
 	job->lease_seconds = (uint32_t)json_number(&o, "lease_seconds", JSON_OPTIONAL, 10, 86400, 300);
+	job->use_hints = json_choice(&o, "hints", JSON_OPTIONAL, hint_choices, 0) == 0;
+	job->full_scan_every = (uint32_t)json_number(&o, "full_scan_every", JSON_OPTIONAL, 1, 10000, 10);
 	json_no_more(&o);
 }
 

@@ -9,10 +9,12 @@
  *                 "compression": "zstd"|"none", "compression_level": 1, "read_back": true,
  *                 "connections": 1, "reconnect_seconds": 300,
  *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
- *                 "worker_timeout_seconds": 300, "lease_seconds": 300} }
+ *                 "worker_timeout_seconds": 300, "lease_seconds": 300,
+ *                 "hints": "use"|"ignore", "full_scan_every": 10} }
  *
  * checkpoint_size is the most that is ever copied again after a crash: a checkpoint is made at each half of it, or when
- * checkpoint_seconds passed.
+ * checkpoint_seconds passed. hints: of disks for which the source cloud says what has changed since the last generation,
+ * only that is read, and a random sample of the rest; one in full_scan_every generations is made without (1: all).
  */
 #ifndef WHERRY_CONTROL_CONFIG_H
 #define WHERRY_CONTROL_CONFIG_H
@@ -45,6 +47,8 @@ struct job {
 	uint32_t reconnect_seconds;          /* a broken one is made again so long without progress */
 	uint32_t worker_timeout_seconds;     /* from creation to "API ready" */
 	uint32_t lease_seconds;
+	bool use_hints;
+	uint32_t full_scan_every;            /* generations */
 	char *findings;                      /* after a failed job_load: all of them, one per line; owned */
 };
 

@@ -16,7 +16,8 @@
 struct disk_progress {
 	unsigned index;
 	char name[80];
-	uint64_t size, scanned, zero, unchanged, sent, sent_wire, written, durable; /* bytes */
+	uint64_t size, scanned, skipped, zero, unchanged, sent, sent_wire, written,
+		durable; /* bytes; skipped: of `scanned`, not read because of hints */
 	uint64_t checkpoints;
 };
 

@@ -43,10 +43,10 @@ static void progress(struct events *ev)
 		ev->shown_at[i] = ev->said_at = ev->mono();
 		ev->shown[i] = d->durable;
 		json_line(ev->results,
-			  "event:s time:s job:s disk:u name:s size:u scanned:u zero:u unchanged:u sent:u wire:u "
+			  "event:s time:s job:s disk:u name:s size:u scanned:u skipped:u zero:u unchanged:u sent:u wire:u "
 			  "written:u durable:u scan_rate:u sent_rate:u eta_s:i", "progress", now(ev, t), ev->job,
 			  (uint64_t)d->index,
-			  d->name, d->size, d->scanned, d->zero, d->unchanged, d->sent, d->sent_wire, d->written,
+			  d->name, d->size, d->scanned, d->skipped, d->zero, d->unchanged, d->sent, d->sent_wire, d->written,
 			  d->durable, meter_scan_rate(&ev->meters[i]), meter_sent_rate(&ev->meters[i]),
 			  meter_eta_s(&ev->meters[i], d));
 	}

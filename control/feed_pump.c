@@ -76,6 +76,15 @@ static int store_page(struct pump_disk *d, const struct feed_record *r, bool *di
 	return 0;
 }
 
+static int refute(const struct pump *p, struct pump_disk *d, const struct feed_record *r, struct err *e)
+{
+	if (p->pages == PUMP_COMPARE || r->count >= MANIFEST_PAGE_CHUNKS)
+		return err_set(e, ERR_PROTOCOL, 0, "the worker's feed refutes hints that it was not given, of disk %u", r->disk);
+	d->refuted_at = (r->page * MANIFEST_PAGE_CHUNKS + r->count) * manifest_info(d->manifest)->chunk_size;
+	d->refuted = true;
+	return 0;
+}
+
 static int act(struct pump *p, const struct feed_record *r, bool dirty[], struct err *e)
 {
 	if (r->type == API_FEED_FINISHED) {
@@ -94,10 +103,12 @@ static int act(struct pump *p, const struct feed_record *r, bool dirty[], struct
 		memcpy(d->root, r->payload, MANIFEST_HASH);
 		d->done = true;
 		return 0;
-	default: /* INTENT, PAGE */
+	default: /* INTENT, PAGE, REFUTED */
 		if (r->page >= manifest_page_count(manifest_info(d->manifest)))
 			return err_set(e, ERR_PROTOCOL, 0, "the worker's feed names a page past the end of disk %u",
 				       r->disk);
+		if (r->type == API_FEED_REFUTED)
+			return refute(p, d, r, e);
 		if (p->pages == PUMP_COMPARE && r->type == API_FEED_INTENT) /* it has no hashes to compare */
 			return err_set(e, ERR_PROTOCOL, 0, "the worker's feed announces a write to disk %u, which it is only "
 				       "to read", r->disk);

@@ -21,6 +21,8 @@ struct pump_disk {
 	struct manifest *repair;    /* COMPARE: working manifest where differing chunks are marked unknown; may be NULL */
 	uint8_t root[MANIFEST_HASH];/* as the worker computed it, once done */
 	bool done;
+	bool refuted;               /* STORE: the hints leave out what has changed, and the worker reads all ... */
+	uint64_t refuted_at;        /* ... as this byte offset shows */
 	uint64_t pages_recorded;    /* STORE: pages made durable; COMPARE: pages compared */
 	uint64_t differing;         /* COMPARE: chunks that differ */
 	uint64_t first_differing;   /* COMPARE: their lowest byte offset */

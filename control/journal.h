@@ -92,6 +92,7 @@ struct generation_disk {
 	uint64_t size;
 	uint32_t chunk_size, sector_size;
 	uint8_t root[32];
+	char baseline[RES_ID_SIZE]; /* id of the source snapshot it was made from: what hints count from; "": not known */
 };
 /* The machine's description is kept for the newest generation only. */
 int journal_commit(struct journal *j, const char *job, const char *run, uint64_t generation, bool hinted,
@@ -99,6 +100,9 @@ int journal_commit(struct journal *j, const char *job, const char *run, uint64_t
 /* The newest: generation 0 when none. disks: caller's array of at least `max`. machine_json: caller frees. */
 int journal_last_generation(struct journal *j, const char *job, uint64_t *generation, int64_t *committed_s,
 			    struct generation_disk *disks, unsigned max, unsigned *n, char **machine_json, struct err *e);
+
+/* When the newest generation that was made without hints was committed (0: none is), and how many were made since. */
+int journal_full_scan(struct journal *j, const char *job, int64_t *committed_s, unsigned *hinted_since, struct err *e);
 
 int journal_checkpoint(struct journal *j, const char *run, unsigned disk, uint64_t durable, struct err *e);
 /* Small facts of a job: "promoted" -> machine name, ... NULL value removes; get: NULL when absent (caller frees). */

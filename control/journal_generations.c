@@ -11,9 +11,9 @@
 static int insert_disk(struct journal *j, const char *job, uint64_t generation, const struct generation_disk *d,
 		       struct err *e)
 {
-	return db_run(j, "commit a generation", e, "INSERT INTO generation_disks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		      "tuituiib", job, generation, (int64_t)d->index, d->source_disk, d->size, (int64_t)d->chunk_size,
-		      (int64_t)d->sector_size, (const void *)d->root, (int)sizeof d->root);
+	return db_run(j, "commit a generation", e, "INSERT INTO generation_disks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		      "tuituiibt", job, generation, (int64_t)d->index, d->source_disk, d->size, (int64_t)d->chunk_size,
+		      (int64_t)d->sector_size, (const void *)d->root, (int)sizeof d->root, d->baseline);
 }
 
 int journal_commit(struct journal *j, const char *job, const char *run, uint64_t generation, bool hinted,
@@ -38,7 +38,7 @@ static int read_disks(struct journal *j, const char *job, uint64_t generation, s
 {
 	static const char what[] = "read a generation";
 	cleanup(cleanup_stmt) sqlite3_stmt *st =
-		db_query(j, what, e, "SELECT disk, source_disk, size, chunk_size, sector_size, root FROM "
+		db_query(j, what, e, "SELECT disk, source_disk, size, chunk_size, sector_size, root, baseline FROM "
 			 "generation_disks WHERE job = ? AND generation = ? ORDER BY disk", "tu", job, generation);
 	int row = -1;
 
@@ -57,6 +57,7 @@ static int read_disks(struct journal *j, const char *job, uint64_t generation, s
 				       "bytes",
 				       j->path, (unsigned long long)generation, job, sqlite3_column_bytes(st, 5));
 		memcpy(d->root, sqlite3_column_blob(st, 5), sizeof d->root);
+		db_text(st, 6, d->baseline, sizeof d->baseline);
 	}
 	return row;
 }
@@ -85,6 +86,20 @@ int journal_last_generation(struct journal *j, const char *job, uint64_t *genera
 	if (machine_json != NULL)
 		*machine_json = mem_strdup((const char *)sqlite3_column_text(st, 2));
 	return 0;
+}
+
+int journal_full_scan(struct journal *j, const char *job, int64_t *committed_s, unsigned *hinted_since, struct err *e)
+{
+	static const char what[] = "find the last full scan";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT MAX(CASE WHEN hinted = 0 THEN committed_s END), "
+			 "SUM(generation > COALESCE((SELECT MAX(generation) FROM generations WHERE job = ?1 AND hinted = 0), 0)) "
+			 "FROM generations WHERE job = ?1", "t", job);
+	int row = st == NULL ? -1 : db_step(j, st, what, e);
+
+	*committed_s = row > 0 ? sqlite3_column_int64(st, 0) : 0; /* NULL: 0 */
+	*hinted_since = row > 0 ? (unsigned)sqlite3_column_int64(st, 1) : 0;
+	return row < 0 ? -1 : 0;
 }
 
 int journal_checkpoint(struct journal *j, const char *run, unsigned disk, uint64_t durable, struct err *e)

@@ -42,6 +42,7 @@ static const char *const migrations[] = {
 	"  PRIMARY KEY (run, disk)) WITHOUT ROWID;"
 	"CREATE TABLE facts (job TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
 	"  PRIMARY KEY (job, key)) WITHOUT ROWID;",
+	"ALTER TABLE generation_disks ADD COLUMN baseline TEXT NOT NULL DEFAULT '';",
 };
 
 #define SCHEMA ((int)(sizeof migrations / sizeof migrations[0]))

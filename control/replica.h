@@ -26,6 +26,8 @@ struct replica_disk {
 	bool believed;             /* its tags are those that this journal's last step left or may have left */
 	bool rehash;               /* nothing is known of a disk that holds something: hash it there */
 	bool made;                 /* by this run, and empty */
+	char baseline[RES_ID_SIZE]; /* id of this run's source snapshot; "": none */
+	bool hinted;               /* in this run not all of the source disk was read */
 	bool grow;                 /* the replica is smaller than the source has become */
 };
 

@@ -162,8 +162,7 @@ int replica_begin_writing(struct context *c, struct run *run, struct replica *r,
 	for (unsigned i = 0; i < r->count; i++) {
 		struct manifest_info info = *manifest_info(r->disks[i].working);
 
-		info.epoch = run->epoch;
-		info.generation = r->generation;
+		info.epoch = run->epoch; /* the generation stays the one that "touched" counts from */
 		if (manifest_set_info(r->disks[i].working, &info, e) < 0)
 			return -1;
 	}
@@ -179,7 +178,7 @@ static int check_root(const struct replica_disk *d, const uint8_t root[MANIFEST_
 	uint8_t mine[MANIFEST_HASH];
 	uint64_t unknown;
 
-	if (manifest_root(d->working, mine, &unknown, e) < 0)
+	if ((d->hinted ? manifest_root_by_tree : manifest_root)(d->working, mine, &unknown, e) < 0)
 		return -1;
 	if (unknown != 0)
 		return err_set(e, ERR_INTERNAL, 0, "%llu chunks of %s are still unknown after a whole run: not committed, "
@@ -199,19 +198,37 @@ static int commit_manifest(struct context *c, const struct run *run, struct repl
 
 	info.generation = r->generation + 1;
 	info.epoch = run->epoch;
+	info.flags = d->hinted ? MANIFEST_F_HINTED : 0;
 	memcpy(info.root, root, MANIFEST_HASH);
 	*g = (struct generation_disk){.index = i, .size = info.size, .chunk_size = info.chunk_size,
 				      .sector_size = info.sector_size};
 	snprintf(g->source_disk, sizeof g->source_disk, "%s", d->source_id);
+	snprintf(g->baseline, sizeof g->baseline, "%s", d->baseline);
 	memcpy(g->root, root, MANIFEST_HASH);
 	return manifest_commit(d->working, path, &info, e);
+}
+
+/* From the commit on hints count from the new generation, and so must "touched". Not doing it costs a full scan. */
+static void settle_manifests(struct context *c, struct replica *r)
+{
+	for (unsigned i = 0; i < r->count; i++) {
+		struct manifest_info info = *manifest_info(r->disks[i].working);
+		struct err e = ERR_INIT;
+
+		info.generation = r->generation;
+		if (manifest_set_info(r->disks[i].working, &info, &e) < 0 || manifest_settle(r->disks[i].working, &e) < 0)
+			events_warn(c->events, "the next run will read all of disk %u: %s", i, e.msg);
+	}
 }
 
 int replica_commit(struct context *c, struct run *run, struct replica *r, const struct machine *m,
 		   const uint8_t (*roots)[MANIFEST_HASH], struct err *e)
 {
 	cleanup(cleanup_free) char *json = machine_to_json(m);
+	bool hinted = false;
 
+	for (unsigned i = 0; i < r->count; i++)
+		hinted |= r->disks[i].hinted;
 	for (unsigned i = 0; i < r->count; i++)
 		if (check_root(&r->disks[i], roots[i], e) < 0)
 			return -1;
@@ -220,7 +237,7 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 	for (unsigned i = 0; i < r->count; i++)
 		if (commit_manifest(c, run, r, i, roots[i], &r->committed[i], e) < 0)
 			return -1;
-	if (journal_commit(c->journal, c->job.name, run->id, r->generation + 1, false, r->committed, r->count, json, e) < 0)
+	if (journal_commit(c->journal, c->job.name, run->id, r->generation + 1, hinted, r->committed, r->count, json, e) < 0)
 		return -1;
 	r->generation++;
 	r->committed_count = r->count;
@@ -229,6 +246,7 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 		if (claim(c, &r->disks[i], run, r->generation, false, e) < 0)
 			return -1;
 	r->dirty = false;
+	settle_manifests(c, r);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ struct sync {
 	struct run run;
 	struct replica replica;
 	struct scaffold scaffold;
+	struct source_hints hints;
 	struct transfer_totals totals;
 	uint8_t roots[WIRE_MAX_DISKS][MANIFEST_HASH];
 	bool began;
@@ -83,15 +84,30 @@ static int work(struct context *c, struct sync *s, struct err *e)
 		return -1;
 	if (scaffold_source_disks(&s->scaffold, &s->machine, e) < 0)
 		return -1;
+	for (unsigned i = 0; i < s->replica.count; i++)
+		memcpy(s->replica.disks[i].baseline, s->scaffold.snapshots[i].ref.id, RES_ID_SIZE);
+	if (source_hints_gather(c, &s->machine, &s->replica, &s->hints, e) < 0)
+		return -1;
 	if (scaffold_workers(&s->scaffold, &s->replica, true, false, e) < 0)
 		return -1;
 	if (replica_begin_writing(c, &s->run, &s->replica, e) < 0)
 		return -1;
 	if (transfer_rehash(&s->scaffold, &s->replica, e) < 0)
 		return -1;
-	if (transfer_copy(&s->scaffold, &s->replica, s->roots, &s->totals, e) < 0)
+	if (transfer_copy(&s->scaffold, &s->replica, &s->hints, s->roots, &s->totals, e) < 0)
 		return -1;
 	return replica_commit(c, &s->run, &s->replica, &s->machine, (const uint8_t (*)[MANIFEST_HASH])s->roots, e);
+}
+
+static const char *hints_word(const struct sync *s)
+{
+	unsigned used = 0, refuted = 0;
+
+	for (unsigned i = 0; i < s->replica.count; i++) {
+		used += s->replica.disks[i].hinted;
+		refuted += s->hints.refuted[i];
+	}
+	return refuted > 0 ? "refuted" : used == 0 ? "none" : used < s->replica.count ? "some" : "all";
 }
 
 static void report(struct context *c, const struct sync *s)
@@ -106,6 +122,7 @@ static void report(struct context *c, const struct sync *s)
 	events_result(c->events, "wire", "%llu", (unsigned long long)t->wire);
 	events_result(c->events, "written", "%llu", (unsigned long long)t->written);
 	events_result(c->events, "checkpoints", "%llu", (unsigned long long)t->checkpoints);
+	events_result(c->events, "hints", "%s", hints_word(s));
 	events_result(c->events, "attempts", "%u", t->attempts);
 	events_result(c->events, "cuts", "%u", t->cuts);
 	events_result(c->events, "seconds", "%lld", (long long)(s->run.ended_s - s->run.started_s));
@@ -158,6 +175,7 @@ int replicate_sync(struct context *c, struct err *e)
 	}
 	if (rc == 0)
 		report(c, s);
+	source_hints_fini(&s->hints);
 	replica_close(&s->replica);
 	machine_fini(&s->machine);
 	free(s);

@@ -2,7 +2,6 @@
 #include "transfer.h"
 
 #include <string.h>
-#include <yyjson.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -10,6 +9,7 @@
 #include "base/mem.h"
 #include "net/api_names.h"
 #include "paths.h"
+#include "run_order.h"
 
 #define FEED_WAIT_MS      250
 #define STATUS_EVERY_NS   (500 * NS_PER_MS)
@@ -18,69 +18,13 @@
 #define STOP_TIMEOUT_NS   (60 * NS_PER_S)
 #define MAX_FRUITLESS     5 /* attempts in a row that made nothing durable */
 
-enum peer_way { PEER_NONE, PEER_LISTEN, PEER_DIAL };
-
-struct run_spec {
-	const char *kind;          /* "export" | "import" | "scan" */
-	enum peer_way way;
-	const char *dial;
-	const char *session;       /* of the copy: the same for both workers */
-	const struct side *side;
-	const struct replica *replica; /* sizes */
-	bool only_rehash;          /* scan: only disks that need it */
-	bool read_only;            /* scan: nothing will be written in this boot */
-};
-
-/* Body of POST /v1/run (net/api_names.h). Holds the hash key: wiped by its caller. */
-static char *run_body(const struct context *c, const struct run_spec *spec, const char *attempt)
-{
-	char key[2 * sizeof c->keys.hash_secret + 1];
-	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-	yyjson_mut_val *root = yyjson_mut_obj(doc);
-
-	yyjson_mut_doc_set_root(doc, root);
-	yyjson_mut_obj_add_str(doc, root, "attempt", attempt);
-	yyjson_mut_obj_add_str(doc, root, "kind", spec->kind);
-	yyjson_mut_obj_add_str(doc, root, "key", hex_encode(c->keys.hash_secret, sizeof c->keys.hash_secret, key));
-	yyjson_mut_obj_add_uint(doc, root, "chunk_size", c->job.chunk_size);
-	yyjson_mut_obj_add_uint(doc, root, "checkpoint_bytes", c->job.checkpoint_bytes);
-	yyjson_mut_obj_add_uint(doc, root, "checkpoint_ms", c->job.checkpoint_seconds * UINT64_C(1000));
-	yyjson_mut_obj_add_str(doc, root, "compression", c->job.zstd ? "zstd" : "none");
-	yyjson_mut_obj_add_int(doc, root, "level", c->job.level);
-	yyjson_mut_obj_add_bool(doc, root, "read_back", c->job.read_back);
-	yyjson_mut_obj_add_bool(doc, root, "read_only", spec->read_only);
-	yyjson_mut_obj_add_uint(doc, root, "reconnect_ms", c->job.reconnect_seconds * UINT64_C(1000));
-	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
-	for (unsigned i = 0; i < spec->side->disk_count; i++) {
-		if (spec->only_rehash && !spec->replica->disks[i].rehash)
-			continue;
-		yyjson_mut_val *d = yyjson_mut_arr_add_obj(doc, disks);
-		yyjson_mut_obj_add_uint(doc, d, "index", i);
-		yyjson_mut_obj_add_str(doc, d, "serial", spec->side->disks[i].serial);
-		yyjson_mut_obj_add_uint(doc, d, "size", spec->replica->disks[i].size);
-	}
-	if (spec->way != PEER_NONE) {
-		yyjson_mut_val *peer = yyjson_mut_obj_add_obj(doc, root, "peer");
-		if (spec->way == PEER_LISTEN)
-			yyjson_mut_obj_add_bool(doc, peer, "listen", true);
-		else
-			yyjson_mut_obj_add_str(doc, peer, "dial", spec->dial);
-		yyjson_mut_obj_add_str(doc, peer, "session", spec->session);
-		yyjson_mut_obj_add_uint(doc, peer, "connections", c->job.connections);
-	}
-	char *text = yyjson_mut_write(doc, 0, NULL);
-	yyjson_mut_doc_free(doc);
-	mem_wipe(key, sizeof key);
-	return text;
-}
-
-static int start_run(const struct context *c, const struct run_spec *spec, struct err *e)
+static int start_run(const struct context *c, const struct run_order *spec, struct err *e)
 {
 	const char *attempt = worker_client_attempt_new(spec->side->client, e);
 
 	if (attempt == NULL)
 		return -1;
-	cleanup(cleanup_free) char *body = run_body(c, spec, attempt);
+	cleanup(cleanup_free) char *body = run_order_body(c, spec, attempt);
 	int rc = worker_client_run(spec->side->client, body, e);
 
 	mem_wipe(body, strlen(body));
@@ -123,7 +67,7 @@ static int show_scan(struct scaffold *s, const struct replica *r, int64_t *next,
 
 static int scan(struct scaffold *s, const struct replica *r, bool only_rehash, struct pump *p, struct err *e)
 {
-	struct run_spec spec = {.kind = "scan", .way = PEER_NONE, .side = &s->target, .replica = r,
+	struct run_order spec = {.kind = "scan", .way = PEER_NONE, .side = &s->target, .replica = r,
 				.only_rehash = only_rehash, .read_only = p->pages == PUMP_COMPARE};
 	int64_t next = 0;
 
@@ -166,6 +110,7 @@ int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e)
 struct copy {
 	struct scaffold *s;
 	struct replica *r;
+	struct source_hints *hints;
 	struct path_choice path;
 	struct pump_disk disks[WIRE_MAX_DISKS];
 	struct pump pump;
@@ -181,12 +126,12 @@ static int start_copy(struct copy *t, struct err *e)
 	bool target_dials = t->path.path == DATA_TARGET_DIALS;
 	uint8_t id[API_ATTEMPT_LEN / 2];
 	char session[API_ATTEMPT_LEN + 1];
-	struct run_spec import = {.kind = "import", .way = target_dials ? PEER_DIAL : PEER_LISTEN, .dial = t->path.dial,
+	struct run_order import = {.kind = "import", .way = target_dials ? PEER_DIAL : PEER_LISTEN, .dial = t->path.dial,
 				  .session = session, .side = &t->s->target, .replica = t->r};
-	struct run_spec export = {.kind = "export", .way = target_dials ? PEER_LISTEN : PEER_DIAL, .dial = t->path.dial,
-				  .session = session, .side = &t->s->source, .replica = t->r};
-	const struct run_spec *first = target_dials ? &export : &import; /* the listener, then the dialer */
-	const struct run_spec *second = target_dials ? &import : &export;
+	struct run_order export = {.kind = "export", .way = target_dials ? PEER_LISTEN : PEER_DIAL, .dial = t->path.dial,
+				  .session = session, .side = &t->s->source, .replica = t->r, .hints = t->hints};
+	const struct run_order *first = target_dials ? &export : &import; /* the listener, then the dialer */
+	const struct run_order *second = target_dials ? &import : &export;
 
 	if (pki_random(id, sizeof id, e) < 0)
 		return -1;
@@ -197,6 +142,8 @@ static int start_copy(struct copy *t, struct err *e)
 	for (unsigned i = 0; i < t->r->count; i++)
 		t->disks[i].done = false;
 	t->source = t->target = (struct worker_state){.running = true};
+	if (source_hints_refresh(t->hints, t->r, e) < 0)
+		return -1;
 	return start_run(t->s->c, first, e) < 0 ? -1 : start_run(t->s->c, second, e);
 }
 
@@ -206,7 +153,7 @@ static void add_up(struct copy *t, const struct disk_progress *d, unsigned n)
 
 	*now = (struct transfer_totals){0};
 	for (unsigned i = 0; i < n; i++) {
-		now->read += d[i].scanned;
+		now->read += d[i].scanned - d[i].skipped;
 		now->zero += d[i].zero;
 		now->unchanged += d[i].unchanged;
 		now->sent += d[i].sent;
@@ -218,10 +165,10 @@ static void add_up(struct copy *t, const struct disk_progress *d, unsigned n)
 
 static void note_movement(struct copy *t, const struct disk_progress *d, unsigned n)
 {
-	uint64_t moved = t->now.read + t->now.written;
+	uint64_t moved = t->now.written;
 
 	for (unsigned i = 0; i < n; i++)
-		moved += d[i].durable;
+		moved += d[i].scanned + d[i].durable;
 	if (moved == t->moved)
 		return;
 	t->moved = moved;
@@ -295,6 +242,29 @@ static int prefer_target_error(struct copy *t, struct err *e)
 	return -1;
 }
 
+/* A lying cloud is to be known: now, and in `status` later. */
+static int tell_refuted(struct copy *t, struct err *e)
+{
+	struct context *c = t->s->c;
+
+	for (unsigned i = 0; i < t->r->count; i++) {
+		const struct pump_disk *d = &t->disks[i];
+
+		if (!d->refuted || t->hints->refuted[i])
+			continue;
+		t->hints->refuted[i] = true;
+		events_warn(c->events, "the source cloud's list of changes of disk %s is wrong: the chunk at %llu has changed and is "
+			    "not in it; all of the disk is read", t->r->disks[i].source_name,
+			    (unsigned long long)d->refuted_at);
+		cleanup(cleanup_free) char *fact = mem_printf("run %s, disk %s, at %llu", t->s->run->id,
+							      t->r->disks[i].source_name,
+							      (unsigned long long)d->refuted_at);
+		if (journal_fact_set(c->journal, c->job.name, "hints refuted", fact, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int attempt(struct copy *t, struct err *e)
 {
 	int64_t next = 0;
@@ -308,6 +278,8 @@ static int attempt(struct copy *t, struct err *e)
 				       "interrupted; what is durable is kept, `wherry sync` goes on from there");
 		if (pump_step(&t->pump, t->pump.finished ? 10 : FEED_WAIT_MS, e) < 0)
 			return prefer_target_error(t, e);
+		if (tell_refuted(t, e) < 0)
+			return -1;
 		if (clock_mono_ns() < next && !t->pump.finished)
 			continue;
 		next = clock_mono_ns() + STATUS_EVERY_NS;
@@ -417,10 +389,10 @@ static int choose_path(struct copy *t, struct relay **relay, struct err *e)
 	return 0;
 }
 
-int transfer_copy(struct scaffold *s, struct replica *r, uint8_t (*roots)[MANIFEST_HASH], struct transfer_totals *out,
-		  struct err *e)
+int transfer_copy(struct scaffold *s, struct replica *r, struct source_hints *h, uint8_t (*roots)[MANIFEST_HASH],
+		  struct transfer_totals *out, struct err *e)
 {
-	struct copy t = {.s = s, .r = r};
+	struct copy t = {.s = s, .r = r, .hints = h};
 	struct relay *relay = NULL;
 
 	for (unsigned i = 0; i < r->count; i++)
@@ -431,6 +403,8 @@ int transfer_copy(struct scaffold *s, struct replica *r, uint8_t (*roots)[MANIFE
 		if (!t.disks[i].done)
 			rc = err_set(e, ERR_PROTOCOL, 0, "the source worker finished without a root for disk %u", i);
 		memcpy(roots[i], t.disks[i].root, MANIFEST_HASH);
+		if (rc == 0)
+			rc = source_hints_root(h, r, i, roots[i], e);
 	}
 	*out = t.now;
 	out->sent += t.base.sent;

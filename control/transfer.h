@@ -8,6 +8,7 @@
 
 #include "feed_pump.h"
 #include "scaffold.h"
+#include "source_hints.h"
 
 struct transfer_totals {
 	uint64_t read, zero, unchanged, sent, wire, written, checkpoints; /* bytes of disk; wire: payload bytes */
@@ -17,9 +18,10 @@ struct transfer_totals {
 
 /* Hash the disks in `r` that need it on the target worker, into their working manifests. */
 int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e);
-/* Export and import until every disk is durable; roots[i] is the source's root of disk i. */
-int transfer_copy(struct scaffold *s, struct replica *r, uint8_t (*roots)[MANIFEST_HASH], struct transfer_totals *out,
-		  struct err *e);
+/* Export and import until every disk is durable; roots[i] is the source's root of disk i. Of disks with hints only these
+ * are read, unless they turn out to be wrong. */
+int transfer_copy(struct scaffold *s, struct replica *r, struct source_hints *h, uint8_t (*roots)[MANIFEST_HASH],
+		  struct transfer_totals *out, struct err *e);
 /* Scan on the target worker against committed manifests; repair[i] (may be NULL): where differences are marked. */
 int transfer_compare(struct scaffold *s, struct replica *r, struct pump_disk *disks, struct err *e);
 

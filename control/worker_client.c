@@ -317,6 +317,7 @@ static void parse_progress(yyjson_val *v, struct disk_progress *d)
 	d->index = (unsigned)yyjson_get_uint(yyjson_obj_get(v, "index"));
 	d->size = yyjson_get_uint(yyjson_obj_get(v, "size"));
 	d->scanned = yyjson_get_uint(yyjson_obj_get(v, "scanned"));
+	d->skipped = yyjson_get_uint(yyjson_obj_get(v, "skipped"));
 	d->zero = yyjson_get_uint(yyjson_obj_get(v, "zero"));
 	d->unchanged = yyjson_get_uint(yyjson_obj_get(v, "unchanged"));
 	d->sent = yyjson_get_uint(yyjson_obj_get(v, "sent"));

@@ -142,6 +142,24 @@ static int snapshot_machine(struct provider *p, const struct machine *m, struct 
 	return end(c, MEM_SNAPSHOT_MACHINE, e);
 }
 
+static int changed_ranges(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
+			  struct byte_range **out, size_t *count, struct err *e)
+{
+	struct mem_cloud *c = cloud_of(p);
+
+	*out = NULL;
+	*count = 0;
+	if (disk >= m->disks.len)
+		return err_set(e, ERR_NOT_FOUND, 0, "the memory cloud has no disk %u", disk);
+	snprintf(c->asked[disk], sizeof c->asked[disk], "%s", baseline_id);
+	if (!c->tracks)
+		return err_set(e, ERR_UNSUPPORTED, 0, "the memory cloud does not know what has changed");
+	*count = c->changed_count[disk];
+	*out = mem_array(*count + 1, sizeof **out);
+	memcpy(*out, c->changed[disk], *count * sizeof **out);
+	return 0;
+}
+
 static int snapshot_disk(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e)
 {
 	struct mem_cloud *c = cloud_of(p);
@@ -474,6 +492,7 @@ const struct provider_ops provider_mem_ops = {
 	.validate = validate,
 	.snapshot_machine = snapshot_machine,
 	.snapshot_disk = snapshot_disk,
+	.changed_ranges = changed_ranges,
 	.disk_create = disk_create,
 	.disk_get = disk_get,
 	.disk_resize = disk_resize,

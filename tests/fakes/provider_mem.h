@@ -66,6 +66,10 @@ struct mem_cloud {
 	unsigned disk_count;
 	struct mem_claim claims[128];
 	unsigned claim_count;
+	bool tracks;                           /* changed_ranges answers ... */
+	struct byte_range changed[4][8];       /* ... with these, per disk ... */
+	unsigned changed_count[4];
+	char asked[4][RES_ID_SIZE];            /* ... and this was the baseline that was asked for last */
 	bool complains;                        /* validate finds an error, a warning and something not checked */
 };
 

@@ -21,6 +21,7 @@
 #include "fakes/provider_mem.h"
 #include "replica.h"
 #include "replicate.h"
+#include "source_hints.h"
 
 #define DISKS 2
 #define MIB   (UINT64_C(1) << 20)
@@ -39,6 +40,8 @@ struct world {
 	enum point keep_at;            /* the replica's disks are copied to `kept` there, as a storage keeps snapshots */
 	struct mem_item kept[DISKS];
 	struct log log;
+	bool hints;                    /* the job uses those of `from` */
+	uint32_t full_scan_every;
 	FILE *talk;                    /* of the events: nobody reads it */
 };
 
@@ -47,6 +50,8 @@ struct did {
 	bool rehash[DISKS], dirty;     /* at its begin */
 	uint64_t epoch, generation;
 	unsigned sent;                 /* chunks */
+	unsigned read;                 /* chunks of the source */
+	bool hinted[DISKS];
 };
 
 static inline int set_up(void **state)
@@ -59,6 +64,7 @@ static inline int set_up(void **state)
 	w->from->disk_size[0] = 10 * MIB;        /* two manifest pages */
 	w->from->disk_size[1] = 3 * MIB + 512;
 	w->chunk_size = MEM_CHUNK;
+	w->full_scan_every = 100;
 	w->talk = fopen("/dev/null", "w");
 	w->log = (struct log){.fd = -1, .level = LOG_ERROR, .name = "test"};
 	for (unsigned i = 0; i < DISKS; i++)
@@ -101,7 +107,8 @@ static inline int open_desk(struct world *w, const char *desk, struct context *c
 {
 	cleanup(cleanup_free) char *dir = mem_printf("%s/%s", w->dir, desk);
 
-	*c = (struct context){.lock = -1, .log = &w->log, .job = {.chunk_size = w->chunk_size}};
+	*c = (struct context){.lock = -1, .log = &w->log, .job = {.chunk_size = w->chunk_size, .use_hints = w->hints,
+			      .full_scan_every = w->full_scan_every}};
 	snprintf(c->job.name, sizeof c->job.name, "web1");
 	snprintf(c->job.machine, sizeof c->job.machine, "web1");
 	snprintf(c->job.target_machine, sizeof c->job.target_machine, "web1-there");
@@ -235,9 +242,24 @@ static inline void put_chunk(const struct context *c, struct mem_item *to, const
 	memcpy(to->data + chunk * per, from + chunk * per, per * sizeof *from);
 }
 
+/* Chunks that the hints leave out are taken for what the manifest says. Counts the others. */
+static inline void leave_out(const struct hints *h, uint64_t page, const uint8_t *have, uint8_t *want, struct did *d)
+{
+	for (unsigned i = 0; i < MANIFEST_PAGE_CHUNKS; i++) {
+		uint64_t at = (page * MANIFEST_PAGE_CHUNKS + i) * h->chunk_size;
+
+		if (at >= h->size)
+			return;
+		if (extents_overlaps(&h->ranges, at, at + 1))
+			d->read++;
+		else
+			memcpy(want + i * MANIFEST_HASH, have + i * MANIFEST_HASH, MANIFEST_HASH);
+	}
+}
+
 /* Sends what the page's hashes do not know to be right. */
-static inline int copy_page(struct world *w, struct context *c, struct manifest *m, struct mem_item *to,
-			    const uint32_t *from, uint64_t page, struct did *d, struct err *e)
+static inline int copy_page(struct world *w, struct context *c, struct manifest *m, const struct hints *h,
+			    struct mem_item *to, const uint32_t *from, uint64_t page, struct did *d, struct err *e)
 {
 	static const uint8_t unknown[MANIFEST_PAGE_HASHES];
 	uint8_t have[MANIFEST_PAGE_HASHES], want[MANIFEST_PAGE_HASHES];
@@ -245,6 +267,8 @@ static inline int copy_page(struct world *w, struct context *c, struct manifest 
 	if (manifest_read_page(m, page, have, NULL, e) < 0)
 		return -1;
 	hash_page(c, manifest_info(m), from, page, want);
+	if (h != NULL)
+		leave_out(h, page, have, want, d);
 	if (memcmp(have, want, sizeof want) == 0)
 		return 0;
 	if (manifest_write_page(m, page, unknown, e) < 0 || manifest_sync(m, e) < 0)
@@ -259,8 +283,8 @@ static inline int copy_page(struct world *w, struct context *c, struct manifest 
 	return manifest_write_page(m, page, want, e) < 0 || manifest_sync(m, e) < 0 ? -1 : 0;
 }
 
-static inline int copy_disk(struct world *w, struct context *c, struct replica_disk *rd, const uint32_t *from,
-			    struct did *d, struct err *e)
+static inline int copy_disk(struct world *w, struct context *c, struct replica_disk *rd, const struct hints *h,
+			    const uint32_t *from, struct did *d, struct err *e)
 {
 	struct mem_item *to = mem_cloud_get(w->to, rd->res.ref.name);
 	uint64_t pages = manifest_page_count(manifest_info(rd->working));
@@ -274,8 +298,55 @@ static inline int copy_disk(struct world *w, struct context *c, struct replica_d
 			return -1;
 	}
 	for (uint64_t p = 0; p < pages; p++)
-		if (copy_page(w, c, rd->working, to, from, p, d, e) < 0)
+		if (copy_page(w, c, rd->working, h, to, from, p, d, e) < 0)
 			return -1;
+	return 0;
+}
+
+/* What the source worker gives for a root: over what it read, which was of the source where it was wanted. */
+static inline void root_of_read(const struct context *c, const struct replica_disk *rd, const struct hints *h,
+				uint8_t root[MANIFEST_HASH])
+{
+	struct manifest_rooter *rooter = manifest_rooter_new(&c->keys.hash, rd->size, c->job.chunk_size);
+	cleanup(extents_fini) struct extents pages = {0};
+	uint8_t hashes[MANIFEST_PAGE_HASHES];
+	struct extent x;
+
+	hints_pages(h, &pages);
+	for (uint64_t p = 0; extents_next(&pages, p, &x); p = x.start + 1) {
+		struct err never = ERR_INIT;
+
+		if (manifest_read_page(rd->working, x.start, hashes, NULL, &never) < 0)
+			abort();
+		manifest_rooter_add(rooter, x.start, hashes);
+	}
+	manifest_rooter_finish(rooter, root);
+}
+
+/* The source's snapshot of this run, as scaffold.c would have taken it. */
+static inline void name_baselines(const struct run *run, struct replica *r)
+{
+	for (unsigned i = 0; i < r->count; i++)
+		snprintf(r->disks[i].baseline, sizeof r->disks[i].baseline, "snap%u of epoch %llu", i,
+			 (unsigned long long)run->epoch);
+}
+
+static inline int copy_with_hints(struct world *w, struct context *c, struct replica *r, struct source_hints *hints,
+				  uint8_t (*roots)[MANIFEST_HASH], struct did *d, struct err *e)
+{
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct hints *h = source_hints_of(hints, i);
+
+		if (copy_disk(w, c, &r->disks[i], h, w->source[i], d, e) < 0)
+			return -1;
+		if (h == NULL)
+			root_of(c, w->source[i], r->disks[i].size, roots[i]);
+		else
+			root_of_read(c, &r->disks[i], h, roots[i]);
+		if (source_hints_root(hints, r, i, roots[i], e) < 0)
+			return -1;
+		d->hinted[i] = r->disks[i].hinted;
+	}
 	return 0;
 }
 
@@ -300,6 +371,7 @@ static inline int commit_manifests_only(struct context *c, struct run *run, stru
 static inline int sync_replica(struct world *w, struct context *c, const struct machine *m, struct run *run,
 			       struct replica *r, struct did *d, struct err *e)
 {
+	cleanup(source_hints_fini) struct source_hints hints = {0};
 	uint8_t roots[WIRE_MAX_DISKS][MANIFEST_HASH];
 
 	if (replica_open(c, m, run, r, e) < 0)
@@ -312,17 +384,17 @@ static inline int sync_replica(struct world *w, struct context *c, const struct 
 	if (replica_keep_generation(c, run, r, e) < 0)
 		return -1;
 	pass(w, AT_KEPT);
+	name_baselines(run, r);
+	if (source_hints_gather(c, m, r, &hints, e) < 0)
+		return -1;
 	if (w->die_at == AT_WRITING && journal_run_state(c->journal, run, RUN_WRITING, e) < 0)
 		return -1;
 	pass(w, AT_WRITING);
 	if (replica_begin_writing(c, run, r, e) < 0)
 		return -1;
 	pass(w, AT_BEGUN);
-	for (unsigned i = 0; i < r->count; i++) {
-		root_of(c, w->source[i], r->disks[i].size, roots[i]);
-		if (copy_disk(w, c, &r->disks[i], w->source[i], d, e) < 0)
-			return -1;
-	}
+	if (source_hints_refresh(&hints, r, e) < 0 || copy_with_hints(w, c, r, &hints, roots, d, e) < 0)
+		return -1;
 	pass(w, AT_COPIED);
 	if (w->die_at == AT_MANIFESTS && commit_manifests_only(c, run, r, (const uint8_t (*)[MANIFEST_HASH])roots, e) < 0)
 		return -1;

@@ -115,10 +115,10 @@ static void events_json_golden(void **state)
 		"{\"event\":\"step\",\"time\":\"2026-11-21T04:05:06Z\",\"job\":\"web1\",\"step\":\"snapshot\",\"text\":\"2 disks of "
 		"running machine web1 at one instant\"}\n"
 		"{\"event\":\"progress\",\"time\":\"2026-11-21T04:05:06Z\",\"job\":\"web1\",\"disk\":0,\"name\":\"disk0\","
-		"\"size\":1048576000,\"scanned\":0,\"zero\":5242880,\"unchanged\":0,\"sent\":0,\"wire\":0,\"written\":0,"
+		"\"size\":1048576000,\"scanned\":0,\"skipped\":0,\"zero\":5242880,\"unchanged\":0,\"sent\":0,\"wire\":0,\"written\":0,"
 		"\"durable\":0,\"scan_rate\":0,\"sent_rate\":0,\"eta_s\":-1}\n"
 		"{\"event\":\"progress\",\"time\":\"2026-11-21T04:05:07Z\",\"job\":\"web1\",\"disk\":0,\"name\":\"disk0\","
-		"\"size\":1048576000,\"scanned\":104857600,\"zero\":5242880,\"unchanged\":0,\"sent\":10485760,\"wire\":5242880,"
+		"\"size\":1048576000,\"scanned\":104857600,\"skipped\":0,\"zero\":5242880,\"unchanged\":0,\"sent\":10485760,\"wire\":5242880,"
 		"\"written\":10485760,\"durable\":10485760,\"scan_rate\":104857600,\"sent_rate\":10485760,\"eta_s\":10}\n");
 	assert_has(s.results, "\"event\":\"warning\",\"time\":\"2026-11-21T04:05:15Z\",\"job\":\"web1\",\"text\":\"a worker is "
 		   "\\\"slow\\\"\"}\n");

@@ -392,6 +392,18 @@ static void pump_step_want_that_cannot_be_answered_is_not_acknowledged(void **st
 
 /* ---- Workers that break the protocol ---- */
 
+static void pump_step_refuted_tells_where(void **state)
+{
+	struct world *w = *state;
+	uint32_t chunk = manifest_info(w->pump.disks[0].manifest)->chunk_size;
+
+	say(w, (struct feed_record){.type = API_FEED_REFUTED, .page = 1, .count = 5});
+	step(w);
+	assert_true(w->pump.disks[0].refuted);
+	assert_int_equal(w->pump.disks[0].refuted_at, UINT64_C(132) * chunk);
+	assert_false(w->pump.disks[1].refuted);
+}
+
 static void pump_step_records_out_of_range_are_refused(void **state)
 {
 	static const uint8_t hashes[FEED_PAGE_BYTES] = {1};
@@ -413,7 +425,9 @@ static void pump_step_records_out_of_range_are_refused(void **state)
 		{{.type = API_FEED_WANT, .page = UINT64_MAX, .count = 2}, "pages past the end of disk 0"},
 		{{.type = API_FEED_WANT, .page = 1, .count = UINT32_MAX}, "pages past the end of disk 0"},
 		{{.type = 0}, "unknown type 0"},
-		{{.type = 7}, "unknown type 7"},
+		{{.type = 8}, "unknown type 8"},
+		{{.type = API_FEED_REFUTED, .page = PAGES}, "a page past the end of disk 0"},
+		{{.type = API_FEED_REFUTED, .count = 127}, "refutes hints"},
 		{{.type = API_FEED_INTENT, .payload = hashes, .payload_len = 1}, "of type 2 with 1 bytes"},
 		{{.type = API_FEED_PAGE, .payload = hashes, .payload_len = FEED_PAGE_BYTES - 32}, "of type 3 with 4032 bytes"},
 		{{.type = API_FEED_PAGE}, "of type 3 with 0 bytes"},
@@ -571,6 +585,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pump_step_want_answers_those_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_want_of_many_pages_is_answered_in_parts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_want_that_cannot_be_answered_is_not_acknowledged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pump_step_refuted_tells_where, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_records_out_of_range_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_cut_record_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_compare_marks_what_differs, set_up, tear_down),
