@@ -40,8 +40,9 @@ static void sign_all(const struct manifest_keys *k, uint8_t *file, size_t size, 
 
 	if ((which & 1) != 0 && size >= MANIFEST_PAGE)
 		sign(k, NULL, 0, file);
+	/* The last page is the tree, as in the seed. */
 	for (uint64_t p = 0; (which & 2) != 0 && size / MANIFEST_PAGE > p + 1; p++) {
-		manifest_put_le(number, p, sizeof number);
+		manifest_put_le(number, size / MANIFEST_PAGE > p + 2 ? p : UINT64_C(1) << 56, sizeof number);
 		sign(k, number, sizeof number, file + MANIFEST_PAGE * (p + 1));
 	}
 }
@@ -61,8 +62,16 @@ static void read_pages(struct manifest *m, struct err *e)
 		fuzz_check(manifest_read_page(m, pages - 1, hashes, &damaged, e) == 0);
 	fuzz_check(manifest_read_page(m, pages, hashes, &damaged, e) == -1);
 	uint64_t unknown = 0;
-	if (pages <= PAGES_MAX && manifest_root(m, root, &unknown, e) == 0)
+	if (pages > PAGES_MAX)
+		return;
+	if (manifest_root(m, root, &unknown, e) == 0)
 		fuzz_check(unknown <= manifest_chunk_count(i));
+	if (manifest_root_by_tree(m, root, &unknown, e) == 0)
+		fuzz_check(unknown <= manifest_chunk_count(i));
+	for (uint64_t n = 0, page = 0; page < pages; n = page + 1) {
+		fuzz_check(manifest_next_touched(m, n, &page, e) == 0);
+		fuzz_check(page >= n || n > pages);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -90,13 +99,15 @@ void fuzz_seeds(struct fuzz_corpus *to)
 {
 	struct manifest_info i = {.size = 300 * 65536 + 512, .chunk_size = 65536, .sector_size = 512, .generation = 3,
 				  .epoch = 4, .job = "web1", .disk = "os"};
-	uint8_t file[4 * MANIFEST_PAGE], hashes[MANIFEST_PAGE_HASHES];
+	uint8_t file[5 * MANIFEST_PAGE], hashes[MANIFEST_PAGE_HASHES];
 	struct manifest_keys k = keys_of_fuzz();
 
 	memset(hashes, 0xc0, sizeof hashes);
 	manifest_header_encode(&i, &k, file);
 	for (uint64_t p = 0; p < 3; p++)
-		manifest_page_encode(&i, &k, p, hashes, file + MANIFEST_PAGE * (p + 1));
+		manifest_page_encode(&k, (struct manifest_place){0, p}, hashes,
+				     manifest_place_used(&i, (struct manifest_place){0, p}), file + MANIFEST_PAGE * (p + 1));
+	manifest_page_encode(&k, (struct manifest_place){1, 0}, hashes, 2, file + 4 * MANIFEST_PAGE); /* page 2 is touched */
 	fuzz_seed_choice(to, 0, file, sizeof file);
 	fuzz_seed_choice(to, 3, file, sizeof file);
 	fuzz_seed_choice(to, 1, file, MANIFEST_PAGE + 100);

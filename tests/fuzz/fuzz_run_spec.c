@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (run_spec_parse((const char *)data, size, &s, &e) < 0) {
 		fuzz_check(e.kind == ERR_CONFIG && e.msg[0] != '\0');
+		run_spec_fini(&s);
 		return 0;
 	}
 	fuzz_check(run_attempt_is_valid(s.attempt, strlen(s.attempt)));
@@ -24,7 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < s.disk_count; i++) {
 		fuzz_check(s.disks[i].size > 0 && s.disks[i].serial[0] != '\0');
 		fuzz_check(i == 0 || s.disks[i].index > s.disks[i - 1].index);
+		if (s.disks[i].changed != NULL)
+			fuzz_check(extents_bytes(&s.disks[i].changed->ranges) <= s.disks[i].size && s.kind == RUN_EXPORT);
 	}
+	run_spec_fini(&s);
 	return 0;
 }
 
@@ -38,7 +42,11 @@ void fuzz_seeds(struct fuzz_corpus *to)
 				 "{\"index\":0,\"serial\":\"a-1\",\"size\":512},{\"index\":2,\"serial\":\"@vdb\",\"size\":1024}],"
 				 "\"peer\":{\"dial\":\"10.0.0.1:4433\",\"session\":\"00000000000000ff\",\"connections\":8}}");
 	fuzz_seed_text(to, BEGIN "\"kind\":\"import\",\"compression\":\"zstd\",\"level\":19,\"disks\":["
-				 "{\"index\":1,\"serial\":\"lun:*:*:*:3\",\"size\":4096}],\"peer\":{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":1}}");
+				 "{\"index\":1,\"serial\":\"lun:*:*:*:3\",\"size\":4096}],"
+				 "\"peer\":{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":1}}");
+	fuzz_seed_text(to, BEGIN "\"kind\":\"export\",\"disks\":[{\"index\":0,\"serial\":\"a\",\"size\":10000000,"
+				 "\"changed\":[0,1,5,20]}],"
+				 "\"peer\":{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":1}}");
 	fuzz_seed_text(to, BEGIN "\"kind\":\"scan\",\"read_only\":true,"
 				 "\"disks\":[{\"index\":7,\"serial\":\"x\",\"size\":1}]}");
 }

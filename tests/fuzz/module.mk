@@ -17,6 +17,7 @@ fuzz_config_drive_LIBS = $(UNIT_LIBS_boot)
 fuzz_config_drive_SRCS += tests/unit/boot/image_volume.c
 fuzz_config_drive_DEPS := cmocka
 fuzz_feed_LIBS = $(UNIT_LIBS_control)
+fuzz_hints_LIBS = $(UNIT_LIBS_manifest)
 fuzz_http_LIBS = $(UNIT_LIBS_net)
 fuzz_init_LIBS = $(UNIT_LIBS_initramfs) worker/base
 fuzz_job_LIBS = $(UNIT_LIBS_control)
