@@ -62,6 +62,8 @@ static void job_load_defaults_are_documented_ones(void **state)
 	assert_int_equal(job.lease_seconds, 300);
 	assert_int_equal(job.connections, 1);
 	assert_int_equal(job.reconnect_seconds, 300);
+	assert_true(job.use_hints);
+	assert_int_equal(job.full_scan_every, 10);
 	job_fini(&job);
 }
 
@@ -90,7 +92,8 @@ static void job_load_every_option_is_taken(void **state)
 			      "\"web1-copy\"},\"options\":{\"chunk_size\":\"1M\",\"checkpoint_size\":16777216,"
 			      "\"checkpoint_seconds\":3,\"compression\":\"none\",\"compression_level\":3,\"read_back\":false,"
 			      "\"control_path\":\"dial-out\",\"data_path\":\"relay\",\"worker_timeout_seconds\":600,"
-			      "\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20}}", &job, &e), 0);
+			      "\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20,\"hints\":\"ignore\","
+			      "\"full_scan_every\":3}}", &job, &e), 0);
 	assert_string_equal(job.target_machine, "web1-copy");
 	assert_int_equal(job.chunk_size, 1 << 20);
 	assert_int_equal(job.checkpoint_bytes, 16 << 20);
@@ -100,6 +103,8 @@ static void job_load_every_option_is_taken(void **state)
 	assert_false(job.read_back);
 	assert_int_equal(job.control_path, CONTROL_DIAL_OUT);
 	assert_int_equal(job.data_path, DATA_RELAY);
+	assert_false(job.use_hints);
+	assert_int_equal(job.full_scan_every, 3);
 	assert_string_equal(data_path_name(job.data_path), "relay");
 	assert_int_equal(job.worker_timeout_seconds, 600);
 	assert_int_equal(job.lease_seconds, 60);
@@ -147,6 +152,8 @@ static const struct {
 	{WITH("\"connections\":9"), "options.connections: expected a whole number from 1 to 8", ERR_CONFIG},
 	{WITH("\"reconnect_seconds\":0"), "options.reconnect_seconds: expected a whole number from 1", ERR_CONFIG},
 	{WITH("\"lease_seconds\":\"5m\""), "options.lease_seconds: expected a whole number from 10", ERR_CONFIG},
+	{WITH("\"hints\":true"), "options.hints: expected", ERR_CONFIG},
+	{WITH("\"full_scan_every\":0"), "options.full_scan_every: expected a whole number from 1", ERR_CONFIG},
 	{WITH("\"chunksize\":1"), "options: unknown key \"chunksize\": did you mean \"chunk_size\"?", ERR_CONFIG},
 	{"{\"job\":", "job.json:1:8: this is not JSON", ERR_CONFIG},
 	{"[]", "job.json: expected an object, found a list", ERR_CONFIG},
