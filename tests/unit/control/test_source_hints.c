@@ -113,6 +113,7 @@ static void sync_after_a_death_between_commit_and_settling_reads_everything(void
 	write_source(w, 3, 7, true);
 	mem_cloud_fault(w->to, MEM_CLAIM, MEM_KILL_BEFORE, ERR_NONE, 2, 1); /* two for writing, then that of the commit */
 	sync_and_die(w, "a", AT_NOWHERE);
+	sync_and_die(w, "a", AT_BEGUN); /* which changes nothing about that */
 	write_source(w, 5, 9, true);
 	struct did d = sync_at(w, "a");
 	assert_false(d.hinted[0] || d.hinted[1]);
