@@ -112,82 +112,82 @@ static void run_spec_parse_read_only_import_is_refused(void **state)
 	assert_non_null(strstr(e.msg, "read_only"));
 }
 
+static const struct {
+	const char *key, *value;
+} wrong_values[] = {
+	{"peer", "{\"listen\":true,\"session\":\"ff\",\"connections\":1}"},
+	{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":0}"},
+	{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":9}"},
+	{"reconnect_ms", "0"},
+	{"attempt", NULL},
+	{"attempt", "\"\""},
+	{"attempt", "1"},
+	{"attempt", "\"0123456789abcde\""},
+	{"attempt", "\"0123456789abcdef0\""},
+	{"attempt", "\"0123456789ABCDEF\""},
+	{"attempt", "\"0123456789abcde\\u0000\""},
+	{"kind", NULL},
+	{"kind", "\"copy\""},
+	{"kind", "1"},
+	{"kind", "\"scan\""}, /* which has no peer */
+	{"key", NULL},
+	{"key", "\"00\""},
+	{"key", "\"" KEY "0\""},
+	{"key", "7"},
+	{"chunk_size", NULL},
+	{"chunk_size", "65537"},
+	{"chunk_size", "32768"},
+	{"chunk_size", "8388608"},
+	{"chunk_size", "-65536"},
+	{"chunk_size", "\"64K\""},
+	{"checkpoint_bytes", "0"},
+	{"checkpoint_bytes", "\"1\""},
+	{"checkpoint_ms", "0"},
+	{"checkpoint_ms", "86400001"},
+	{"checkpoint_ms", "1.5"},
+	{"compression", "\"gzip\""},
+	{"compression", "true"},
+	{"level", "23"},
+	{"level", "-51"},
+	{"level", "18446744073709551605"}, /* 2^64 - 11 is not -11 */
+	{"level", "\"1\""},
+	{"read_back", "1"},
+	{"read_only", "1"},
+	{"disks", NULL},
+	{"disks", "[]"},
+	{"disks", "{}"},
+	{"disks", "[1]"},
+	{"disks", "[{\"index\":0,\"serial\":\"a\"}]"},
+	{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":0}]"},
+	{"disks", "[{\"index\":0,\"serial\":\"a b\",\"size\":1}]"},
+	{"disks", "[{\"index\":0,\"serial\":\"\",\"size\":1}]"},
+	{"disks", "[{\"index\":64,\"serial\":\"a\",\"size\":1}]"},
+	{"disks", "[{\"index\":-1,\"serial\":\"a\",\"size\":1}]"},
+	{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1,\"x\":1}]"},
+	{"disks", "[{\"index\":1,\"serial\":\"a\",\"size\":1},{\"index\":0,\"serial\":\"b\",\"size\":1}]"},
+	{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1},{\"index\":0,\"serial\":\"b\",\"size\":1}]"},
+	{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1},{\"index\":1,\"serial\":\"a\",\"size\":1}]"},
+	{"peer", NULL},
+	{"peer", "{}"},
+	{"peer", "{\"listen\":false}"},
+	{"peer", "{\"listen\":true}"},
+	{"peer", "{\"dial\":\"\"" PAIR "}"},
+	{"peer", "{\"dial\":\"a:1\",\"listen\":true" PAIR "}"},
+	{"peer", "{\"listen\":true" PAIR ",\"x\":1}"},
+	{"peer", "\"listen\""},
+};
+
 static void run_spec_parse_wrong_value_names_the_key(void **state)
 {
-	static const struct {
-		const char *key, *value;
-	} cases[] = {
-		{"peer", "{\"listen\":true,\"session\":\"ff\",\"connections\":1}"},
-		{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":0}"},
-		{"peer", "{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":9}"},
-		{"reconnect_ms", "0"},
-		{"attempt", NULL},
-		{"attempt", "\"\""},
-		{"attempt", "1"},
-		{"attempt", "\"0123456789abcde\""},
-		{"attempt", "\"0123456789abcdef0\""},
-		{"attempt", "\"0123456789ABCDEF\""},
-		{"attempt", "\"0123456789abcde\\u0000\""},
-		{"kind", NULL},
-		{"kind", "\"copy\""},
-		{"kind", "1"},
-		{"kind", "\"scan\""}, /* which has no peer */
-		{"key", NULL},
-		{"key", "\"00\""},
-		{"key", "\"" KEY "0\""},
-		{"key", "7"},
-		{"chunk_size", NULL},
-		{"chunk_size", "65537"},
-		{"chunk_size", "32768"},
-		{"chunk_size", "8388608"},
-		{"chunk_size", "-65536"},
-		{"chunk_size", "\"64K\""},
-		{"checkpoint_bytes", "0"},
-		{"checkpoint_bytes", "\"1\""},
-		{"checkpoint_ms", "0"},
-		{"checkpoint_ms", "86400001"},
-		{"checkpoint_ms", "1.5"},
-		{"compression", "\"gzip\""},
-		{"compression", "true"},
-		{"level", "23"},
-		{"level", "-51"},
-		{"level", "18446744073709551605"}, /* 2^64 - 11 is not -11 */
-		{"level", "\"1\""},
-		{"read_back", "1"},
-		{"read_only", "1"},
-		{"disks", NULL},
-		{"disks", "[]"},
-		{"disks", "{}"},
-		{"disks", "[1]"},
-		{"disks", "[{\"index\":0,\"serial\":\"a\"}]"},
-		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":0}]"},
-		{"disks", "[{\"index\":0,\"serial\":\"a b\",\"size\":1}]"},
-		{"disks", "[{\"index\":0,\"serial\":\"\",\"size\":1}]"},
-		{"disks", "[{\"index\":64,\"serial\":\"a\",\"size\":1}]"},
-		{"disks", "[{\"index\":-1,\"serial\":\"a\",\"size\":1}]"},
-		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1,\"x\":1}]"},
-		{"disks", "[{\"index\":1,\"serial\":\"a\",\"size\":1},{\"index\":0,\"serial\":\"b\",\"size\":1}]"},
-		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1},{\"index\":0,\"serial\":\"b\",\"size\":1}]"},
-		{"disks", "[{\"index\":0,\"serial\":\"a\",\"size\":1},{\"index\":1,\"serial\":\"a\",\"size\":1}]"},
-		{"peer", NULL},
-		{"peer", "{}"},
-		{"peer", "{\"listen\":false}"},
-		{"peer", "{\"listen\":true}"},
-		{"peer", "{\"dial\":\"\"" PAIR "}"},
-		{"peer", "{\"dial\":\"a:1\",\"listen\":true" PAIR "}"},
-		{"peer", "{\"listen\":true" PAIR ",\"x\":1}"},
-		{"peer", "\"listen\""},
-	};
-
 	(void)state;
-	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-		const char *names = strcmp(cases[c].key, "kind") == 0 && cases[c].value != NULL &&
-				strcmp(cases[c].value, "\"scan\"") == 0 ? "peer" : cases[c].key;
+	for (size_t c = 0; c < sizeof wrong_values / sizeof wrong_values[0]; c++) {
+		const char *names = strcmp(wrong_values[c].key, "kind") == 0 && wrong_values[c].value != NULL &&
+				strcmp(wrong_values[c].value, "\"scan\"") == 0 ? "peer" : wrong_values[c].key;
 		struct run_spec s;
 		struct err e = ERR_INIT;
 
-		if (parse_with(cases[c].key, cases[c].value, &s, &e) == 0)
-			fail_msg("%s: %s was taken", cases[c].key, cases[c].value != NULL ? cases[c].value : "(none)");
+		if (parse_with(wrong_values[c].key, wrong_values[c].value, &s, &e) == 0)
+			fail_msg("%s: %s was taken", wrong_values[c].key, wrong_values[c].value != NULL ? wrong_values[c].value : "(none)");
 		assert_int_equal(e.kind, ERR_CONFIG);
 		assert_non_null(strstr(e.msg, names));
 		assert_null(strstr(e.msg, "0011")); /* never any of the key */
