@@ -290,7 +290,8 @@ static int attempt(struct copy *t, struct err *e)
 			err_wrap(e, "target worker");
 			return prefer_target_error(t, e);
 		}
-		if (clock_mono_ns() - t->moved_at > STALL_NS)
+		/* The workers themselves bound how long they reconnect. */
+		if (!t->reconnecting && clock_mono_ns() - t->moved_at > STALL_NS)
 			return err_set(e, ERR_TIMEOUT, 0,
 				       "nothing was read, written or made durable for %lld minutes: a disk or network below "
 				       "a worker hangs", (long long)(STALL_NS / NS_PER_S / 60));

@@ -85,8 +85,8 @@ static int check_patience(struct session *s, const struct channel *ch, struct er
 	    now - ch->trouble_ns <= s->patience_ns)
 		return 0;
 	return err_set(e, s->status.why.kind == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_NETWORK, 0,
-		       "for %" PRId64 " s no connection between the workers has got anything through; the last one ended because "
-		       "%s", (now - ch->trouble_ns) / NS_PER_S,
+		       "nothing has got through on connection %u of %u between the workers for %" PRId64 " s; the last one ended: "
+		       "%s", ch->index + 1, s->channels, (now - ch->trouble_ns) / NS_PER_S,
 		       s->status.why.kind != ERR_NONE ? s->status.why.msg : "none was ever made");
 }
 
