@@ -64,7 +64,7 @@ int host_order_send(struct stream *s, const struct host_order *o, struct err *e)
 
 int host_order_accept(struct stream *s, struct err *e)
 {
-	struct wire_frame f = {.type = WIRE_READY};
+	struct wire_frame f = {.type = WIRE_READY, .id = 1};
 
 	return wire_send(s, &f, NULL, e);
 }

@@ -11,7 +11,7 @@
  *   40  chunk key[32]     of the chunks' hashes; the rest of the hash key stays with the source
  *   72  u64  session      drawn by the sender; a connection that is made again names it, and brings no order
  *
- * The receiver answers with a READY frame, after which both greet as in the chunk stream, or with an ERROR frame.
+ * The receiver answers with a READY frame of id 1, after which both greet as in the chunk stream, or with an ERROR frame.
  */
 #ifndef WHERRY_HOST_ORDER_H
 #define WHERRY_HOST_ORDER_H
