@@ -43,7 +43,7 @@ static void host_options_parse_wrong_words_is_usage(void **state)
 		const char *said;
 		char *argv[WORDS];
 	} cases[] = {
-		{HOST_SCAN, "--manifest-in is not an option of scan", {"scan", "a", "--manifest-in", "m"}},
+		{HOST_SCAN, "--manifest-in of a scan goes together", {"scan", "a", "--manifest-in", "m"}},
 		{HOST_SCAN, "--peer is not an option of scan", {"scan", "a", "--peer", "p"}},
 		{HOST_COPY, "--plain is not an option of copy", {"copy", "a", "b", "--plain"}},
 		{HOST_SEND, "--no-read-back is not an option of send", {"send", "a", "b", "--no-read-back"}},

@@ -202,7 +202,7 @@ static int parse_changed(const char *list, const char *kind, struct run_spec *s,
 	/* The chunk size comes after the disks: order means nothing. */
 	buf_addf(&b, "{" ATTEMPT "\"kind\":\"%s\",\"key\":\"" KEY "\",\"disks\":[{\"index\":0,\"serial\":\"a\","
 		 "\"size\":655872,\"changed\":%s}],%s\"chunk_size\":65536}", kind, list,
-		 strcmp(kind, "scan") == 0 ? "" : "\"peer\":{\"listen\":true},");
+		 strcmp(kind, "scan") == 0 ? "" : "\"peer\":{\"listen\":true" PAIR "},");
 	int rc = run_spec_parse(b.data, b.len, s, e);
 	buf_fini(&b);
 	return rc;
@@ -273,7 +273,7 @@ static void run_spec_parse_too_many_changed_ranges_is_refused(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 2; n++) {
 		buf_adds(&b, "{" ATTEMPT "\"kind\":\"export\",\"key\":\"" KEY "\",\"chunk_size\":65536,\"peer\":"
-			 "{\"listen\":true},\"disks\":[{\"index\":0,\"serial\":\"a\",\"size\":70368744177664,\"changed\":[0,1");
+			 "{\"listen\":true" PAIR "},\"disks\":[{\"index\":0,\"serial\":\"a\",\"size\":70368744177664,\"changed\":[0,1");
 		for (unsigned i = 1; i < API_MAX_RANGES + n; i++)
 			buf_adds(&b, ",1,1");
 		buf_adds(&b, "]}]}");
