@@ -85,7 +85,8 @@ tell
 checkpoints=$(result checkpoints)
 [ "$checkpoints" -ge 20 ] || fail "only $checkpoints checkpoints"
 check_file_systems
-row full "$(mib "$(result sent)") sent of $(mib "$(result read)") read, $checkpoints checkpoints"
+whole=$(result read)
+row full "$(mib "$(result sent)") sent of $(mib "$whole") read, $checkpoints checkpoints"
 
 say 'the machine changes about 1 % of its disks, then stands still for the comparison'
 guest 'change 32'
@@ -98,7 +99,7 @@ same_as_replica "$cloud_b" web1 1 "$work/disks/data.raw" || fail 'the data disk 
 say 'qemu-img compare: every byte of both disks is equal'
 "$BUILD/qemu-cloud" resume "$cloud_a" web1
 check_file_systems
-row incremental "$(mib "$(result sent)") sent of $(mib "$(result read)") read, $(awk -v s="$(result sent)" -v r="$(result read)" 'BEGIN { printf "%.1f %%", 100 * s / r }')"
+row incremental "$(mib "$(result read)") read and $(mib "$(result sent)") sent, $(awk -v s="$(result sent)" -v w="$whole" 'BEGIN { printf "%.1f %%", 100 * s / w }') of the disks"
 only_replica_left
 
 say 'the machine changes a lot; the client is killed in the middle of the third sync'
