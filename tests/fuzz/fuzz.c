@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuzz/fuzz.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/wire.h"
 
 /* ---- Seeds ---- */
 
@@ -105,17 +107,41 @@ struct peer {
 	struct fuzz_input says;
 	size_t piece;
 	struct buf *heard;
-	atomic_bool aborted;
+	size_t held; /* bytes at the end that wait for an answer */
+	bool holds, answered, aborted;
+	pthread_mutex_t lock; /* of these three */
+	pthread_cond_t changed;
 };
+
+static void raise_flag(struct peer *p, bool *flag)
+{
+	pthread_mutex_lock(&p->lock);
+	*flag = true;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* How many bytes the peer may say now; -1: it was aborted. */
+static ssize_t may_say(struct peer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->holds && p->says.left <= p->held && !p->answered && !p->aborted)
+		pthread_cond_wait(&p->changed, &p->lock);
+	bool all = !p->holds || p->answered, aborted = p->aborted;
+	pthread_mutex_unlock(&p->lock);
+	return aborted ? -1 : (ssize_t)(p->says.left - (all ? 0 : p->held));
+}
 
 static ssize_t peer_read(struct stream *s, void *p, size_t n, struct err *e)
 {
 	struct peer *peer = (struct peer *)s;
+	ssize_t most = may_say(peer);
 	size_t got;
 
-	if (atomic_load(&peer->aborted))
+	if (most < 0)
 		return err_set(e, ERR_CANCELED, 0, "the stream was aborted");
-	const uint8_t *from = fuzz_take(&peer->says, n < peer->piece ? n : peer->piece, &got);
+	n = n < peer->piece ? n : peer->piece;
+	const uint8_t *from = fuzz_take(&peer->says, n < (size_t)most ? n : (size_t)most, &got);
 	if (got > 0)
 		memcpy(p, from, got);
 	return (ssize_t)got;
@@ -125,9 +151,13 @@ static int peer_write(struct stream *s, const void *p, size_t n, struct err *e)
 {
 	struct peer *peer = (struct peer *)s;
 
+	const uint8_t *type = p; /* of a frame, if these are frames */
+
 	(void)e;
 	if (peer->heard != NULL)
 		buf_add(peer->heard, p, n);
+	if (n > 0 && (*type == WIRE_END_OK || *type == WIRE_ERROR))
+		raise_flag(peer, &peer->answered);
 	return 0;
 }
 
@@ -140,7 +170,9 @@ static int peer_flush(struct stream *s, struct err *e)
 
 static void peer_abort(struct stream *s)
 {
-	atomic_store(&((struct peer *)s)->aborted, true);
+	struct peer *peer = (struct peer *)s;
+
+	raise_flag(peer, &peer->aborted);
 }
 
 static void peer_set_timeout(struct stream *s, int64_t ns)
@@ -151,7 +183,11 @@ static void peer_set_timeout(struct stream *s, int64_t ns)
 
 static void peer_close(struct stream *s)
 {
-	free(s);
+	struct peer *peer = (struct peer *)s;
+
+	pthread_cond_destroy(&peer->changed);
+	pthread_mutex_destroy(&peer->lock);
+	free(peer);
 }
 
 static const struct stream_ops peer_ops = {
@@ -171,5 +207,15 @@ struct stream *fuzz_stream(const void *p, size_t n, size_t piece, struct buf *he
 	peer->says = (struct fuzz_input){.at = p, .left = n};
 	peer->piece = piece > 0 ? piece : 1;
 	peer->heard = heard;
+	pthread_mutex_init(&peer->lock, NULL);
+	pthread_cond_init(&peer->changed, NULL);
 	return &peer->stream;
+}
+
+void fuzz_stream_hold(struct stream *s, size_t n)
+{
+	struct peer *peer = (struct peer *)s;
+
+	peer->holds = true;
+	peer->held = n < peer->says.left ? n : peer->says.left;
 }

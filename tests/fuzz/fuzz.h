@@ -41,6 +41,9 @@ const char *fuzz_file(const void *p, size_t n, char path[64]);
 /* A peer that says `p` in pieces of at most `piece` bytes, then hangs up; what is said to it goes to `heard` (may be
  * NULL; not while another thread reads it). `p` is borrowed. */
 struct stream *fuzz_stream(const void *p, size_t n, size_t piece, struct buf *heard);
+/* The peer says its last `n` bytes, and hangs up, only after it was told END_OK or ERROR of wherry/1 (net/wire.h), or the
+ * stream was aborted. Once, before the first read. */
+void fuzz_stream_hold(struct stream *s, size_t n);
 
 /* Bytes of an input, taken one after another; past its end they are 0. */
 struct fuzz_input {

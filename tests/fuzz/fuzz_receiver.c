@@ -32,6 +32,8 @@ struct script {
 	struct stream *to;
 	struct manifest_keys keys;
 	uint64_t next_id, came; /* checkpoints, and frames of data since the last */
+	struct buf says;
+	size_t waits_at;                    /* bytes of it before the answer to END is waited for; 0: it is not */
 	bool verbatim;                      /* anything may have been sent */
 	bool sent[DISKS][CHUNKS][BYTES];
 };
@@ -128,7 +130,11 @@ static void send_order(struct script *s)
 		send_frame(s, &(struct wire_frame){.type = WIRE_CHECKPOINT, .id = s->next_id, .length = s->came}, NULL);
 		s->came = 0;
 		break;
-	case END: send_frame(s, &(struct wire_frame){.type = WIRE_END}, NULL); break;
+	case END:
+		send_frame(s, &(struct wire_frame){.type = WIRE_END}, NULL);
+		if (s->waits_at == 0 && fuzz_byte(&s->in) == 0)
+			s->waits_at = s->says.len;
+		break;
 	case PING: send_frame(s, &(struct wire_frame){.type = WIRE_PING}, NULL); break;
 	case BYE: send_frame(s, &(struct wire_frame){.type = WIRE_BYE}, NULL); break;
 	case ERROR: wire_send_error(s->to, &why, &never); break;
@@ -159,11 +165,11 @@ static void send_greeting(struct script *s)
 		send_frame(s, &(struct wire_frame){.type = WIRE_DISK, .disk = i, .payload = WIRE_DISK_SIZE}, payload);
 }
 
-static int import(const struct script *s, struct mem_disk *const target[DISKS], const struct buf *says, struct err *e)
+static int import(const struct script *s, struct mem_disk *const target[DISKS], struct err *e)
 {
 	struct copy_progress progress[DISKS];
 	struct copy_disk disks[DISKS];
-	struct stream *peer = fuzz_stream(says->data, says->len, 1 << 16, NULL);
+	struct stream *peer = fuzz_stream(s->says.data, s->says.len, 1 << 16, NULL);
 	const struct copy_config c = {
 		.keys = &s->keys,
 		.chunk_size = CHUNK,
@@ -181,6 +187,8 @@ static int import(const struct script *s, struct mem_disk *const target[DISKS], 
 	for (unsigned i = 0; i < DISKS; i++)
 		disks[i] = (struct copy_disk){
 			.block = block_mem_open(target[i], BLOCK_RW, 4), .size = SIZE, .progress = &progress[i]};
+	if (s->waits_at > 0)
+		fuzz_stream_hold(peer, s->says.len - s->waits_at);
 	const struct copy_link link = {.channels = 1, .first = peer};
 	int rc = copy_import(&c, &link, e);
 	for (unsigned i = 0; i < DISKS; i++)
@@ -207,16 +215,16 @@ static struct mem_disk *make_target(void)
 	return d;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* What the import made of an input. */
+static int run(const uint8_t *data, size_t size)
 {
 	static const uint8_t secret[32] = {7};
 	struct script s = {.in = {.at = data, .left = size < 512 ? size : 512}};
 	struct mem_disk *target[DISKS];
-	struct buf says = BUF_INIT;
 	struct err e = ERR_INIT;
 
 	manifest_keys_derive(secret, &s.keys);
-	s.to = fuzz_stream(NULL, 0, 1, &says);
+	s.to = fuzz_stream(NULL, 0, 1, &s.says);
 	if (fuzz_byte(&s.in) != 0)
 		send_greeting(&s);
 	while (s.in.left > 0)
@@ -224,30 +232,40 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stream_close(s.to);
 	for (unsigned i = 0; i < DISKS; i++)
 		target[i] = make_target();
-	if (import(&s, target, &says, &e) < 0)
+	int rc = import(&s, target, &e);
+	if (rc < 0)
 		fuzz_check(e.kind != ERR_NONE && e.kind != ERR_INTERNAL && e.kind != ERR_TIMEOUT && e.msg[0] != '\0');
 	for (unsigned i = 0; i < DISKS; i++) {
 		for (unsigned c = 0; c < CHUNKS; c++)
 			check_chunk(&s, i, c, mem_disk_bytes(target[i]) + c * (size_t)CHUNK);
 		mem_disk_free(target[i]);
 	}
-	buf_fini(&says);
+	buf_fini(&s.says);
+	return rc;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	run(data, size);
 	return 0;
 }
 
 void fuzz_seeds(struct fuzz_corpus *to)
 {
 	static const uint8_t good[] = {1, RAW, 0, 0, 1, PACKED, 1, 0, 2, ZERO, 2, 0, CHECKPOINT, 0, PING, RAW, 4, 0, 3,
-				       CHECKPOINT, 0, END};
+				       CHECKPOINT, 0, END, 0, BYE};
 	static const uint8_t bad[] = {1, RAW, 0, WRONG_HASH, 1};
 	static const uint8_t garbage[] = {1, PACKED, 0, GARBAGE, 1, 0x28, 0xb5, 0x2f};
-	static const uint8_t twice[] = {1, RAW, 3, 0, 1, RAW, 3, 0, 2, CHECKPOINT, 0, END};
+	static const uint8_t twice[] = {1, RAW, 3, 0, 1, RAW, 3, 0, 2, CHECKPOINT, 0, END, 0, BYE};
+	static const uint8_t hasty[] = {1, RAW, 0, 0, 1, CHECKPOINT, 0, END, 1, RAW, 1, 0, 2, BYE};
 	static const uint8_t rude[] = {0, VERBATIM, 3, 1, 0, 0}, sorry[] = {1, ZERO, 0, 0, ERROR};
 
+	fuzz_check(run(good, sizeof good) == 0); /* else nothing here gets as far as a write */
 	fuzz_seed(to, good, sizeof good);
 	fuzz_seed(to, bad, sizeof bad);
 	fuzz_seed(to, garbage, sizeof garbage);
 	fuzz_seed(to, twice, sizeof twice);
+	fuzz_seed(to, hasty, sizeof hasty);
 	fuzz_seed(to, rude, sizeof rude);
 	fuzz_seed(to, sorry, sizeof sorry);
 }
