@@ -60,14 +60,15 @@ int channel_recv_payload(struct session *s, struct channel *ch, void *to, size_t
 
 /* ---- Claiming ---- */
 
-static bool is_usable(const struct channel *ch)
+/* Once stopped, only session_abandon() writes: ERROR is the last frame. */
+static bool is_usable(const struct session *s, const struct channel *ch)
 {
-	return ch->state == CHANNEL_UP && ch->fault.kind == ERR_NONE;
+	return !s->stopped && ch->state == CHANNEL_UP && ch->fault.kind == ERR_NONE;
 }
 
 static bool may_take(const struct session *s, const struct channel *ch, uint64_t bytes)
 {
-	return is_usable(ch) && !ch->claimed &&
+	return is_usable(s, ch) && !ch->claimed &&
 	       (s->c->hello.role == WIRE_TARGET || window_has_room(&ch->window, bytes));
 }
 
@@ -108,12 +109,21 @@ struct channel *session_claim(struct session *s, unsigned first, unsigned end, u
 	return ch;
 }
 
+bool session_claim_greeting(struct session *s, struct channel *ch)
+{
+	pthread_mutex_lock(&s->lock);
+	bool ok = !s->stopped;
+	ch->claimed = ok;
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
 bool session_claim_up(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
-	while (is_usable(ch) && ch->claimed)
+	while (is_usable(s, ch) && ch->claimed)
 		session_wait_locked(s, WAIT_NS);
-	bool ok = is_usable(ch);
+	bool ok = is_usable(s, ch);
 	if (ok)
 		ch->claimed = true;
 	pthread_mutex_unlock(&s->lock);
@@ -131,7 +141,7 @@ void session_release(struct session *s, struct channel *ch)
 bool session_claim_if_waiting(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
-	bool ok = is_usable(ch) && !ch->claimed && (ch->gathered || window_is_behind(&ch->window));
+	bool ok = is_usable(s, ch) && !ch->claimed && (ch->gathered || window_is_behind(&ch->window));
 	if (ok)
 		ch->claimed = true;
 	pthread_mutex_unlock(&s->lock);
@@ -150,7 +160,7 @@ void session_push_frame(struct session *s, struct channel *ch, const struct wire
 bool session_next_frame(struct session *s, struct channel *ch, struct window_frame *out, bool *again)
 {
 	pthread_mutex_lock(&s->lock);
-	const struct window_frame *w = is_usable(ch) ? window_next(&ch->window, again) : NULL;
+	const struct window_frame *w = is_usable(s, ch) ? window_next(&ch->window, again) : NULL;
 	if (w != NULL)
 		*out = *w;
 	pthread_mutex_unlock(&s->lock);
@@ -221,7 +231,7 @@ void session_keep_alive(struct session *s)
 		struct channel *ch = &s->channel[i];
 
 		pthread_mutex_lock(&s->lock);
-		bool due = is_usable(ch) && !ch->claimed && !ch->told_end &&
+		bool due = is_usable(s, ch) && !ch->claimed && !ch->told_end &&
 			   clock_mono_ns() - ch->wrote_ns >= WIRE_PING_NS;
 		if (due)
 			ch->claimed = true;

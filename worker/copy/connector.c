@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "copy/greet.h"
 #include "copy/stages.h"
@@ -79,10 +80,18 @@ static int produce(struct stage *stage, struct err *e)
 	s->first = NULL;
 	if (first != NULL && introduce(s, first, link->dials ? 0 : WIRE_ANY_CHANNEL, e) != 0)
 		return -1;
-	while (link->open != NULL && !session_is_over(s))
-		if ((link->dials ? dial(s, e) : answer(s, e)) != 0)
+	while (!session_is_over(s)) {
+		if (link->open == NULL)
+			session_wait(s, NS_PER_S);
+		else if ((link->dials ? dial(s, e) : answer(s, e)) != 0)
 			return -1;
+	}
 	return 0;
+}
+
+static void abandon(struct stage *stage, const struct err *why)
+{
+	session_abandon_offers(((struct connector *)stage)->session, why);
 }
 
 static void close_connector(struct stage *s)
@@ -93,6 +102,7 @@ static void close_connector(struct stage *s)
 static const struct stage_ops ops = {
 	.name = "connector",
 	.produce = produce,
+	.abandon = abandon,
 	.close = close_connector,
 };
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "copy/pipeline.h"
 
 /* A peer that says no HELLO keeps others from being heard. */
 #define HELLO_NS (10 * NS_PER_S)
@@ -14,6 +15,15 @@ int greet_refuse(struct stream *stream, const struct err *why)
 
 	wire_send_error(stream, why, &ignored);
 	return -1;
+}
+
+void greet_hear_out(struct stream *stream)
+{
+	uint8_t sink[4096];
+	struct err ignored = ERR_INIT;
+
+	while (stream_read(stream, sink, sizeof sink, &ignored) > 0)
+		continue;
 }
 
 static int unexpected(const struct wire_frame *f, const char *wanted, struct err *e)
@@ -82,23 +92,31 @@ int greet_hello(struct session *s, struct stream *stream, uint16_t named, uint16
 
 /* ---- DISK and READY ---- */
 
-static int send_disks(const struct session *s, struct stream *stream, struct err *e)
+static int send_disk(const struct session *s, unsigned i, struct stream *stream, struct err *e)
 {
-	for (unsigned i = 0; i < s->c->disk_count; i++) {
-		const struct copy_disk *d = &s->c->disks[i];
-		struct wire_disk disk = {
-			.size = d->size,
-			.chunk_size = s->c->chunk_size,
-			.sector_size = d->block->info.logical_sector,
-		};
-		struct wire_frame f = {.type = WIRE_DISK, .disk = (uint16_t)i, .payload = WIRE_DISK_SIZE};
-		uint8_t payload[WIRE_DISK_SIZE];
+	const struct copy_disk *d = &s->c->disks[i];
+	struct wire_disk disk = {
+		.size = d->size,
+		.chunk_size = s->c->chunk_size,
+		.sector_size = d->block->info.logical_sector,
+	};
+	struct wire_frame f = {.type = WIRE_DISK, .disk = (uint16_t)i, .payload = WIRE_DISK_SIZE};
+	uint8_t payload[WIRE_DISK_SIZE];
 
-		wire_disk_encode(&disk, payload);
-		if (wire_send(stream, &f, payload, e) != 0)
-			return -1;
-	}
-	return 0;
+	wire_disk_encode(&disk, payload);
+	return wire_send(stream, &f, payload, e);
+}
+
+static int send_disks(struct session *s, struct channel *ch, struct err *e)
+{
+	int rc = 0;
+
+	if (!session_claim_greeting(s, ch))
+		return pipeline_set_stopped(e);
+	for (unsigned i = 0; rc == 0 && i < s->c->disk_count; i++)
+		rc = send_disk(s, i, ch->stream, e);
+	session_release(s, ch);
+	return rc;
 }
 
 int greet_as_source(struct session *s, struct channel *ch, struct err *e)
@@ -106,7 +124,7 @@ int greet_as_source(struct session *s, struct channel *ch, struct err *e)
 	struct wire_frame f;
 	struct err why = ERR_INIT;
 
-	if (send_disks(s, ch->stream, e) != 0) {
+	if (send_disks(s, ch, e) != 0) {
 		if (channel_recv(s, ch, &f, &why) != 0 && atomic_load(&s->remote))
 			*e = why;
 		return -1;
@@ -174,5 +192,9 @@ int greet_as_target(struct session *s, struct channel *ch, struct err *e)
 			return -1;
 	ch->acked = ch->taken;
 	ch->taken_bytes = 0;
-	return wire_send(ch->stream, &ready, NULL, e);
+	if (!session_claim_greeting(s, ch))
+		return pipeline_set_stopped(e);
+	int rc = wire_send(ch->stream, &ready, NULL, e);
+	session_release(s, ch);
+	return rc;
 }

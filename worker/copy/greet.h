@@ -18,5 +18,8 @@ int greet_as_target(struct session *s, struct channel *ch, struct err *e);
 
 /* Tell a peer why this is the end; always -1. By whoever may write. */
 int greet_refuse(struct stream *stream, const struct err *why);
+/* Take what it still sends, until it hangs up or the stream is aborted: closing over unread bytes would be a reset, which
+ * could overtake the reason. By whoever may read. */
+void greet_hear_out(struct stream *stream);
 
 #endif

@@ -34,12 +34,16 @@ static int idle(struct stage *s, struct err *e)
 
 static int flush(struct stage *s, struct err *e)
 {
-	struct replier *r = (struct replier *)s;
+	struct session *n = ((struct replier *)s)->session;
 
-	(void)e;
-	session_set_ended(r->session);
-	session_tell(r->session);
-	return 0;
+	session_set_ended(n);
+	session_tell(n);
+	/* Until BYE: who breaks the protocol after END is told so, too. */
+	while (!session_is_over(n)) {
+		session_wait(n, NS_PER_S);
+		session_keep_alive(n);
+	}
+	return pipeline_stopped(s->pipeline) ? pipeline_set_stopped(e) : 0;
 }
 
 static void abandon(struct stage *s, const struct err *why)

@@ -167,7 +167,7 @@ void session_offer(struct session *s, unsigned channel, struct stream *stream)
 	pthread_mutex_lock(&s->lock);
 	struct stream *older = ch->next;
 	ch->next = stream;
-	if (ch->stream != NULL) {
+	if (ch->stream != NULL && !s->stopped) {
 		session_give_up(ch, ERR_NETWORK, "a newer connection took its place");
 		stream_abort(ch->stream);
 	}
@@ -232,12 +232,13 @@ static void drop(struct session *s, struct channel *ch, const struct err *why)
 static bool survives(struct session *s, struct channel *ch, struct err *why)
 {
 	pthread_mutex_lock(&s->lock);
-	bool remote = atomic_load(&s->remote);
-	if (ch->fault.kind != ERR_NONE && !remote && (err_is_retryable(why) || why->kind == ERR_CANCELED))
+	/* The connection, not the peer's ERROR, a breach of the protocol or a failure of this side: those are for good. */
+	bool lost = !atomic_load(&s->remote) && (err_is_retryable(why) || why->kind == ERR_CANCELED);
+	if (lost && ch->fault.kind != ERR_NONE)
 		*why = ch->fault;
-	bool again = !remote && !is_over(s) && err_is_retryable(why) && s->link->open != NULL;
+	bool again = lost && !is_over(s) && err_is_retryable(why) && s->link->open != NULL;
 	/* Once all is done, nothing that happens to a connection can undo it. */
-	bool done = s->closed || (s->ended && !again);
+	bool done = lost && !again && !s->stopped && (s->closed || s->ended);
 	if (again)
 		drop(s, ch, why);
 	pthread_mutex_unlock(&s->lock);
@@ -250,11 +251,8 @@ static int converse(struct session *s, struct channel *ch, const struct session_
 {
 	bool last = false;
 
-	if (r->greet(ctx, ch, e) != 0) {
-		if (!atomic_load(&s->remote) && !err_is_retryable(e) && e->kind != ERR_CANCELED)
-			greet_refuse(ch->stream, e);
+	if (r->greet(ctx, ch, e) != 0)
 		return -1;
-	}
 	set_up(s, ch);
 	if (r->begin != NULL)
 		r->begin(ctx, ch);
@@ -285,15 +283,11 @@ int session_read(struct session *s, struct channel *ch, const struct session_rea
 
 void session_drain(struct session *s, struct channel *ch)
 {
-	uint8_t sink[4096];
-	struct err ignored = ERR_INIT;
-
 	pthread_mutex_lock(&s->lock);
 	bool deaf = ch->stream == NULL || atomic_load(&s->remote) || ch->fault.kind != ERR_NONE;
 	pthread_mutex_unlock(&s->lock);
-	/* Ends when the peer hangs up, or with the tick's abort. */
-	while (!deaf && stream_read(ch->stream, sink, sizeof sink, &ignored) > 0)
-		continue;
+	if (!deaf)
+		greet_hear_out(ch->stream);
 }
 
 /* ---- The connector's ---- */
@@ -329,7 +323,7 @@ void session_set_door(struct session *s, struct stream *stream)
 {
 	pthread_mutex_lock(&s->lock);
 	s->door = stream;
-	if (stream != NULL && is_over(s))
+	if (stream != NULL && s->closed)
 		stream_abort(stream);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -5,9 +5,12 @@
  *
  * Threads. The connector brings connections that have said HELLO. Each channel has one reader (a thread of the listener
  * or receiver), which owns its connection: it greets on it, reads, hears why it broke, and closes it. Whoever has
- * claimed a channel writes. The tick watches over silence. On failure the writing side's last thread sends ERROR on all
- * channels; readers then take what still comes until the peer hangs up, so that it reads the ERROR instead of a reset;
- * after SESSION_GRACE_NS the connections are aborted.
+ * claimed a channel writes. The tick watches over silence.
+ *
+ * On failure every connection that still carries a frame gets an ERROR as its last one: those that a reader has, greeted
+ * or not, from the last thread of the writing stage; those on which HELLO is still being said, and those that no reader
+ * has taken yet, from the connector. Whoever reads then takes what still comes until the peer hangs up, so that it reads
+ * the ERROR instead of a reset; after SESSION_GRACE_NS the connections are aborted.
  */
 #ifndef WHERRY_COPY_SESSION_H
 #define WHERRY_COPY_SESSION_H
@@ -23,7 +26,7 @@
 
 enum channel_state {
 	CHANNEL_DOWN,     /* no connection */
-	CHANNEL_GREETING, /* its reader has a connection, and nobody else uses it */
+	CHANNEL_GREETING, /* its reader has a connection; nobody else writes but session_abandon() */
 	CHANNEL_UP
 };
 
@@ -101,6 +104,8 @@ void session_give_up(struct channel *ch, enum err_kind kind, const char *why);
 struct channel *session_next_down(struct session *s, int64_t *wait_ns);
 /* A connection (taken) that has said HELLO for this channel: the newest one wins. */
 void session_offer(struct session *s, unsigned channel, struct stream *stream);
+/* When the pipeline was stopped: tell why on those that no reader will take. */
+void session_abandon_offers(struct session *s, const struct err *why);
 void session_close_stream(struct session *s, struct stream *stream);
 /* While HELLO is said on it; NULL: not any more. */
 void session_set_door(struct session *s, struct stream *stream);
@@ -108,7 +113,7 @@ void session_set_door(struct session *s, struct stream *stream);
 void session_note(struct session *s, const struct err *why);
 
 struct session_reader {
-	/* The greeting behind HELLO; nobody else uses the connection. */
+	/* The greeting behind HELLO. */
 	int (*greet)(void *ctx, struct channel *ch, struct err *e);
 	/* Before anything else is read on a connection; may be NULL. */
 	void (*begin)(void *ctx, struct channel *ch);
@@ -126,11 +131,13 @@ void session_drain(struct session *s, struct channel *ch);
 int channel_recv(struct session *s, struct channel *ch, struct wire_frame *f, struct err *e);
 int channel_recv_payload(struct session *s, struct channel *ch, void *to, size_t n, struct err *e);
 
-/* ---- Frames; by whoever has claimed the channel ---- */
+/* ---- Frames; by whoever has claimed the channel, which nobody can any more once the session is stopped ---- */
 
 /* Waits for one of the channels [first, end) that is up, free and has room for so many plain bytes more, and keeps the
  * others alive meanwhile. NULL: stopped. */
 struct channel *session_claim(struct session *s, unsigned first, unsigned end, uint64_t bytes, struct err *e);
+/* For the reader's part in the greeting. False: stopped. */
+bool session_claim_greeting(struct session *s, struct channel *ch);
 /* Waits until it is free; false: it is not up. */
 bool session_claim_up(struct session *s, struct channel *ch);
 /* At once or not at all: it is up and free, and something waits to be sent or flushed. */
@@ -153,7 +160,7 @@ void session_keep_alive(struct session *s);
 void session_set_durable(struct session *s, uint64_t id);
 void session_tell(struct session *s);
 
-/* The writing side's part when the pipeline was stopped. */
+/* The writing stage's part when the pipeline was stopped: tell why on all channels. */
 void session_abandon(struct session *s, const struct err *why);
 
 #endif

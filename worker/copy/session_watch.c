@@ -23,8 +23,22 @@ void session_close(struct session *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* For the last frame: whether greeted or not. */
+static bool claim_last(struct session *s, struct channel *ch)
+{
+	pthread_mutex_lock(&s->lock);
+	while (ch->state != CHANNEL_DOWN && ch->fault.kind == ERR_NONE && ch->claimed)
+		session_wait_locked(s, NS_PER_S);
+	bool ok = ch->state != CHANNEL_DOWN && ch->fault.kind == ERR_NONE;
+	if (ok)
+		ch->claimed = true;
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
 void session_abandon(struct session *s, const struct err *why)
 {
+	session_stop(s); /* the pipeline may just be about to: no reader takes another connection */
 	for (unsigned i = 0; i < s->channels; i++) {
 		struct channel *ch = &s->channel[i];
 
@@ -33,14 +47,25 @@ void session_abandon(struct session *s, const struct err *why)
 			if (ch->stream != NULL)
 				stream_abort(ch->stream);
 			pthread_mutex_unlock(&s->lock);
-		} else if (session_claim_up(s, ch)) {
+		} else if (claim_last(s, ch)) {
 			greet_refuse(ch->stream, why);
 			session_release(s, ch);
 		}
 	}
 }
 
-/* Stopped: nobody tells the peer anything on a connection that is being greeted or given up. */
+void session_abandon_offers(struct session *s, const struct err *why)
+{
+	session_stop(s);
+	/* Only the connector brings them, and readers take none any more. */
+	for (unsigned i = 0; i < s->channels; i++)
+		if (s->channel[i].next != NULL && !atomic_load(&s->remote)) {
+			greet_refuse(s->channel[i].next, why);
+			greet_hear_out(s->channel[i].next);
+		}
+}
+
+/* What is given up at once; what the peer may still be told something on, after a while. */
 static void abort_after_stop(struct session *s)
 {
 	int64_t now = clock_mono_ns();
@@ -48,13 +73,15 @@ static void abort_after_stop(struct session *s)
 	if (s->stopped_ns == 0)
 		s->stopped_ns = now;
 	bool late = now - s->stopped_ns > SESSION_GRACE_NS;
-	if (s->door != NULL)
+	if (late && s->door != NULL)
 		stream_abort(s->door);
 	for (unsigned i = 0; i < s->channels; i++) {
 		struct channel *ch = &s->channel[i];
 
-		if (ch->stream != NULL && (late || ch->state == CHANNEL_GREETING || ch->fault.kind != ERR_NONE))
+		if (ch->stream != NULL && (late || ch->fault.kind != ERR_NONE))
 			stream_abort(ch->stream);
+		if (late && ch->next != NULL)
+			stream_abort(ch->next);
 	}
 }
 

@@ -34,16 +34,17 @@
  *                          the device, reads it back where asked, and only then answers
  * DURABLE    7    target   channel 0 only: all checkpoints up to `id`. Told again on a new connection.
  * END      * 8    source   last counted frame of each channel; all CHECKPOINTs have been sent.
- * END_OK     9    target   channel 0 only, its last frame there: END came on all channels and the last checkpoint is
- *                          durable. Told again on a new connection. The source answers BYE.
+ * END_OK     9    target   channel 0 only, its last frame there but ERROR: END came on all channels and the last
+ *                          checkpoint is durable. Told again on a new connection. The source answers BYE.
  * PING      10    both     at least every 5 s when nothing else was sent. 60 s of silence mean a dead connection.
  * ERROR     11    both     payload: u32 kind (enum err_kind), then a sentence without NUL, at most 500 bytes. Last
  *                          frame of its sender; it ends the session, not only the connection.
  * ACK       12    target   the counted frames of this channel up to `id` are taken: handed on inside the target, where
  *                          only a failure of the target itself can lose them. At the latest after WIRE_ACK_FRAMES frames
  *                          or WIRE_ACK_BYTES of plain bytes.
- * BYE       13    source   channel 0 only: END_OK was heard. Last frame of the session. A target that misses it for
- *                          WIRE_LINGER_NS without a connection is done all the same: everything is durable.
+ * BYE       13    source   channel 0 only: END_OK was heard. Last frame of the session: the target closes all channels
+ *                          and reads no more. A target that misses it for WIRE_LINGER_NS without a connection is done
+ *                          all the same: everything is durable. Until then an ERROR or a breach still fails the session.
  *
  * Counted frames (*) are numbered 1, 2, ... on their channel, across its connections; the number is not sent. The source
  * keeps of a frame that is not acknowledged what it is, not its bytes: it reads them again from the snapshot, and what
@@ -60,7 +61,7 @@
  * A peer may never: send a type it may not send, in the wrong state or on the wrong channel; name a disk that was not
  * announced; leave the disk (offset + length > size) or the chunk grid (offset not a multiple of the chunk size; length
  * not the chunk's); send a chunk twice within one checkpoint, or more of a checkpoint than it says, or of one that is
- * durable; declare a length other than what a chunk decompresses to; acknowledge or ask for frames that were never sent,
+ * durable; send a counted frame behind END; declare a length other than what a chunk decompresses to; acknowledge or ask for frames that were never sent,
  * or take back what it acknowledged; send more than the limits. Each is answered with ERROR PROTOCOL and the end of the
  * session; nothing of that frame is written.
  *

@@ -75,7 +75,7 @@ static struct copy_config victim_config(struct fx *f, struct copy_disk *d, enum 
 	return (struct copy_config){
 		.keys = &f->keys, .chunk_size = FX_CHUNK, .checkpoint_bytes = 1, .pool_bytes = 4 << 20, .read_back = true,
 		.checkpoint_ns = COPY_DEFAULT_CHECKPOINT_NS, .disks = d, .disk_count = 1, .threads = 2,
-		.hello = fx_hello(f, role),
+		.hello = fx_hello(f, role), .cancel = &f->cancel,
 	};
 }
 

@@ -172,7 +172,8 @@ static void too_many_checkpoints(struct rogue *r)
 	send_frame(r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 1, .length = UINT64_C(1) << 32}, NULL);
 }
 
-static void data_after_end(struct rogue *r)
+/* A whole copy up to END. */
+static void end(struct rogue *r)
 {
 	struct claim c = GOOD;
 
@@ -180,9 +181,47 @@ static void data_after_end(struct rogue *r)
 	send_frame(r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 1, .length = 1}, NULL);
 	send_chunk(r, c);
 	send_frame(r, (struct wire_frame){.type = WIRE_END}, NULL);
+}
+
+static void send_more_data(struct rogue *r)
+{
+	struct claim c = GOOD;
+
 	c.offset = FX_CHUNK;
 	c.id = 2;
 	send_chunk(r, c);
+}
+
+static void data_after_end(struct rogue *r)
+{
+	end(r);
+	send_more_data(r);
+}
+
+/* Everything is durable, and the target waits for nothing but BYE. */
+static void hear_end_ok(struct rogue *r)
+{
+	end(r);
+	expect(r, WIRE_DURABLE);
+	expect(r, WIRE_END_OK);
+}
+
+static void data_after_end_ok(struct rogue *r)
+{
+	hear_end_ok(r);
+	send_more_data(r);
+}
+
+static void checkpoint_after_end_ok(struct rogue *r)
+{
+	hear_end_ok(r);
+	send_frame(r, (struct wire_frame){.type = WIRE_CHECKPOINT, .id = 2}, NULL);
+}
+
+static void end_twice(struct rogue *r)
+{
+	hear_end_ok(r);
+	send_frame(r, (struct wire_frame){.type = WIRE_END}, NULL);
 }
 
 static void early_bye(struct rogue *r)
@@ -392,6 +431,9 @@ static const struct rogue_case rogues[] = {
 	{"checkpoint far ahead", checkpoint_far_ahead, ERR_PROTOCOL},
 	{"a checkpoint too big", too_many_checkpoints, ERR_PROTOCOL},
 	{"data after END", data_after_end, ERR_PROTOCOL},
+	{"data after END_OK", data_after_end_ok, ERR_PROTOCOL},
+	{"checkpoint after END_OK", checkpoint_after_end_ok, ERR_PROTOCOL},
+	{"END twice", end_twice, ERR_PROTOCOL},
 	{"early BYE", early_bye, ERR_PROTOCOL},
 	{"acknowledges", acknowledges, ERR_PROTOCOL},
 	{"other session", other_session, ERR_REFUSED},
@@ -422,7 +464,8 @@ static const struct rogue_case rogues[] = {
 static bool sends_good_data(void (*act)(struct rogue *r))
 {
 	return act == end_without_checkpoint || act == checkpoint_of_less_than_came ||
-	       act == more_than_the_checkpoint_has || act == less_than_the_checkpoint_has || act == data_after_end;
+	       act == more_than_the_checkpoint_has || act == less_than_the_checkpoint_has || act == data_after_end ||
+	       act == data_after_end_ok || act == checkpoint_after_end_ok || act == end_twice;
 }
 
 static void copy_import_rogue_source_is_refused_unwritten(void **state)
@@ -473,11 +516,73 @@ static void copy_import_chunk_twice_in_a_checkpoint_is_refused(void **state)
 	}
 }
 
+/* While it waits for HELLO, and for DISK. */
+static void copy_import_canceled_while_it_greets_tells_why(void **state)
+{
+	(void)state;
+	for (int greeted = 0; greeted < 2; greeted++) {
+		struct duel u;
+		struct wire_hello h;
+
+		duel_begin(&u, WIRE_TARGET);
+		h = fx_hello(u.f, WIRE_SOURCE);
+		expect(&u.rogue, WIRE_HELLO);
+		if (greeted)
+			send_hello(&u.rogue, &h);
+		atomic_store(&u.f->cancel, true);
+		if (!greeted)
+			send_hello(&u.rogue, &h);
+		duel_join(&u, true);
+		assert_int_equal(u.victim.e.kind, ERR_CANCELED);
+		assert_int_equal(u.rogue.heard.kind, ERR_CANCELED);
+		duel_end(&u);
+	}
+}
+
+/* What ends a session whose data are all durable: by the connection it is well, by the source's own word it is not. */
+static void copy_import_after_end_ok_heeds_only_the_source(void **state)
+{
+	static const struct {
+		const char *name;
+		struct err error; /* the source's ERROR */
+		bool bye;
+		bool more; /* data behind BYE: never read */
+	} cases[] = {
+		{"hangs up", {.kind = ERR_NONE}, false, false},
+		{"BYE", {.kind = ERR_NONE}, true, false},
+		{"data behind BYE", {.kind = ERR_NONE}, true, true},
+		{"ERROR", {.kind = ERR_IO, .msg = "the ledger failed"}, false, false},
+		{"ERROR of the network", {.kind = ERR_NETWORK, .msg = "the controller is gone"}, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct duel u;
+		struct rogue *r = &u.rogue;
+
+		duel_begin(&u, WIRE_TARGET);
+		hear_end_ok(r);
+		if (cases[i].error.kind != ERR_NONE)
+			wire_send_error(r->s, &cases[i].error, &r->e);
+		if (cases[i].bye)
+			send_frame(r, (struct wire_frame){.type = WIRE_BYE}, NULL);
+		if (cases[i].more)
+			send_more_data(r);
+		duel_join(&u, false);
+		if (u.victim.rc != (cases[i].error.kind != ERR_NONE ? -1 : 0) || u.victim.e.kind != cases[i].error.kind)
+			fail_msg("%s: %d %s", cases[i].name, u.victim.rc, u.victim.e.msg);
+		assert_int_equal(mem_disk_counters(u.f->target[0])->bytes[MEM_WRITE], FX_CHUNK);
+		duel_end(&u);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copy_import_rogue_source_is_refused_unwritten),
 		cmocka_unit_test(copy_import_chunk_twice_in_a_checkpoint_is_refused),
+		cmocka_unit_test(copy_import_canceled_while_it_greets_tells_why),
+		cmocka_unit_test(copy_import_after_end_ok_heeds_only_the_source),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
