@@ -2,6 +2,7 @@
 /* Connections that break at every place, and copies that end right all the same, nothing written twice. */
 #include "copy/cut_fixture.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,6 +238,26 @@ static void half_open_connection_gives_way_to_the_newest(void **state)
 
 /* ---- What must not pass ---- */
 
+/* Cut in the second chunk, which must be read again; its first reading, by the reader, is of all the data at once. One
+ * thread, so that chunks go out in the disk's order. */
+static int cut_with_fault_of_the_second_reading(struct fx *f, const struct mem_fault *second)
+{
+	struct mem_fault fault = *second;
+	struct net n;
+
+	f->threads = 1;
+	fault.op = MEM_READ;
+	fault.offset = FX_CHUNK;
+	fault.length = FX_CHUNK;
+	fault.skip = 1;
+	mem_disk_fault(f->source[0], &fault);
+	net_init(&n);
+	net_fault(&n, 0, false, STREAM_MEM_CUT, GREETING + CHUNK + 100);
+	int rc = net_wire(&n, f);
+	net_fini(&n);
+	return rc;
+}
+
 static void stray_of_another_session_is_refused_and_harmless(void **state)
 {
 	struct fx *f = small();
@@ -271,36 +292,25 @@ static void stray_of_another_session_is_refused_and_harmless(void **state)
 static void source_that_changed_after_a_cut_is_corrupt(void **state)
 {
 	struct fx *f = small();
-	struct net n;
-	/* The reader reads all of it at once; what comes after is a chunk read once more. */
-	const struct mem_fault flip = {
-		.op = MEM_READ, .effect = MEM_FLIP, .offset = FX_CHUNK, .length = FX_CHUNK, .skip = 1, .flip_at = FX_CHUNK + 5};
+	const struct mem_fault flip = {.effect = MEM_FLIP, .flip_at = FX_CHUNK + 5};
 
 	(void)state;
-	mem_disk_fault(f->source[0], &flip);
-	net_init(&n);
-	net_fault(&n, 0, false, STREAM_MEM_CUT, GREETING + CHUNK + 100);
-	assert_int_equal(net_wire(&n, f), -1);
+	assert_int_equal(cut_with_fault_of_the_second_reading(f, &flip), -1);
 	assert_int_equal(f->source_err.kind, ERR_CORRUPT);
 	assert_non_null(strstr(f->source_err.msg, "other bytes"));
 	assert_int_equal(f->target_err.kind, ERR_CORRUPT); /* it is told */
-	net_fini(&n);
 	fx_free(f);
 }
 
 static void source_that_cannot_be_read_again_is_an_error(void **state)
 {
 	struct fx *f = small();
-	struct net n;
-	const struct mem_fault fail = {.op = MEM_READ, .effect = MEM_FAIL, .offset = FX_CHUNK, .length = FX_CHUNK, .skip = 1, .error = 5};
+	const struct mem_fault fail = {.effect = MEM_FAIL, .error = EIO};
 
 	(void)state;
-	mem_disk_fault(f->source[0], &fail);
-	net_init(&n);
-	net_fault(&n, 0, false, STREAM_MEM_CUT, GREETING + CHUNK + 100);
-	assert_int_equal(net_wire(&n, f), -1);
+	assert_int_equal(cut_with_fault_of_the_second_reading(f, &fail), -1);
 	assert_int_equal(f->source_err.kind, ERR_IO);
-	net_fini(&n);
+	assert_int_equal(f->target_err.kind, ERR_IO); /* it is told */
 	fx_free(f);
 }
 
@@ -331,7 +341,8 @@ static void failed_disk_while_reconnecting_is_told_to_both(void **state)
 {
 	struct fx *f = small();
 	struct net n;
-	const struct mem_fault fail = {.op = MEM_WRITE, .effect = MEM_FAIL, .skip = 3, .error = 28};
+	const struct mem_fault fail = {
+		.op = MEM_WRITE, .effect = MEM_FAIL, .offset = 3 * FX_CHUNK, .length = 1, .error = ENOSPC};
 
 	(void)state;
 	mem_disk_fault(f->target[0], &fail);
