@@ -18,7 +18,8 @@ struct host_link {
 	atomic_uint_fast64_t bytes;     /* on the wire in both directions, of connections that are closed */
 };
 
-/* One channel, which outlives its connections: one that breaks is made again within 20 s, which stderr tells. `first` is open already. h lives as long as the copy. */
+/* One channel, which outlives its connections: one that breaks is made again within 20 s, which stderr tells. `first` is
+ * open already. h lives as long as the copy. */
 struct copy_link host_link(struct host_link *h, struct stream *first);
 
 #endif

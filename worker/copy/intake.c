@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "base/extents.h"
+#include "base/mem.h"
 #include "copy/checkpoint.h"
 
 /*

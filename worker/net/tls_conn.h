@@ -4,8 +4,8 @@
  *
  * mbedTLS is gone once the handshake is over. Then the reader and the writer have nothing in common but two
  * atomics by which the reader leaves the writer something to tell the peer, so they never wait for each other.
- * Bytes go up and down in batches: whatever the socket has is read at once, up to TLS_BATCH, and as much is
- * written at once.
+ * Bytes go up and down in batches, so that a call into the socket serves several records: whatever the socket has is read
+ * at once, up to TLS_BATCH, and as much is written at once.
  */
 #ifndef WHERRY_NET_TLS_CONN_H
 #define WHERRY_NET_TLS_CONN_H
