@@ -163,8 +163,18 @@ bool session_next_frame(struct session *s, struct channel *ch, struct window_fra
 	const struct window_frame *w = is_usable(s, ch) ? window_next(&ch->window, again) : NULL;
 	if (w != NULL)
 		*out = *w;
+	if (w != NULL && w->f.type == WIRE_CHECKPOINT && w->f.id > s->asked)
+		s->asked = w->f.id;
 	pthread_mutex_unlock(&s->lock);
 	return w != NULL;
+}
+
+uint64_t session_last_asked(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	uint64_t id = s->asked;
+	pthread_mutex_unlock(&s->lock);
+	return id;
 }
 
 int session_ack(struct session *s, struct channel *ch, uint64_t upto, struct err *e)

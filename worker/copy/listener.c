@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -20,6 +21,13 @@ static int greet(void *ctx, struct channel *ch, struct err *e)
 
 static int take_durable(struct listener *l, uint64_t id, struct err *e)
 {
+	uint64_t asked = session_last_asked(l->session);
+
+	/* Before anything is recorded: what is closed here need not have been sent. */
+	if (id < l->durable || id > asked)
+		return err_set(e, ERR_PROTOCOL, 0,
+			       "the target says that checkpoint %" PRIu64 " is durable, after %" PRIu64 " and when %" PRIu64 " was the "
+			       "last that it was asked for", id, l->durable, asked);
 	while (l->durable < id) {
 		if (checkpoints_durable(l->checkpoints, l->durable + 1, e) != 0)
 			return -1;

@@ -69,6 +69,7 @@ struct session {
 	bool stopped, closed;
 	int64_t stopped_ns;   /* of the ticking thread */
 	atomic_bool remote;   /* the failure is the peer's, by its ERROR */
+	uint64_t asked;       /* source: the last checkpoint whose CHECKPOINT went out */
 	bool sent_end;        /* source: END went out on every channel */
 	bool ended;           /* END_OK: heard by the source, to be told by the target */
 	int64_t ended_ns;
@@ -152,6 +153,7 @@ int channel_flush(struct session *s, struct channel *ch);
 void session_push_frame(struct session *s, struct channel *ch, const struct wire_frame *f, const uint8_t *hash);
 bool session_next_frame(struct session *s, struct channel *ch, struct window_frame *out, bool *again);
 int session_ack(struct session *s, struct channel *ch, uint64_t upto, struct err *e);
+uint64_t session_last_asked(struct session *s); /* the last checkpoint whose CHECKPOINT went out */
 void session_count_resent(struct session *s, uint64_t payload);
 /* PING where it is due. */
 void session_keep_alive(struct session *s);

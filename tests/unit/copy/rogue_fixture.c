@@ -82,22 +82,20 @@ static struct copy_config victim_config(struct fx *f, struct copy_disk *d, enum 
 static void *import_main(void *arg)
 {
 	struct victim *v = arg;
-	const struct copy_link link = {.channels = 1, .first = v->s};
 
-	v->rc = copy_import(&v->c, &link, &v->e);
+	v->rc = copy_import(&v->c, &v->link, &v->e);
 	return NULL;
 }
 
 static void *export_main(void *arg)
 {
 	struct victim *v = arg;
-	const struct copy_link link = {.channels = 1, .dials = true, .first = v->s};
 
-	v->rc = copy_export(&v->c, &link, v->ledger, &v->e);
+	v->rc = copy_export(&v->c, &v->link, v->ledger, &v->e);
 	return NULL;
 }
 
-void duel_begin(struct duel *u, enum wire_role role)
+void duel_init(struct duel *u, enum wire_role role)
 {
 	bool target = role == WIRE_TARGET;
 	struct stream *end[2];
@@ -114,9 +112,25 @@ void duel_begin(struct duel *u, enum wire_role role)
 		.size = ROGUE_SIZE,
 		.progress = &u->progress,
 	};
-	u->victim = (struct victim){.c = victim_config(u->f, &u->disk, role), .s = end[1], .ledger = u->f->ledger};
+	u->victim = (struct victim){
+		.c = victim_config(u->f, &u->disk, role),
+		.link = {.channels = 1, .dials = !target, .first = end[1]},
+		.ledger = u->f->ledger,
+	};
 	u->rogue = (struct rogue){.f = u->f, .s = end[0]};
-	assert_int_equal(pthread_create(&u->thread, NULL, target ? import_main : export_main, &u->victim), 0);
+}
+
+void duel_start(struct duel *u)
+{
+	void *(*run)(void *) = u->victim.c.hello.role == WIRE_TARGET ? import_main : export_main;
+
+	assert_int_equal(pthread_create(&u->thread, NULL, run, &u->victim), 0);
+}
+
+void duel_begin(struct duel *u, enum wire_role role)
+{
+	duel_init(u, role);
+	duel_start(u);
 }
 
 void duel_join(struct duel *u, bool listens)

@@ -46,7 +46,7 @@ void hear_out(struct rogue *r);
 
 struct victim {
 	struct copy_config c;
-	struct stream *s;
+	struct copy_link link; /* one channel, open already */
 	struct ledger *ledger;
 	struct err e;
 	int rc;
@@ -62,7 +62,9 @@ struct duel {
 	pthread_t thread;
 };
 
-void duel_begin(struct duel *u, enum wire_role role); /* role: the victim's */
+void duel_init(struct duel *u, enum wire_role role);  /* role: the victim's */
+void duel_start(struct duel *u);                      /* the victim */
+void duel_begin(struct duel *u, enum wire_role role); /* both */
 void duel_join(struct duel *u, bool listens);         /* the rogue hangs up; listens: after it has heard the victim out */
 void duel_end(struct duel *u);
 /* A whole one up to the join: the victim must fail with the case's kind. */

@@ -516,6 +516,66 @@ static void copy_import_chunk_twice_in_a_checkpoint_is_refused(void **state)
 	}
 }
 
+/* The listener's second connection; there is no third. */
+static struct stream *listen_once(void *ctx, struct err *e)
+{
+	struct stream **waiting = ctx, *s = *waiting;
+
+	*waiting = NULL;
+	if (s == NULL) {
+		clock_sleep_ns(NS_PER_MS);
+		err_set(e, ERR_TIMEOUT, 0, "nobody came");
+	}
+	return s;
+}
+
+static void greet_on(struct rogue *r, uint16_t channel)
+{
+	struct wire_hello h = fx_hello(r->f, WIRE_SOURCE);
+
+	h.channel = channel;
+	h.channels = 2;
+	send_hello(r, &h);
+	expect(r, WIRE_HELLO);
+	send_disk(r, 0, ROGUE_SIZE, FX_CHUNK, 512);
+	expect(r, WIRE_READY);
+}
+
+static void copy_import_data_after_end_ok_of_another_channel_is_refused_on_all(void **state)
+{
+	const struct wire_frame checkpoint = {.type = WIRE_CHECKPOINT, .id = 1}, last = {.type = WIRE_END};
+	struct stream *more[2], *waiting;
+	struct duel u;
+	struct rogue *r = &u.rogue, other;
+
+	(void)state;
+	duel_init(&u, WIRE_TARGET);
+	stream_mem_pair(1 << 20, more);
+	waiting = more[1];
+	u.victim.link.channels = 2;
+	u.victim.link.open = listen_once;
+	u.victim.link.ctx = &waiting;
+	other = (struct rogue){.f = u.f, .s = more[0]};
+	duel_start(&u);
+	greet_on(r, 0);
+	greet_on(&other, 1);
+	send_frame(r, checkpoint, NULL);
+	send_frame(r, last, NULL);
+	send_frame(&other, last, NULL);
+	expect(r, WIRE_DURABLE);
+	expect(r, WIRE_END_OK);
+	send_more_data(&other);
+	hear_out(&other);
+	hear_out(r);
+	stream_close(other.s);
+	duel_join(&u, false);
+	assert_int_equal(u.victim.e.kind, ERR_PROTOCOL);
+	assert_int_equal(other.heard.kind, ERR_PROTOCOL);
+	assert_int_equal(r->heard.kind, ERR_PROTOCOL);
+	assert_int_equal(mem_disk_counters(u.f->target[0])->ops[MEM_WRITE], 0);
+	duel_end(&u);
+}
+
 /* While it waits for HELLO, and for DISK. */
 static void copy_import_canceled_while_it_greets_tells_why(void **state)
 {
@@ -581,6 +641,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copy_import_rogue_source_is_refused_unwritten),
 		cmocka_unit_test(copy_import_chunk_twice_in_a_checkpoint_is_refused),
+		cmocka_unit_test(copy_import_data_after_end_ok_of_another_channel_is_refused_on_all),
 		cmocka_unit_test(copy_import_canceled_while_it_greets_tells_why),
 		cmocka_unit_test(copy_import_after_end_ok_heeds_only_the_source),
 	};
