@@ -8,8 +8,8 @@
 #include <sys/ioctl.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "events_impl.h"
 

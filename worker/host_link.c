@@ -6,6 +6,7 @@
 #include "base/clock.h"
 
 #define ACCEPT_NS   (NS_PER_S / 5)
+/* Also when dialing is refused: a tunnel or a forwarder that is being started again refuses, too. */
 #define PATIENCE_S  20
 
 static struct stream *open_link(void *ctx, struct err *e)
