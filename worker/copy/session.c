@@ -128,8 +128,11 @@ bool session_has_sent_end(struct session *s)
 
 void session_set_ended(struct session *s)
 {
-	s->ended_ns = clock_mono_ns(); /* nobody looks before the flag is up */
-	raise_flag(s, &s->ended);
+	pthread_mutex_lock(&s->lock);
+	s->ended = true;
+	s->ended_ns = clock_mono_ns();
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool session_has_ended(struct session *s)

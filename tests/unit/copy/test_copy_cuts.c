@@ -348,7 +348,6 @@ static void failed_disk_while_reconnecting_is_told_to_both(void **state)
 	mem_disk_fault(f->target[0], &fail);
 	net_init(&n);
 	n.channels = 2;
-	n.patience_ns = 2 * NS_PER_S;
 	net_fault(&n, 1, false, STREAM_MEM_CUT, GREETING + CHUNK + 100);
 	assert_int_equal(net_wire(&n, f), -1);
 	assert_int_equal(f->target_err.kind, ERR_NO_SPACE);
