@@ -155,7 +155,8 @@ int host_options_parse(int argc, char **argv, enum host_command command, struct 
 		c = getopt_long(argc, argv, ":", options, NULL);
 		if (c == -1)
 			break;
-		if (take(c, o, argv[0], argv[at < argc ? at : argc - 1], e) != 0)
+		/* Only musl has moved the word to `at` by now. */
+		if (take(c, o, argv[0], argv[optind > at ? optind - 1 : at], e) != 0)
 			return -1;
 	}
 	if (check_sizes(o, e) != 0 || check_hints(o, command, e) != 0)

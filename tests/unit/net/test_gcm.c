@@ -188,6 +188,7 @@ static void gcm_wrong_arguments_bad_input(void **state)
 		assert_int_not_equal(mbedtls_gcm_starts(&ctx, MBEDTLS_GCM_ENCRYPT, iv.p, iv.n), 0);
 		assert_int_not_equal(gcm_engine_setkey(&ctx, engine, key.p, 120), 0);
 		assert_int_not_equal(mbedtls_gcm_setkey(&ctx, MBEDTLS_CIPHER_ID_CAMELLIA, key.p, 128), 0);
+		mbedtls_gcm_free(&ctx);
 		set_key(&ctx, engine, key.p, key.n);
 		for (size_t n = 0; n <= 17; n++)
 			assert_int_equal(mbedtls_gcm_crypt_and_tag(&ctx, MBEDTLS_GCM_ENCRYPT, 16, iv.p, iv.n,
