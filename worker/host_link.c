@@ -2,6 +2,7 @@
 #include "host_link.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 
@@ -15,6 +16,14 @@ static struct stream *open_link(void *ctx, struct err *e)
 
 	return h->address != NULL ? host_peer_dial(h->peer, h->address, e)
 				  : host_peer_accept(h->peer, h->listener, ACCEPT_NS, e);
+}
+
+static void wake_link(void *ctx)
+{
+	const struct host_link *h = ctx;
+
+	if (h->address == NULL)
+		shutdown(h->listener, SHUT_RDWR);
 }
 
 static void close_link(void *ctx, struct stream *s)
@@ -46,6 +55,7 @@ struct copy_link host_link(struct host_link *h, struct stream *first)
 		.first = first,
 		.patience_ns = PATIENCE_S * NS_PER_S,
 		.open = open_link,
+		.wake = wake_link,
 		.close = close_link,
 		.report = report_link,
 		.ctx = h,

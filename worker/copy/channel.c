@@ -96,7 +96,7 @@ struct channel *session_claim(struct session *s, unsigned first, unsigned end, u
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->stopped && !s->closed && (ch = best(s, first, end, bytes)) == NULL) {
-		session_wait_locked(s, WAIT_NS);
+		session_wait_freed(s, WAIT_NS);
 		pthread_mutex_unlock(&s->lock);
 		session_keep_alive(s);
 		pthread_mutex_lock(&s->lock);
@@ -122,7 +122,7 @@ bool session_claim_up(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
 	while (is_usable(s, ch) && ch->claimed)
-		session_wait_locked(s, WAIT_NS);
+		session_wait_freed(s, WAIT_NS);
 	bool ok = is_usable(s, ch);
 	if (ok)
 		ch->claimed = true;
@@ -134,7 +134,7 @@ void session_release(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
 	ch->claimed = false;
-	pthread_cond_broadcast(&s->changed);
+	pthread_cond_broadcast(&s->freed);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -181,7 +181,7 @@ int session_ack(struct session *s, struct channel *ch, uint64_t upto, struct err
 {
 	pthread_mutex_lock(&s->lock);
 	int rc = window_ack(&ch->window, upto, e);
-	pthread_cond_broadcast(&s->changed);
+	pthread_cond_broadcast(&s->freed);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }

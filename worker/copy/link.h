@@ -31,6 +31,9 @@ struct copy_link {
 	/* One attempt to dial, or the next connection that came in within about 200 ms, authenticated. NETWORK and TIMEOUT
 	 * are tried again. From one thread of the engine. NULL: a connection that breaks ends the copy. */
 	struct stream *(*open)(void *ctx, struct err *e);
+	/* No more connections are wanted: open() returns now, if it can be helped. From any thread of the engine, also more
+	 * than once; must not block. NULL: it cannot. */
+	void (*wake)(void *ctx);
 	void (*close)(void *ctx, struct stream *s);  /* NULL: stream_close() */
 	/* Something of it changed. From any thread of the engine, one at a time; must not block. NULL: nobody asks. */
 	void (*report)(void *ctx, const struct copy_link_status *st);

@@ -28,6 +28,7 @@ void session_init(struct session *s, const struct copy_config *c, const struct c
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->changed, &attr);
+	pthread_cond_init(&s->freed, &attr);
 	pthread_condattr_destroy(&attr);
 	for (unsigned i = 0; i < s->channels; i++) {
 		s->channel[i].index = i;
@@ -58,18 +59,41 @@ void session_fini(struct session *s)
 		window_fini(&s->channel[i].window);
 	}
 	session_close_stream(s, s->first);
+	pthread_cond_destroy(&s->freed);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 }
 
 /* ---- Waiting; with the lock held ---- */
 
-void session_wait_locked(struct session *s, int64_t ns)
+static void wait_for(struct session *s, pthread_cond_t *what, int64_t ns)
 {
 	int64_t at = clock_mono_ns() + ns;
 	struct timespec until = {.tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S)};
 
-	pthread_cond_timedwait(&s->changed, &s->lock, &until);
+	pthread_cond_timedwait(what, &s->lock, &until);
+}
+
+void session_wait_locked(struct session *s, int64_t ns)
+{
+	wait_for(s, &s->changed, ns);
+}
+
+void session_wait_freed(struct session *s, int64_t ns)
+{
+	wait_for(s, &s->freed, ns);
+}
+
+void session_wake(struct session *s)
+{
+	if (s->link->wake != NULL)
+		s->link->wake(s->link->ctx);
+}
+
+void session_changed(struct session *s)
+{
+	pthread_cond_broadcast(&s->changed);
+	pthread_cond_broadcast(&s->freed);
 }
 
 static bool is_over(const struct session *s)
@@ -97,7 +121,7 @@ static void raise_flag(struct session *s, bool *flag)
 {
 	pthread_mutex_lock(&s->lock);
 	*flag = true;
-	pthread_cond_broadcast(&s->changed);
+	session_changed(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -114,6 +138,7 @@ void session_stop(void *session)
 	struct session *s = session;
 
 	raise_flag(s, &s->stopped);
+	session_wake(s);
 }
 
 void session_set_sent_end(struct session *s)
@@ -174,7 +199,7 @@ void session_offer(struct session *s, unsigned channel, struct stream *stream)
 		session_give_up(ch, ERR_NETWORK, "a newer connection took its place");
 		stream_abort(ch->stream);
 	}
-	pthread_cond_broadcast(&s->changed);
+	session_changed(s);
 	pthread_mutex_unlock(&s->lock);
 	session_close_stream(s, older);
 }
@@ -205,7 +230,7 @@ static void set_up(struct session *s, struct channel *ch)
 	pthread_mutex_lock(&s->lock);
 	ch->state = CHANNEL_UP;
 	report(s, NULL);
-	pthread_cond_broadcast(&s->changed);
+	session_changed(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -220,11 +245,11 @@ static void drop(struct session *s, struct channel *ch, const struct err *why)
 		ch->trouble_ns = ch->lost_ns;
 	stream_abort(old);
 	while (ch->claimed)
-		session_wait_locked(s, WAIT_NS);
+		session_wait_freed(s, WAIT_NS);
 	ch->stream = NULL;
 	s->status.cuts++;
 	report(s, why);
-	pthread_cond_broadcast(&s->changed);
+	session_changed(s);
 	pthread_mutex_unlock(&s->lock);
 	session_close_stream(s, old);
 	pthread_mutex_lock(&s->lock);

@@ -64,7 +64,8 @@ struct session {
 	struct channel channel[WIRE_MAX_CHANNELS];
 
 	pthread_mutex_t lock; /* everything below, and the channels' */
-	pthread_cond_t changed;
+	pthread_cond_t changed; /* the session or the state of a channel */
+	pthread_cond_t freed;   /* besides: a channel was released, or its window moved; for every frame, so few wait for it */
 	struct stream *door;  /* on which the connector says HELLO */
 	bool stopped, closed;
 	int64_t stopped_ns;   /* of the ticking thread */
@@ -95,8 +96,13 @@ bool session_has_ended(struct session *s);
 /* Until something changed, at most ns. */
 void session_wait(struct session *s, int64_t ns);
 
-/* For channel.c, with the lock held: the same, and a connection that this side gives up, whose reader will hear why. */
+/* For channel.c, with the lock held: the same; for a channel that somebody uses; and to wake all of them. */
 void session_wait_locked(struct session *s, int64_t ns);
+void session_wait_freed(struct session *s, int64_t ns);
+void session_changed(struct session *s);
+/* Without it: nobody is to wait for connections any more. */
+void session_wake(struct session *s);
+/* A connection that this side gives up, whose reader will hear why. */
 void session_give_up(struct channel *ch, enum err_kind kind, const char *why);
 
 /* ---- Connections ---- */

@@ -19,8 +19,9 @@ void session_close(struct session *s)
 	for (unsigned i = 0; i < s->channels; i++)
 		if (s->channel[i].stream != NULL)
 			stream_abort(s->channel[i].stream);
-	pthread_cond_broadcast(&s->changed);
+	session_changed(s);
 	pthread_mutex_unlock(&s->lock);
+	session_wake(s);
 }
 
 /* For the last frame: whether greeted or not. */
