@@ -46,16 +46,23 @@ int channel_recv(struct session *s, struct channel *ch, struct wire_frame *f, st
 
 int channel_recv_payload(struct session *s, struct channel *ch, void *to, size_t n, struct err *e)
 {
-	int rc = 0;
+	size_t at = 0, watched = 0;
+	ssize_t got = 1;
 
-	for (size_t at = 0; rc == 0 && at < n; at += PIECE_BYTES) {
-		size_t piece = n - at < PIECE_BYTES ? n - at : PIECE_BYTES;
-
-		watch(s, ch);
-		rc = stream_read_full(ch->stream, (uint8_t *)to + at, piece, e);
+	watch(s, ch);
+	while (got > 0 && at < n) {
+		if (at - watched >= PIECE_BYTES) {
+			watch(s, ch);
+			watched = at;
+		}
+		got = stream_read(ch->stream, (uint8_t *)to + at, n - at, e);
+		at += got > 0 ? (size_t)got : 0;
 	}
+	/* To say how much is missing. */
+	if (got == 0)
+		got = stream_read_full(ch->stream, (uint8_t *)to + at, n - at, e);
 	atomic_store(&ch->deadline_ns, 0);
-	return rc;
+	return got < 0 ? -1 : 0;
 }
 
 /* ---- Claiming ---- */

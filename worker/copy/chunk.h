@@ -4,8 +4,8 @@
  * passes it on or frees it. A ZERO chunk stands for a whole range of zeros and has no buffer. A MARK carries no data:
  * it says that a checkpoint is closed and how many chunks belong to it, so that order in between does not matter.
  *
- * From the reader to the filter or recorder the chunks of one read travel together, as a batch: handing over costs more
- * than hashing a small chunk. Behind them every chunk travels alone.
+ * The chunks of one read travel together, as a batch, as far as they can: handing over costs more than hashing a small
+ * chunk. From the filter on a batch is whatever goes on of it, with zeros, of one checkpoint.
  */
 #ifndef WHERRY_COPY_CHUNK_H
 #define WHERRY_COPY_CHUNK_H

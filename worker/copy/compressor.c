@@ -63,16 +63,35 @@ static int pack(struct compressor *k, struct chunk *c, struct err *e)
 }
 
 /* The wait comes after the work: the intent is on its way meanwhile. */
+static int prepare(struct compressor *k, struct chunk *c, struct err *e)
+{
+	if (c->kind == CHUNK_DATA && k->c->compression == COPY_ZSTD && pack(k, c, e) != 0)
+		return -1;
+	return c->has_ticket ? ledger_wait(k->ledger, c->ticket, e) : 0;
+}
+
+/* What was packed is handed on at once: while waiting for a buffer none may be held. */
 static int process(struct stage *s, struct chunk *c, struct err *e)
 {
 	struct compressor *k = (struct compressor *)s;
+	struct chunk *batch = c;
 
-	if ((c->kind == CHUNK_DATA && k->c->compression == COPY_ZSTD && pack(k, c, e) != 0) ||
-	    (c->has_ticket && ledger_wait(k->ledger, c->ticket, e) != 0)) {
-		chunk_free(c);
-		return -1;
+	for (struct chunk *rest; c != NULL; c = rest) {
+		if (prepare(k, c, e) != 0) {
+			chunk_free(batch);
+			return -1;
+		}
+		rest = c->batch;
+		if (c->packed == NULL && rest != NULL)
+			continue;
+		chunk_detach(c);
+		if (stage_emit(s, batch, e) != 0) {
+			chunk_free(rest);
+			return -1;
+		}
+		batch = rest;
 	}
-	return stage_emit(s, c, e);
+	return 0;
 }
 
 static void close_compressor(struct stage *s)
@@ -88,6 +107,7 @@ static void close_compressor(struct stage *s)
 
 static const struct stage_ops ops = {
 	.name = "compressor",
+	.takes_batches = true,
 	.process = process,
 	.close = close_compressor,
 };

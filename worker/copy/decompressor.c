@@ -12,7 +12,7 @@
 struct decompressor {
 	struct stage stage;
 	const struct copy_config *c;
-	struct pool *plain;
+	struct pool *unpacked;
 	pthread_mutex_t lock; /* contexts */
 	VEC(ZSTD_DCtx *) contexts; /* not in use now */
 };
@@ -45,19 +45,17 @@ static bool is_one_frame(const struct chunk *c)
 	       (says == c->length || says == ZSTD_CONTENTSIZE_UNKNOWN);
 }
 
-static int unpack(struct decompressor *d, struct chunk *c, struct err *e)
+/* To data in b, which has room for all of a batch. */
+static int unpack(struct decompressor *d, struct chunk *c, struct buffer *b, uint8_t *data, struct err *e)
 {
-	struct buffer *b = pool_get(d->plain);
-
-	if (b == NULL)
-		return pipeline_set_stopped(e);
+	buffer_ref(b, 1);
 	c->buffer = b;
-	c->data = b->data;
+	c->data = data;
 	ZSTD_DCtx *ctx = take_context(d, e);
 	if (ctx == NULL)
 		return -1;
 	bool ok = is_one_frame(c) &&
-		  ZSTD_decompressDCtx(ctx, b->data, c->length, c->packed, c->packed_length) == c->length;
+		  ZSTD_decompressDCtx(ctx, data, c->length, c->packed, c->packed_length) == c->length;
 	give_context(d, ctx);
 	chunk_drop_packed(c);
 	if (ok)
@@ -81,16 +79,36 @@ static int check_hash(const struct decompressor *d, const struct chunk *c, struc
 		       d->c->disks[c->disk].block->info.name, c->offset);
 }
 
-static int process(struct stage *s, struct chunk *c, struct err *e)
+static int unpack_batch(struct decompressor *d, struct chunk *batch, struct err *e)
+{
+	struct buffer *b = NULL;
+	size_t used = 0;
+	int rc = 0;
+
+	for (struct chunk *c = batch; rc == 0 && c != NULL; c = c->batch) {
+		if (c->packed == NULL)
+			continue;
+		if (b == NULL && (b = pool_get(d->unpacked)) == NULL)
+			return pipeline_set_stopped(e);
+		rc = unpack(d, c, b, b->data + used, e);
+		used += buffer_next(c->length);
+	}
+	buffer_unref(b);
+	return rc;
+}
+
+static int process(struct stage *s, struct chunk *batch, struct err *e)
 {
 	struct decompressor *d = (struct decompressor *)s;
+	int rc = unpack_batch(d, batch, e);
 
-	if (c->kind == CHUNK_DATA &&
-	    ((c->packed != NULL && unpack(d, c, e) != 0) || check_hash(d, c, e) != 0)) {
-		chunk_free(c);
-		return -1;
-	}
-	return stage_emit(s, c, e);
+	for (const struct chunk *c = batch; rc == 0 && c != NULL; c = c->batch)
+		if (c->kind == CHUNK_DATA)
+			rc = check_hash(d, c, e);
+	if (rc == 0)
+		return stage_emit(s, batch, e);
+	chunk_free(batch);
+	return -1;
 }
 
 static void close_decompressor(struct stage *s)
@@ -106,18 +124,19 @@ static void close_decompressor(struct stage *s)
 
 static const struct stage_ops ops = {
 	.name = "decompressor",
+	.takes_batches = true,
 	.process = process,
 	.close = close_decompressor,
 };
 
-struct stage *decompressor_new(const struct copy_config *c, struct pool *plain)
+struct stage *decompressor_new(const struct copy_config *c, struct pool *unpacked)
 {
 	struct decompressor *d = mem_alloc(sizeof *d);
 
 	d->stage.ops = &ops;
 	d->stage.idle_ns = -1;
 	d->c = c;
-	d->plain = plain;
+	d->unpacked = unpacked;
 	pthread_mutex_init(&d->lock, NULL);
 	return &d->stage;
 }

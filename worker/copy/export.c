@@ -6,13 +6,13 @@ static int run_export(struct run *r, struct session *s, struct err *e)
 {
 	const struct copy_config *c = r->c;
 
-	if (run_slabs(r, 12, e) != 0 || run_pool(r, &r->packed, 4, c->chunk_size, e) != 0 ||
+	if (run_slabs(r, &r->slabs, 12, e) != 0 || run_pool(r, &r->packed, 4, c->chunk_size, e) != 0 ||
 	    run_pool(r, &r->again, 0, c->chunk_size, e) != 0)
 		return -1;
 	struct stage *filter = filter_new(c, r->ledger, r->checkpoints);
 	struct stage *compressor = compressor_new(c, r->ledger, r->packed);
 	struct stage *sender = sender_new(c, s, r->again);
-	pipeline_add(r->pipeline, filter, 1);
+	pipeline_add(r->pipeline, filter, 0);
 	pipeline_add(r->pipeline, compressor, run_threads(r));
 	pipeline_add(r->pipeline, sender, s->channels);
 	pipeline_add(r->pipeline, listener_new(s, r->checkpoints), s->channels);

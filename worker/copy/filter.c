@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,11 +32,22 @@ struct filter {
 	const struct copy_config *c;
 	struct ledger *ledger;
 	struct checkpoints *checkpoints;
+	pthread_mutex_t lock; /* everything below */
 	struct lane *lanes;
 	uint64_t emitted; /* chunks of the open checkpoint */
+	struct chunk *out, **out_end; /* the batch that is handed on next */
 };
 
-static int emit(struct filter *f, struct chunk *c, struct err *e)
+static int send_out(struct filter *f, struct err *e)
+{
+	struct chunk *batch = f->out;
+
+	f->out = NULL;
+	f->out_end = &f->out;
+	return batch == NULL ? 0 : stage_emit(&f->stage, batch, e);
+}
+
+static void emit(struct filter *f, struct chunk *c)
 {
 	struct copy_progress *progress = f->c->disks[c->disk].progress;
 
@@ -44,36 +56,34 @@ static int emit(struct filter *f, struct chunk *c, struct err *e)
 	c->checkpoint = checkpoints_current(f->checkpoints);
 	checkpoints_count(f->checkpoints, c->length, c->kind == CHUNK_ZERO);
 	f->emitted++;
-	return stage_emit(&f->stage, c, e);
+	*f->out_end = c;
+	f->out_end = &c->batch;
 }
 
-static int emit_run(struct filter *f, struct lane *l, struct err *e)
+static void emit_run(struct filter *f, struct lane *l)
 {
-	struct chunk *run = l->run;
-
+	if (l->run != NULL)
+		emit(f, l->run);
 	l->run = NULL;
-	return run == NULL ? 0 : emit(f, run, e);
 }
 
 /* Grow the run of zeros by one chunk, or begin another one. */
-static int add_zero(struct filter *f, struct lane *l, uint64_t offset, uint64_t length, struct err *e)
+static void add_zero(struct filter *f, struct lane *l, uint64_t offset, uint64_t length)
 {
 	struct chunk *run = l->run;
 
 	if (run != NULL && (run->offset + run->length != offset || run->has_ticket != l->intended ||
 			    (l->intended && run->ticket != l->ticket) || run->length >= MAX_ZERO_RUN)) {
-		if (emit_run(f, l, e) != 0)
-			return -1;
+		emit_run(f, l);
 		run = NULL;
 	}
 	if (run != NULL) {
 		run->length += length;
-		return 0;
+		return;
 	}
 	l->run = chunk_new(CHUNK_ZERO, l->index, offset, length);
 	l->run->has_ticket = l->intended;
 	l->run->ticket = l->ticket;
-	return 0;
 }
 
 static bool all_unknown(const uint8_t hashes[MANIFEST_PAGE_HASHES])
@@ -107,9 +117,13 @@ static int change_page(struct filter *f, struct lane *l, struct err *e)
  * overtake chunks, which is why it counts them. */
 static int close_checkpoint(struct filter *f, struct err *e)
 {
-	for (unsigned i = 0; i < f->c->disk_count; i++)
-		if (emit_run(f, &f->lanes[i], e) != 0)
+	if (send_out(f, e) != 0)
+		return -1;
+	for (unsigned i = 0; i < f->c->disk_count; i++) {
+		emit_run(f, &f->lanes[i]);
+		if (send_out(f, e) != 0)
 			return -1;
+	}
 	struct chunk *mark = chunk_new(CHUNK_MARK, 0, 0, 0);
 
 	mark->checkpoint = checkpoints_current(f->checkpoints);
@@ -196,8 +210,7 @@ static int pass_data(struct filter *f, struct lane *l, struct chunk *c, struct e
 	} else {
 		c->has_ticket = l->intended;
 		c->ticket = l->ticket;
-		if (emit(f, c, e) != 0)
-			return -1;
+		emit(f, c);
 	}
 	return advance(f, l, e);
 }
@@ -215,8 +228,8 @@ static int pass_one_zero(struct filter *f, struct lane *l, uint64_t offset, uint
 		return -1;
 	if (!differs)
 		atomic_fetch_add(&progress->unchanged, length);
-	else if (add_zero(f, l, offset, length, e) != 0)
-		return -1;
+	else
+		add_zero(f, l, offset, length);
 	return advance(f, l, e);
 }
 
@@ -254,10 +267,7 @@ static int pass(struct filter *f, struct lane *l, struct chunk *c, struct err *e
 		return rc;
 	}
 	/* In order as far as it costs nothing. */
-	if (emit_run(f, l, e) != 0) {
-		chunk_free(c);
-		return -1;
-	}
+	emit_run(f, l);
 	return pass_data(f, l, c, e);
 }
 
@@ -272,19 +282,21 @@ static int pass_batch(struct filter *f, struct lane *l, struct chunk *c, struct 
 		}
 		c = rest;
 	}
-	return 0;
+	return send_out(f, e);
 }
 
 static int process(struct stage *s, struct chunk *c, struct err *e)
 {
 	struct filter *f = (struct filter *)s;
 	struct lane *l = &f->lanes[c->disk];
+	int rc = 0;
 
+	pthread_mutex_lock(&f->lock);
 	chunk_order_put(&l->order, c);
-	while ((c = chunk_order_take(&l->order)) != NULL)
-		if (pass_batch(f, l, c, e) != 0)
-			return -1;
-	return 0;
+	while (rc == 0 && (c = chunk_order_take(&l->order)) != NULL)
+		rc = pass_batch(f, l, c, e);
+	pthread_mutex_unlock(&f->lock);
+	return rc;
 }
 
 static int finish_disk(struct filter *f, struct lane *l, struct err *e)
@@ -297,7 +309,8 @@ static int finish_disk(struct filter *f, struct lane *l, struct err *e)
 	struct manifest_rooter *rooter = l->rooter;
 	l->rooter = NULL;
 	manifest_rooter_finish(rooter, f->c->disks[l->index].root);
-	return emit_run(f, l, e);
+	emit_run(f, l);
+	return send_out(f, e);
 }
 
 static int flush(struct stage *s, struct err *e)
@@ -319,12 +332,15 @@ static void close_filter(struct stage *s)
 		chunk_free(f->lanes[i].run);
 		manifest_rooter_free(f->lanes[i].rooter);
 	}
+	chunk_free(f->out);
+	pthread_mutex_destroy(&f->lock);
 	free(f->lanes);
 	free(f);
 }
 
 static const struct stage_ops ops = {
 	.name = "filter",
+	.takes_batches = true,
 	.process = process,
 	.flush = flush,
 	.close = close_filter,
@@ -339,6 +355,8 @@ struct stage *filter_new(const struct copy_config *c, struct ledger *l, struct c
 	f->c = c;
 	f->ledger = l;
 	f->checkpoints = k;
+	f->out_end = &f->out;
+	pthread_mutex_init(&f->lock, NULL);
 	f->lanes = mem_array(c->disk_count, sizeof *f->lanes);
 	for (unsigned i = 0; i < c->disk_count; i++) {
 		f->lanes[i].index = i;

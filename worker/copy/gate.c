@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-void gate_arrive(struct gate *g, uint64_t id)
+void gate_arrive(struct gate *g, uint64_t id, uint64_t chunks)
 {
-	g->slot[id % GATE_SLOTS].arrived++;
+	g->slot[id % GATE_SLOTS].arrived += chunks;
 }
 
 void gate_mark(struct gate *g, uint64_t id, uint64_t expected)

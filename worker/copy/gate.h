@@ -20,7 +20,7 @@ struct gate {
 	} slot[GATE_SLOTS];
 };
 
-void gate_arrive(struct gate *g, uint64_t id);
+void gate_arrive(struct gate *g, uint64_t id, uint64_t chunks);
 void gate_mark(struct gate *g, uint64_t id, uint64_t expected);
 /* The next complete checkpoint; false when there is none now. */
 bool gate_pass(struct gate *g, uint64_t *id);

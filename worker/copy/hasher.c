@@ -37,6 +37,7 @@ static void close_hasher(struct stage *s)
 
 static const struct stage_ops ops = {
 	.name = "hasher",
+	.takes_batches = true,
 	.process = process,
 	.close = close_hasher,
 };

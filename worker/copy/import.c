@@ -7,15 +7,15 @@ static int run_import(struct run *r, struct session *s, struct intake *k, struct
 	const struct copy_config *c = r->c;
 
 	/* Three pools, not one: a stage that waits for a buffer must never wait for those before it. */
-	if (run_pool(r, &r->packed, 4, c->chunk_size, e) != 0 || run_pool(r, &r->plain, 8, c->chunk_size, e) != 0 ||
-	    run_read_back(r, 4, e) != 0)
+	if (run_slabs(r, &r->slabs, 8, e) != 0 || run_slabs(r, &r->unpacked, 4, e) != 0 ||
+	    run_slabs(r, &r->read_back, 4, e) != 0)
 		return -1;
-	struct stage *receiver = receiver_new(c, s, k, r->packed, r->plain);
-	struct stage *decompressor = decompressor_new(c, r->plain);
+	struct stage *receiver = receiver_new(c, s, k, r->slabs);
+	struct stage *decompressor = decompressor_new(c, r->unpacked);
 	struct stage *writer = writer_new(c);
 	struct stage *replier = replier_new(s, k);
 	pipeline_add(r->pipeline, receiver, s->channels);
-	pipeline_add(r->pipeline, decompressor, run_threads(r));
+	pipeline_add(r->pipeline, decompressor, run_spare_threads(r, s->channels + c->disk_count));
 	pipeline_add(r->pipeline, writer, 0);
 	pipeline_add(r->pipeline, replier, 1);
 	pipeline_add(r->pipeline, connector_new(s), 1);

@@ -8,12 +8,12 @@ int copy_local(const struct copy_config *c, struct ledger *l, struct err *e)
 		return -1;
 	cleanup(run_fini) struct run r;
 	run_init(&r, c, l);
-	if (run_slabs(&r, 12, e) != 0 || run_read_back(&r, 4, e) != 0)
+	if (run_slabs(&r, &r.slabs, 12, e) != 0 || run_slabs(&r, &r.read_back, 4, e) != 0)
 		return -1;
 	struct stage *filter = filter_new(c, l, r.checkpoints);
 	struct stage *writer = writer_new(c);
 	struct stage *settler = settler_new(r.checkpoints);
-	pipeline_add(r.pipeline, filter, 1);
+	pipeline_add(r.pipeline, filter, 0);
 	pipeline_add(r.pipeline, writer, 0);
 	pipeline_add(r.pipeline, settler, 1);
 	run_add_source(&r, filter);

@@ -131,10 +131,26 @@ void pipeline_fail(struct pipeline *p, const struct err *why)
 		p->hooks.at[i].fn(p->hooks.at[i].ctx);
 }
 
+static int process(struct stage *s, struct chunk *c, struct err *e)
+{
+	if (s->ops->takes_batches)
+		return s->ops->process(s, c, e);
+	while (c != NULL) {
+		struct chunk *rest = chunk_detach(c);
+
+		if (s->ops->process(s, c, e) != 0) {
+			chunk_free(rest);
+			return -1;
+		}
+		c = rest;
+	}
+	return 0;
+}
+
 int stage_send(struct stage *to, struct chunk *c, struct err *e)
 {
 	if (to->in == NULL)
-		return to->ops->process(to, c, e);
+		return process(to, c, e);
 	if (!pipeline_stopped(to->pipeline) && ring_push(to->in, c))
 		return 0;
 	chunk_free(c);
@@ -150,7 +166,7 @@ int stage_run(struct stage *s, struct chunk *c, bool share, struct err *e)
 {
 	struct stage *to = s->outs.at[0];
 
-	return share && stage_waiting(to) < to->threads ? stage_send(to, c, e) : to->ops->process(to, c, e);
+	return share && stage_waiting(to) < to->threads ? stage_send(to, c, e) : process(to, c, e);
 }
 
 size_t stage_waiting(struct stage *s)
@@ -177,7 +193,7 @@ static int consume(struct stage *s, struct err *e)
 		int rc = 0;
 
 		if (c != NULL)
-			rc = s->ops->process(s, c, e);
+			rc = process(s, c, e);
 		else if (ended)
 			break;
 		else if (s->ops->idle != NULL)

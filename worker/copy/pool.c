@@ -147,3 +147,8 @@ void buffer_unref(struct buffer *b)
 	pthread_cond_signal(&p->returned);
 	pthread_mutex_unlock(&p->lock);
 }
+
+size_t buffer_next(size_t used)
+{
+	return (size_t)round_up(used, PAGE);
+}

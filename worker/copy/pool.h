@@ -35,4 +35,7 @@ void pool_close(struct pool *p);             /* wakes everybody; idempotent */
 void buffer_ref(struct buffer *b, unsigned more);
 void buffer_unref(struct buffer *b); /* NULL is fine */
 
+/* Where the next of several data in one buffer may begin: direct transfers want them aligned. */
+size_t buffer_next(size_t used);
+
 #endif

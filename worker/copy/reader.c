@@ -8,7 +8,7 @@
 #include "copy/stages.h"
 
 /* Pieces in order: reads under way, reads done, holes. More than READ_DEPTH because holes cost nothing. */
-#define PIECES 16
+#define PIECES 64
 
 struct piece {
 	struct block_request request;
@@ -152,7 +152,14 @@ static bool head_done(const struct reader *r)
 	return r->len > 0 && r->piece[r->head].done;
 }
 
-/* Hashed in this thread as long as that keeps up with the disk; what has gathered behind it is shared. */
+/* More has been read than is under way: this thread does not keep up with the disk. */
+static bool is_behind(const struct reader *r)
+{
+	return r->held - r->under_way > r->share / 2;
+}
+
+/* Hashed in this thread as long as that keeps up with the disk: to wake another one costs more than it helps where the
+ * processors are busy anyway. */
 static int emit_head(struct reader *r, struct err *e)
 {
 	struct piece *p = &r->piece[r->head];
@@ -168,7 +175,7 @@ static int emit_head(struct reader *r, struct err *e)
 	c->seq = r->seq++;
 	r->head = (r->head + 1) % PIECES;
 	r->len--;
-	return stage_run(&r->stage, c, head_done(r), e);
+	return stage_run(&r->stage, c, is_behind(r), e);
 }
 
 /* Take back what has been read; wait for it only when there is nothing else to do. */

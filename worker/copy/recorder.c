@@ -182,6 +182,7 @@ static void close_recorder(struct stage *s)
 
 static const struct stage_ops ops = {
 	.name = "recorder",
+	.takes_batches = true,
 	.process = process,
 	.flush = flush,
 	.close = close_recorder,

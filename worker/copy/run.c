@@ -49,7 +49,7 @@ void run_fini(struct run *r)
 	checkpoints_free(r->checkpoints);
 	pool_free(r->slabs);
 	pool_free(r->packed);
-	pool_free(r->plain);
+	pool_free(r->unpacked);
 	pool_free(r->read_back);
 	pool_free(r->again);
 }
@@ -63,19 +63,9 @@ int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, str
 	return 0;
 }
 
-static size_t read_unit(const struct run *r)
+int run_slabs(struct run *r, struct pool **pool, unsigned parts, struct err *e)
 {
-	return r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES;
-}
-
-int run_slabs(struct run *r, unsigned parts, struct err *e)
-{
-	return run_pool(r, &r->slabs, parts, read_unit(r), e);
-}
-
-int run_read_back(struct run *r, unsigned parts, struct err *e)
-{
-	return run_pool(r, &r->read_back, parts, read_unit(r), e);
+	return run_pool(r, pool, parts, r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES, e);
 }
 
 unsigned run_threads(const struct run *r)
@@ -90,13 +80,18 @@ unsigned run_threads(const struct run *r)
 	return n < MAX_THREADS ? n : MAX_THREADS;
 }
 
+unsigned run_spare_threads(const struct run *r, unsigned busy)
+{
+	unsigned n = run_threads(r);
+
+	return n > busy ? n - busy : 0;
+}
+
 void run_add_source(struct run *r, struct stage *to)
 {
 	struct stage *hasher = hasher_new(r->c);
 
-	unsigned threads = run_threads(r), readers = r->c->disk_count;
-
-	pipeline_add(r->pipeline, hasher, threads > readers ? threads - readers : 0);
+	pipeline_add(r->pipeline, hasher, run_spare_threads(r, r->c->disk_count));
 	pipeline_link(hasher, to);
 	for (unsigned i = 0; i < r->c->disk_count; i++) {
 		struct stage *reader = reader_new(r->c, i, r->ledger, r->slabs);
@@ -123,12 +118,9 @@ void run_add_lanes(struct run *r, struct stage *writer, struct stage *to)
 
 int run_go(struct run *r, struct err *e)
 {
-	/* What is read from a source, or to be written at a target. */
-	const struct pool *p = r->slabs != NULL ? r->slabs : r->plain;
-
 	for (unsigned i = 0; i < r->c->disk_count; i++) {
-		set_buffers(r->c->disks[i].block, p);
-		set_buffers(r->c->disks[i].target, p);
+		set_buffers(r->c->disks[i].block, r->slabs);
+		set_buffers(r->c->disks[i].target, r->slabs);
 	}
 	if (pipeline_run(r->pipeline, e) != 0)
 		return -1;

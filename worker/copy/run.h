@@ -10,7 +10,8 @@ struct run {
 	struct ledger *ledger; /* NULL on the target */
 	struct pipeline *pipeline;
 	struct checkpoints *checkpoints;
-	struct pool *slabs, *packed, *plain, *read_back, *again;
+	struct pool *slabs; /* of what is read from a source, or received: the disks' transfers are prepared for them */
+	struct pool *packed, *unpacked, *read_back, *again;
 };
 
 void run_init(struct run *r, const struct copy_config *c, struct ledger *l);
@@ -19,10 +20,11 @@ void run_fini(struct run *r); /* closes all stages */
 /* A pool of `parts` sixteenths of the configured memory, closed when the pipeline stops. */
 int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e);
 /* Buffers of a read: as large as a read or a chunk. */
-int run_slabs(struct run *r, unsigned parts, struct err *e);
-int run_read_back(struct run *r, unsigned parts, struct err *e);
+int run_slabs(struct run *r, struct pool **pool, unsigned parts, struct err *e);
 
 unsigned run_threads(const struct run *r);
+/* Of those, what is left besides `busy` threads that have enough to do. */
+unsigned run_spare_threads(const struct run *r, unsigned busy);
 /* Readers and hashers that feed `to`. */
 void run_add_source(struct run *r, struct stage *to);
 /* Lanes and verifiers behind `writer`, which feed `to`. */

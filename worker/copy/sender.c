@@ -148,7 +148,7 @@ static int send_chunk(struct sender *s, const struct chunk *c, struct err *e)
 	int rc = catch_up(s, ch, e);
 	if (rc == 0)
 		rc = send_new(s, ch, c, e);
-	if (rc == 0 && (c->kind == CHUNK_MARK || stage_waiting(&s->stage) == 0))
+	if (rc == 0 && (c->kind == CHUNK_MARK || (c->batch == NULL && stage_waiting(&s->stage) == 0)))
 		channel_flush(n, ch);
 	session_release(n, ch);
 	return rc;
@@ -157,8 +157,13 @@ static int send_chunk(struct sender *s, const struct chunk *c, struct err *e)
 static int process(struct stage *stage, struct chunk *c, struct err *e)
 {
 	struct sender *s = (struct sender *)stage;
-	int rc = send_chunk(s, c, e);
+	int rc = 0;
 
+	for (struct chunk *rest; rc == 0 && c != NULL; c = rest) {
+		rc = send_chunk(s, c, e);
+		rest = chunk_detach(c);
+		chunk_free(c);
+	}
 	chunk_free(c);
 	/* Other channels may have gathered something, and their threads may be waiting for more. */
 	return rc == 0 && stage_waiting(stage) == 0 ? serve_all(s, e) : rc;
@@ -207,6 +212,7 @@ static void close_sender(struct stage *stage)
 
 static const struct stage_ops ops = {
 	.name = "sender",
+	.takes_batches = true,
 	.process = process,
 	.idle = idle,
 	.flush = flush,

@@ -156,7 +156,7 @@ void session_set_ended(struct session *s)
 	pthread_mutex_lock(&s->lock);
 	s->ended = true;
 	s->ended_ns = clock_mono_ns();
-	pthread_cond_broadcast(&s->changed);
+	session_changed(s);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -29,7 +29,7 @@ static bool claim_last(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
 	while (ch->state != CHANNEL_DOWN && ch->fault.kind == ERR_NONE && ch->claimed)
-		session_wait_locked(s, NS_PER_S);
+		session_wait_freed(s, NS_PER_S);
 	bool ok = ch->state != CHANNEL_DOWN && ch->fault.kind == ERR_NONE;
 	if (ok)
 		ch->claimed = true;

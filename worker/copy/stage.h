@@ -19,6 +19,7 @@ struct stage;
 
 struct stage_ops {
 	const char *name;
+	bool takes_batches; /* false: the chunks of a batch are processed one by one */
 	/* A source: emit everything, then return. Looks at pipeline_stopped() between waits. */
 	int (*produce)(struct stage *s, struct err *e);
 	/* Takes c, also on failure. Called by `threads` threads at once, or, with 0 threads, by the threads of the

@@ -26,8 +26,8 @@ struct stage *reader_new(const struct copy_config *c, unsigned disk, struct ledg
  * the readers'. */
 struct stage *hasher_new(const struct copy_config *c);
 
-/* Compares with the baseline, in order per disk, and hands on what differs; announces intents, closes checkpoints. One
- * thread. */
+/* Compares with the baseline, in order per disk, and hands on what differs; announces intents, closes checkpoints.
+ * Without threads of its own. */
 struct stage *filter_new(const struct copy_config *c, struct ledger *l, struct checkpoints *k);
 
 /* Records all hashes in the ledger, in order per disk: the end of a scan. Without threads of its own. */
@@ -46,13 +46,11 @@ struct stage *sender_new(const struct copy_config *c, struct session *s, struct 
 /* Source: greets the peer, then hears what is taken and durable until END_OK. One thread per channel. */
 struct stage *listener_new(struct session *s, struct checkpoints *k);
 
-/* Target: greets the peer, then takes frames until BYE. One thread per channel. packed, plain: buffers of a chunk's
- * size. */
-struct stage *receiver_new(const struct copy_config *c, struct session *s, struct intake *k, struct pool *packed,
-			   struct pool *plain);
+/* Target: greets the peer, then takes frames until BYE. One thread per channel. */
+struct stage *receiver_new(const struct copy_config *c, struct session *s, struct intake *k, struct pool *received);
 
-/* Unpacks and checks hashes: nothing wrong passes. Any number of threads. */
-struct stage *decompressor_new(const struct copy_config *c, struct pool *plain);
+/* Unpacks and checks hashes: nothing wrong passes. Any number of threads. unpacked: buffers like the receiver's. */
+struct stage *decompressor_new(const struct copy_config *c, struct pool *unpacked);
 
 /* Divides chunks among the lanes linked behind it (lane i: disk i) and sends them the barriers of checkpoints. Without
  * threads of its own. */

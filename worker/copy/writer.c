@@ -32,16 +32,16 @@ static int send_barrier(struct writer *w, uint64_t id, struct err *e)
 }
 
 /* Chunks may come from several threads; that this one's has entered its lane is known before it counts. */
-static int count(struct writer *w, bool mark, uint64_t id, uint64_t expected, struct err *e)
+static int count(struct writer *w, bool mark, uint64_t id, uint64_t chunks, struct err *e)
 {
 	uint64_t passed;
 	int rc = 0;
 
 	pthread_mutex_lock(&w->lock);
 	if (mark)
-		gate_mark(&w->gate, id, expected);
+		gate_mark(&w->gate, id, chunks);
 	else
-		gate_arrive(&w->gate, id);
+		gate_arrive(&w->gate, id, chunks);
 	while (rc == 0 && gate_pass(&w->gate, &passed))
 		rc = send_barrier(w, passed, e);
 	pthread_mutex_unlock(&w->lock);
@@ -51,17 +51,18 @@ static int count(struct writer *w, bool mark, uint64_t id, uint64_t expected, st
 static int process(struct stage *s, struct chunk *c, struct err *e)
 {
 	struct writer *w = (struct writer *)s;
-	uint64_t id = c->checkpoint;
+	uint64_t id = c->checkpoint, chunks = 0;
 
 	if (c->kind == CHUNK_MARK) {
-		uint64_t expected = c->count;
-
+		chunks = c->count;
 		chunk_free(c);
-		return count(w, true, id, expected, e);
+		return count(w, true, id, chunks, e);
 	}
+	for (const struct chunk *at = c; at != NULL; at = at->batch)
+		chunks++;
 	if (stage_send(s->outs.at[c->disk], c, e) != 0)
 		return -1;
-	return count(w, false, id, 0, e);
+	return count(w, false, id, chunks, e);
 }
 
 static void close_writer(struct stage *s)
@@ -74,6 +75,7 @@ static void close_writer(struct stage *s)
 
 static const struct stage_ops ops = {
 	.name = "writer",
+	.takes_batches = true,
 	.process = process,
 	.close = close_writer,
 };

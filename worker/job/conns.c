@@ -36,6 +36,11 @@ static int tracked_flush(struct stream *s, struct err *e)
 	return stream_flush(((struct tracked *)s)->lower, e);
 }
 
+static bool tracked_ready(struct stream *s)
+{
+	return stream_ready(((struct tracked *)s)->lower);
+}
+
 static void tracked_abort(struct stream *s)
 {
 	stream_abort(((struct tracked *)s)->lower);
@@ -63,6 +68,7 @@ static const struct stream_ops ops = {
 	.read = tracked_read,
 	.write = tracked_write,
 	.flush = tracked_flush,
+	.ready = tracked_ready,
 	.abort = tracked_abort,
 	.set_timeout = tracked_set_timeout,
 	.close = tracked_close,

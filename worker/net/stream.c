@@ -44,6 +44,11 @@ int stream_flush(struct stream *s, struct err *e)
 	return s->ops->flush(s, e);
 }
 
+bool stream_ready(struct stream *s)
+{
+	return s->ops->ready != NULL && s->ops->ready(s);
+}
+
 void stream_abort(struct stream *s)
 {
 	s->ops->abort(s);

@@ -11,6 +11,7 @@
 #define WHERRY_NET_STREAM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,8 @@ struct stream_ops {
 	void (*abort)(struct stream *s);
 	/* Longest wait of one read or write; 0 = for ever (as at the start). */
 	void (*set_timeout)(struct stream *s, int64_t ns);
+	/* See stream_ready(). NULL: it cannot be told. */
+	bool (*ready)(struct stream *s);
 	/* Flushes if that takes no longer than a second; not after an abort. */
 	void (*close)(struct stream *s);
 };
@@ -43,6 +46,9 @@ ssize_t stream_read(struct stream *s, void *p, size_t n, struct err *e);
 int stream_read_full(struct stream *s, void *p, size_t n, struct err *e); /* early end: NETWORK "closed by peer" */
 int stream_write(struct stream *s, const void *p, size_t n, struct err *e);
 int stream_flush(struct stream *s, struct err *e);
+/* Some of what is to be read next is there, or has begun to come; false: a read would wait, or it cannot be told. By
+ * the thread that reads. */
+bool stream_ready(struct stream *s);
 void stream_abort(struct stream *s);
 void stream_set_timeout(struct stream *s, int64_t ns);
 void stream_close(struct stream *s); /* NULL is fine */

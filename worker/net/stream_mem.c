@@ -213,10 +213,21 @@ static void mem_close(struct stream *s)
 	free(p);
 }
 
+static bool mem_ready(struct stream *s)
+{
+	const struct end *me = (const struct end *)s;
+
+	pthread_mutex_lock(&me->pair->lock);
+	bool ready = readable(me->in) > 0;
+	pthread_mutex_unlock(&me->pair->lock);
+	return ready;
+}
+
 static const struct stream_ops mem_ops = {
 	.read = mem_read,
 	.write = mem_write,
 	.flush = mem_flush,
+	.ready = mem_ready,
 	.abort = mem_abort,
 	.set_timeout = mem_set_timeout,
 	.close = mem_close,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,13 @@ static int tcp_flush(struct stream *s, struct err *e)
 	return 0;
 }
 
+static bool tcp_ready(struct stream *s)
+{
+	struct pollfd p = {.fd = ((struct tcp *)s)->fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void tcp_abort(struct stream *s)
 {
 	struct tcp *t = (struct tcp *)s;
@@ -118,6 +126,7 @@ static const struct stream_ops tcp_ops = {
 	.read = tcp_read,
 	.write = tcp_write,
 	.flush = tcp_flush,
+	.ready = tcp_ready,
 	.abort = tcp_abort,
 	.set_timeout = tcp_set_timeout,
 	.close = tcp_close,

@@ -323,6 +323,13 @@ static int tls_flush(struct stream *s, struct err *e)
 
 /* ---- The rest ---- */
 
+static bool tls_ready(struct stream *s)
+{
+	const struct tls *t = (const struct tls *)s;
+
+	return t->rest_len > 0 || t->in_len > t->in_at || stream_ready(t->lower);
+}
+
 static void tls_abort(struct stream *s)
 {
 	struct tls *t = (struct tls *)s;
@@ -367,6 +374,7 @@ const struct stream_ops tls_ops = {
 	.read = tls_read,
 	.write = tls_write,
 	.flush = tls_flush,
+	.ready = tls_ready,
 	.abort = tls_abort,
 	.set_timeout = tls_set_timeout,
 	.close = tls_close,

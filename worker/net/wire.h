@@ -41,7 +41,7 @@
  *                          frame of its sender; it ends the session, not only the connection.
  * ACK       12    target   the counted frames of this channel up to `id` are taken: handed on inside the target, where
  *                          only a failure of the target itself can lose them. At the latest after WIRE_ACK_FRAMES frames
- *                          or WIRE_ACK_BYTES of plain bytes.
+ *                          or WIRE_ACK_BYTES of plain bytes, divided by the number of channels.
  * BYE       13    source   channel 0 only: END_OK was heard. Last frame of the session: the target closes all channels
  *                          and reads no more. A target that misses it for WIRE_LINGER_NS without a connection is done
  *                          all the same: everything is durable. Until then an ERROR or a breach still fails the session.
@@ -87,7 +87,7 @@
 #define WIRE_ANY_CHANNEL          UINT16_C(0xffff)
 #define WIRE_MAX_OPEN_CHECKPOINTS 4
 #define WIRE_ACK_FRAMES           64
-#define WIRE_ACK_BYTES            (UINT64_C(1) << 20)
+#define WIRE_ACK_BYTES            (UINT64_C(4) << 20)
 #define WIRE_PING_NS              INT64_C(5000000000)
 #define WIRE_SILENCE_NS           INT64_C(60000000000)
 #define WIRE_LINGER_NS            INT64_C(10000000000)

@@ -86,12 +86,12 @@ static void gate_pass_chunks_overtaking_marks_keeps_order(void **state)
 	uint64_t id = 0;
 
 	(void)state;
-	gate_arrive(&g, 1);
-	gate_arrive(&g, 2); /* of the next one, early */
+	gate_arrive(&g, 1, 1);
+	gate_arrive(&g, 2, 1); /* of the next one, early */
 	gate_mark(&g, 1, 2);
 	gate_mark(&g, 2, 1); /* complete, but not its turn */
 	assert_false(gate_pass(&g, &id));
-	gate_arrive(&g, 1);
+	gate_arrive(&g, 1, 1);
 	assert_true(gate_pass(&g, &id));
 	assert_int_equal(id, 1);
 	assert_true(gate_pass(&g, &id));
@@ -100,7 +100,7 @@ static void gate_pass_chunks_overtaking_marks_keeps_order(void **state)
 	for (uint64_t next = 3; next < 40; next++) { /* slots are used again */
 		gate_mark(&g, next, 1);
 		assert_false(gate_pass(&g, &id));
-		gate_arrive(&g, next);
+		gate_arrive(&g, next, 1);
 		assert_true(gate_pass(&g, &id));
 		assert_int_equal(id, next);
 	}
