@@ -10,7 +10,7 @@
 
 enum {
 	OPT_CHUNK = 256, OPT_OUT, OPT_KEY, OPT_JSON, OPT_CPU, OPT_IN, OPT_HINTS, OPT_CHECKPOINT, OPT_SECTOR, OPT_VERIFY, OPT_NO_READ_BACK,
-	OPT_COMPRESSION, OPT_PEER, OPT_PLAIN, OPT_LISTEN
+	OPT_COMPRESSION, OPT_READ_RATE, OPT_READ_IOPS, OPT_SEND_RATE, OPT_PEER, OPT_PLAIN, OPT_LISTEN
 };
 
 static const struct known {
@@ -29,6 +29,9 @@ static const struct known {
 	{HOST_COPY, {"verify", no_argument, NULL, OPT_VERIFY}},
 	{HOST_COPY | HOST_RECEIVE, {"no-read-back", no_argument, NULL, OPT_NO_READ_BACK}},
 	{HOST_SEND, {"compression", required_argument, NULL, OPT_COMPRESSION}},
+	{HOST_COPY, {"limit-rate", required_argument, NULL, OPT_READ_RATE}},
+	{HOST_COPY, {"limit-iops", required_argument, NULL, OPT_READ_IOPS}},
+	{HOST_SEND, {"limit-rate", required_argument, NULL, OPT_SEND_RATE}},
 	{HOST_SEND | HOST_RECEIVE, {"peer", required_argument, NULL, OPT_PEER}},
 	{HOST_SEND | HOST_RECEIVE, {"plain", no_argument, NULL, OPT_PLAIN}},
 	{HOST_RECEIVE, {"listen", required_argument, NULL, OPT_LISTEN}},
@@ -52,6 +55,12 @@ static int take(int c, struct host_options *o, const char *command, const char *
 		return num_parse_size(optarg, "--checkpoint-size", &o->checkpoint_size, e);
 	case OPT_SECTOR:
 		return num_parse_size(optarg, "--sector-size", &o->sector_size, e);
+	case OPT_READ_RATE:
+		return limit_parse(LIMIT_DISK_THROUGHPUT, optarg, "--limit-rate", &o->limits.of[LIMIT_DISK_THROUGHPUT], e);
+	case OPT_SEND_RATE:
+		return limit_parse(LIMIT_BANDWIDTH, optarg, "--limit-rate", &o->limits.of[LIMIT_BANDWIDTH], e);
+	case OPT_READ_IOPS:
+		return limit_parse(LIMIT_DISK_IOPS, optarg, "--limit-iops", &o->limits.of[LIMIT_DISK_IOPS], e);
 	case OPT_COMPRESSION:
 		return take_compression(o, optarg, e);
 	case OPT_OUT:

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
 enum host_command { HOST_SCAN = 1, HOST_COPY = 2, HOST_SEND = 4, HOST_RECEIVE = 8 };
 
@@ -22,6 +23,7 @@ struct host_options {
 	uint64_t chunk_size;      /* 0: not given */
 	uint64_t checkpoint_size; /* 0: not given */
 	uint64_t sector_size;     /* of the disk that a file stands for; 0: not given */
+	struct limits limits;     /* copy: of reading; send: of sending */
 	bool json;
 	bool verify;
 	bool no_read_back;

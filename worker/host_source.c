@@ -22,6 +22,7 @@ int host_sector_set(struct block *b, uint64_t sector, struct err *e)
 
 int host_source_open(struct host_source *s, struct host_options *o, struct err *e)
 {
+	s->limiter = limiter_new(&o->limits);
 	if (host_key_load(o->key_file, &s->keys, e) != 0)
 		return -1;
 	s->block = block_disk_open(o->path[0], BLOCK_RO, DEPTH, e);
@@ -38,6 +39,7 @@ void host_source_close(struct host_source *s)
 	host_hints_fini(&s->hints);
 	host_manifest_fini(&s->manifest);
 	block_close(s->block);
+	limiter_free(s->limiter);
 	mem_wipe(&s->keys, sizeof s->keys);
 }
 
@@ -55,6 +57,7 @@ struct copy_config host_source_config(const struct host_source *s, const struct 
 		.read_back = !o->no_read_back,
 		.disks = disk,
 		.disk_count = 1,
+		.limiter = s->limiter,
 		.cancel = cancel,
 	};
 }

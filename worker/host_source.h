@@ -13,9 +13,10 @@ struct host_source {
 	struct block *block;
 	struct host_manifest manifest;
 	struct host_hints hints;
+	struct limiter *limiter;
 };
 
-/* The first path of *o, with --key-file, --sector-size, --manifest-in and --hints; settles o->chunk_size. Changes nothing. */
+/* The first path of *o, with --key-file, --sector-size, --limit-*, --manifest-in and --hints; settles o->chunk_size. Changes nothing. */
 int host_source_open(struct host_source *s, struct host_options *o, struct err *e);
 void host_source_close(struct host_source *s);
 

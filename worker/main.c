@@ -48,6 +48,8 @@ static const struct command {
 	 "  --sector-size N       512 or 4096, of the disk that a file stands for\n"
 	 "  --key-file FILE       the hash key, 64 hex digits (default: copy.key in /var/lib/wherry for root, else in\n"
 	 "                        ~/.local/state/wherry; made on first use)\n"
+	 "  --limit-rate RATE     read no faster than this, such as 100MB/s or 1Gbit/s\n"
+	 "  --limit-iops N        read no more often than this a second; a read is at most 1M, or one chunk if that is more\n"
 	 "  --no-read-back        do not read again what was written\n"
 	 "  --verify              at the end read all of TARGET and compare it with SOURCE's hashes\n"
 	 "  --json                the result as one JSON object\n"},
@@ -65,6 +67,7 @@ static const struct command {
 	 "                        --manifest-out FILE is kept up to date\n"
 	 "  --manifest-out FILE   write what the target holds afterwards\n"
 	 "  --compression WORD    zstd or none (default zstd)\n"
+	 "  --limit-rate RATE     send no faster than this after compression, such as 100MB/s or 1Gbit/s\n"
 	 "  --chunk-size N        a power of two from 64K to 4M (default 256K)\n"
 	 "  --checkpoint-size N   send at most so much again after a crash (default 1G; at least two pages of 127\n"
 	 "                        chunks)\n"

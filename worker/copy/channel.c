@@ -213,6 +213,19 @@ static int wrote(struct session *s, struct channel *ch, int rc, bool gathered, c
 	return rc;
 }
 
+/* No faster than the limiter wants it. Once stopped it lets everything pass: a frame that has begun is always finished. */
+static int write_limited(struct session *s, struct channel *ch, const void *data, size_t n, struct err *e)
+{
+	for (size_t at = 0; at < n; at += LIMITER_SLICE) {
+		size_t len = n - at < LIMITER_SLICE ? n - at : LIMITER_SLICE;
+
+		limiter_send(s->c->limiter, len);
+		if (stream_write(ch->stream, (const uint8_t *)data + at, len, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 int channel_send(struct session *s, struct channel *ch, const struct wire_frame *f, const void *a, size_t a_len,
 		 const void *b, size_t b_len)
 {
@@ -222,9 +235,9 @@ int channel_send(struct session *s, struct channel *ch, const struct wire_frame 
 	wire_frame_encode(f, head);
 	if (a_len > 0)
 		memcpy(head + WIRE_HEADER_SIZE, a, a_len);
-	int rc = stream_write(ch->stream, head, WIRE_HEADER_SIZE + a_len, &why);
-	if (rc == 0 && b_len > 0)
-		rc = stream_write(ch->stream, b, b_len, &why);
+	int rc = write_limited(s, ch, head, WIRE_HEADER_SIZE + a_len, &why);
+	if (rc == 0)
+		rc = write_limited(s, ch, b, b_len, &why);
 	return wrote(s, ch, rc, true, &why);
 }
 

@@ -31,6 +31,7 @@
 #include "base/err.h"
 #include "block/block.h"
 #include "copy/ledger.h"
+#include "copy/limiter.h"
 #include "copy/link.h"
 #include "manifest/hints.h"
 #include "manifest/manifest.h"
@@ -88,6 +89,8 @@ struct copy_config {
 	unsigned threads;            /* that hash and pack; 0: one per processor */
 	int64_t silence_ns;          /* of a peer, before it counts as dead; 0: WIRE_SILENCE_NS (tests shorten it) */
 	struct wire_hello hello;     /* export and import; the engine fills in the channel */
+	struct limiter *limiter;     /* of reads, sampled and repeated ones, too, and of what an export sends; borrowed;
+				      * NULL: none */
 	atomic_bool *cancel;         /* borrowed; set from any thread or a signal handler: ends with CANCELED soon */
 };
 

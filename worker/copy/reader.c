@@ -96,6 +96,7 @@ static int submit(struct reader *r, struct buffer *b, struct err *e)
 		.data = b->data,
 		.user = p,
 	};
+	limiter_read(r->c->limiter, r->index, (size_t)length);
 	if (block_submit(r->disk->block, &p->request, e) != 0) {
 		p->done = true;
 		return -1;

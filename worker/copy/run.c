@@ -23,6 +23,8 @@ void run_init(struct run *r, const struct copy_config *c, struct ledger *l)
 	r->c = c;
 	r->ledger = l;
 	r->pipeline = pipeline_new(c->cancel);
+	if (c->limiter != NULL)
+		pipeline_on_stop(r->pipeline, limiter_stop, c->limiter);
 	if (l == NULL)
 		return;
 	r->checkpoints = checkpoints_new(c, l);

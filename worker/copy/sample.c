@@ -114,6 +114,7 @@ static int look_at(struct sample *s, uint64_t chunk, bool *differs, struct err *
 	if (page != s->page && ledger_read_page(s->ledger, s->index, page, s->baseline, e) != 0)
 		return -1;
 	s->page = page;
+	limiter_read(s->c->limiter, s->index, length);
 	if (block_io(s->disk->block, BLOCK_READ, offset, s->buffer->data, length, e) != 0)
 		return -1;
 	manifest_hash(s->c->keys, s->buffer->data, length, hash);

@@ -24,6 +24,7 @@ static int read_again(const struct sender *s, const struct window_frame *w, uint
 	struct block *b = s->c->disks[w->f.disk].block;
 	uint8_t hash[MANIFEST_HASH];
 
+	limiter_read(s->c->limiter, w->f.disk, w->f.length);
 	if (block_read_aside(b, w->f.offset, data, (uint32_t)w->f.length, e) != 0)
 		return -1;
 	manifest_hash(s->c->keys, data, w->f.length, hash);

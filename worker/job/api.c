@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "job/api_json.h"
+#include "job/limits_json.h"
 #include "net/api_names.h"
 
 #define MAX_WAIT_MS  20000               /* of a long poll: below every timeout of a caller */
@@ -185,6 +186,26 @@ static int put_pages(const struct api *api, const struct http_request *req, stru
 	return runner_put_pages(api->runner, attempt, (unsigned)index, first, req->body.data, req->body.len, e);
 }
 
+static int put_limits(const struct api *api, const struct http_request *req, struct http_response *res, struct err *e)
+{
+	char attempt[API_ATTEMPT_LEN + 1];
+	struct limits limits;
+	yyjson_doc *doc;
+
+	if (read_body(req, &doc, e) < 0)
+		return -1;
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	int rc = yyjson_obj_size(root) == 2 && take_attempt(root, attempt) && yyjson_obj_get(root, "limits") != NULL
+			 ? limits_from_json(yyjson_obj_get(root, "limits"), &limits, e)
+			 : err_set(e, ERR_CONFIG, 0, "the body of %s must be {\"attempt\":\"16 hex digits\",\"limits\":{...}}",
+				   req->path);
+	yyjson_doc_free(doc);
+	if (rc < 0)
+		return -1;
+	res->status = 204;
+	return runner_set_limits(api->runner, attempt, &limits, e);
+}
+
 static int post_stop(const struct api *api, const struct http_request *req, struct http_response *res, struct err *e)
 {
 	char attempt[API_ATTEMPT_LEN + 1];
@@ -224,6 +245,7 @@ static const struct {
 	{"POST", API_RUN, post_run, false, false},
 	{"POST", API_RUN_FEED, post_feed, false, false},
 	{"PUT", API_RUN_DISKS, put_pages, false, true},
+	{"PUT", API_RUN_LIMITS, put_limits, false, false},
 	{"POST", API_RUN_STOP, post_stop, false, false},
 	{"POST", API_POWEROFF, post_poweroff, false, false},
 };

@@ -107,6 +107,7 @@ void api_json_status(const struct api *api, const struct runner_status *s, const
 {
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *root = new_root(&doc);
+	char limits[LIMITS_TEXT];
 
 	yyjson_mut_obj_add_str(doc, root, "version", WHERRY_VERSION);
 	yyjson_mut_obj_add_str(doc, root, "role", role_name(api));
@@ -116,6 +117,7 @@ void api_json_status(const struct api *api, const struct runner_status *s, const
 	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
 	for (unsigned i = 0; i < s->disk_count; i++)
 		add_disk(doc, disks, &s->disks[i]);
+	yyjson_mut_obj_add_val(doc, root, "limits", yyjson_mut_rawcpy(doc, limits_json(&s->limits, limits)));
 	yyjson_mut_val *wire = yyjson_mut_obj_add_obj(doc, root, "wire");
 	yyjson_mut_obj_add_uint(doc, wire, "in", s->link.in);
 	yyjson_mut_obj_add_uint(doc, wire, "out", s->link.out);

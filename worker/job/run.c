@@ -37,6 +37,7 @@ struct run *run_new(const struct runner_config *config, struct run_spec *spec)
 		disks[i] = (struct ledger_feed_disk){
 			.index = spec->disks[i].index, .pages = page_count(spec->disks[i].size, spec->chunk_size)};
 	r->feed = ledger_feed_new(disks, spec->disk_count);
+	r->limiter = limiter_new(&spec->limits);
 	r->watch = link_watch_new(config->log, config->wire);
 	mem_wipe(spec, sizeof *spec);
 	return r;
@@ -49,6 +50,7 @@ void run_free(struct run *r)
 	ledger_feed_free(r->feed);
 	link_watch_free(r->watch);
 	run_spec_fini(&r->spec);
+	limiter_free(r->limiter);
 	free(r);
 }
 
@@ -211,6 +213,7 @@ static void prepare(struct work *w)
 		.read_back = r->spec.read_back,
 		.disks = w->disks,
 		.disk_count = r->spec.disk_count,
+		.limiter = r->limiter,
 		.cancel = &r->cancel,
 		.hello = {
 			.version_min = WIRE_VERSION,

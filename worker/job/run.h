@@ -18,6 +18,7 @@ struct run {
 	struct ledger_feed *feed;
 	struct copy_progress progress[WIRE_MAX_DISKS];
 	struct link_watch *watch;
+	struct limiter *limiter;
 	atomic_bool cancel;
 	/* Gives a connection that came in, or NULL after timeout_ns; the runner's. */
 	struct stream *(*accept)(void *ctx, int64_t timeout_ns);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/mem.h"
+#include "job/limits_json.h"
 
 static int wrong(const char *key, const char *expected, struct err *e)
 {
@@ -117,6 +118,11 @@ static int take_read_only(yyjson_val *v, struct run_spec *s, struct err *e)
 {
 	s->read_only = yyjson_get_bool(v);
 	return yyjson_is_bool(v) ? 0 : wrong("read_only", "true or false", e);
+}
+
+static int take_limits(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	return limits_from_json(v, &s->limits, e) < 0 ? err_wrap(e, "the order for a run") : 0;
 }
 
 static int take_disk(yyjson_val *v, size_t at, struct run_spec *s, struct err *e)
@@ -240,6 +246,7 @@ static const struct {
 	{"level", take_level, true},
 	{"read_back", take_read_back, true},
 	{"read_only", take_read_only, true},
+	{"limits", take_limits, true},
 	{"disks", take_disks, false},
 	{"peer", take_peer, true},
 	{"reconnect_ms", take_reconnect_ms, true},

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "block/disk_source.h"
 #include "copy/copy.h"
 #include "net/api_names.h"
@@ -26,6 +27,7 @@ struct run_spec {
 	int level;
 	bool read_back;
 	bool read_only;         /* scan at the target: the disks are not to be written in this boot */
+	struct limits limits;   /* to begin with */
 	unsigned disk_count;
 	struct {
 		unsigned index; /* the controller's, rising; gaps are allowed: several workers may share a machine */

@@ -330,6 +330,20 @@ int runner_put_pages(struct runner *r, const char *attempt, unsigned index, uint
 	return rc;
 }
 
+int runner_set_limits(struct runner *r, const char *attempt, const struct limits *limits, struct err *e)
+{
+	struct entry *n = get(r, attempt, e);
+	char text[LIMITS_TEXT];
+
+	if (n == NULL)
+		return -1;
+	limiter_set(n->run->limiter, limits);
+	limits_describe(limits, text);
+	log_info(r->config.log, "%s%s", text[0] != '\0' ? "limited to " : "no limits any more", text);
+	put(r, n);
+	return 0;
+}
+
 static void copy_progress(const struct run *run, unsigned i, struct runner_disk *d)
 {
 	const struct copy_progress *p = &run->progress[i];
@@ -365,6 +379,7 @@ void runner_status(struct runner *r, struct runner_status *out)
 		for (unsigned i = 0; i < out->disk_count; i++)
 			copy_progress(n->run, i, &out->disks[i]);
 		link_watch_read(n->run->watch, &out->link);
+		limiter_get(n->run->limiter, &out->limits);
 	}
 	pthread_mutex_unlock(&r->lock);
 }

@@ -56,6 +56,9 @@ int runner_feed(struct runner *r, const char *attempt, uint64_t ack, int64_t wai
 int runner_put_pages(struct runner *r, const char *attempt, unsigned index, uint64_t first, const void *data,
 		     size_t len, struct err *e);
 
+/* New limits for a run that is under way; they hold at once, until its end. */
+int runner_set_limits(struct runner *r, const char *attempt, const struct limits *limits, struct err *e);
+
 enum runner_state { RUNNER_IDLE, RUNNER_RUNNING, RUNNER_FINISHED, RUNNER_FAILED };
 
 /* A copy of copy_progress as it was at one moment. */
@@ -68,6 +71,7 @@ struct runner_disk {
 struct runner_status {
 	enum runner_state state;
 	struct err error;           /* FAILED */
+	struct limits limits;       /* now */
 	unsigned disk_count;
 	struct runner_disk disks[WIRE_MAX_DISKS];
 	struct link_state link;     /* to the other worker */

@@ -11,7 +11,7 @@
  * Afterwards:
  *   GET  /v1/status     -> {"version","role","state":"idle|running|finished|failed","error":{...}?,
  *                          "disks":[{"index","size","scanned","skipped","zero","unchanged","sent","sent_wire","written","durable","checkpoints"}],
- *                          "wire":{"in","out"},"link":{"connections","up","cuts","resent",
+ *                          "limits":{...},"wire":{"in","out"},"link":{"connections","up","cuts","resent",
  *                          ("reconnecting_ms","why")?}?,"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
  *                          "disk_read_bytes","disk_written_bytes","net_in_bytes","net_out_bytes"}}  (all bytes)
  *   GET  /v1/disks      -> {"disks":[{"name","serial","size","logical_sector","physical_sector"}]}
@@ -20,6 +20,8 @@
  *                       below)
  *   PUT  /v1/run/disks/I/pages?attempt=A&first=P
  *                       body: manifest pages' hashes, 127*32 bytes each, from page P -> 204
+ *   PUT  /v1/run/limits {"attempt":"<A>","limits":{...}} -> 204; these and no others hold from now on, also for what
+ *                       waits
  *   POST /v1/run/stop   {"attempt":"<A>"} -> 204, the run fails with CANCELED; 204 also when it is over, or none was
  *                       ever started here
  *   POST /v1/poweroff   -> 204, then flush and power off
@@ -33,9 +35,12 @@
  * POST /v1/run: {"attempt":"<16 hex digits>","kind":"export|import|scan","key":"<hex 32>","chunk_size":N,
  *   "checkpoint_bytes":N,
  *   "checkpoint_ms":N,"compression":"none|zstd","level":N,"read_back":true,"read_only":false,
+ *   "limits":{"bandwidth":N,"disk_throughput":N,"disk_iops":N,"worker_iops":N},
  *   "disks":[{"index":0,"serial":"...","size":N,"changed":[gap,count,...]?}],
  *   "peer":{"dial":"host:port" | "listen":true,"session":"<16 hex digits>","connections":N},
  *   "reconnect_ms":N}                                                  (peer: not for scan)
+ *   "limits" (base/limits.h; each may be left out): what the run reads, and what an export sends over all its connections,
+ *   again after a cut included; bytes or reads a second.
  *   "session" names this pair of runs, the same for both workers and drawn for every attempt; "connections": 1 to 8.
  *   A connection between the workers that breaks is made again while the run goes on ("link" of the status), for "reconnect_ms"
  *   without a frame getting through; then the run fails.
@@ -71,6 +76,7 @@
 #define API_RUN           "/v1/run"
 #define API_RUN_FEED      "/v1/run/feed"
 #define API_RUN_DISKS     "/v1/run/disks/" /* I/pages */
+#define API_RUN_LIMITS    "/v1/run/limits"
 #define API_RUN_STOP      "/v1/run/stop"
 #define API_POWEROFF      "/v1/poweroff"
 

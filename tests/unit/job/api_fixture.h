@@ -22,6 +22,7 @@
 /* Calls for one attempt; the numbers are literals. */
 #define FEED_OF(attempt, ack, wait_ms) "{\"attempt\":\"" attempt "\",\"ack\":" #ack ",\"wait_ms\":" #wait_ms "}"
 #define FEED(ack, wait_ms) FEED_OF(ATTEMPT, ack, wait_ms)
+#define LIMITS_OF(attempt, limits) "{\"attempt\":\"" attempt "\",\"limits\":" limits "}"
 #define STOP_OF(attempt) "{\"attempt\":\"" attempt "\"}"
 #define STOP STOP_OF(ATTEMPT)
 #define PAGES_OF(attempt, disk, first) "/v1/run/disks/" #disk "/pages?attempt=" attempt "&first=" #first

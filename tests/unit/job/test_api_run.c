@@ -304,6 +304,28 @@ static void api_peer_after_a_failed_run_is_told_why(void **state)
 	worker_free(w);
 }
 
+/* Taken while the run is under way, and by nobody else's call. */
+static void api_limits_change_the_run_they_are_for(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	assert_int_equal(ask(w, "PUT", API_RUN_LIMITS, LIMITS_OF("", "{}")), 404);
+	assert_int_equal(ask(w, "POST", API_RUN, ORDER_OF(OLD, "scan", ",\"limits\":{\"disk_iops\":7}")), 202);
+	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
+	assert_body_has(w, "\"limits\":{\"disk_iops\":7}");
+	assert_refused(w, "PUT", API_RUN_LIMITS, LIMITS_OF(NEW, "{\"disk_iops\":8}"));
+	assert_int_equal(ask(w, "PUT", API_RUN_LIMITS, LIMITS_OF(OLD, "{\"bandwidth\":64000}")), 204);
+	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
+	assert_body_has(w, "\"limits\":{\"bandwidth\":64000}");
+	assert_int_equal(ask(w, "PUT", API_RUN_LIMITS, LIMITS_OF(OLD, "{}")), 204);
+	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
+	assert_body_has(w, "\"limits\":{}");
+	script.go_on = true;
+	wait_for_state(w, "finished");
+	worker_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +339,7 @@ int main(void)
 		cmocka_unit_test(api_pages_of_an_earlier_attempt_reach_nobody),
 		cmocka_unit_test(api_stop_of_an_earlier_attempt_stops_nothing),
 		cmocka_unit_test(api_stop_before_any_run_is_204),
+		cmocka_unit_test(api_limits_change_the_run_they_are_for),
 		cmocka_unit_test(api_run_that_dials_tries_again),
 		cmocka_unit_test(api_run_that_listens_takes_the_newest_connection),
 		cmocka_unit_test(api_peer_after_a_failed_run_is_told_why),

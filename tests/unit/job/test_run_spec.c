@@ -28,6 +28,7 @@ static const struct {
 	{"level", "-3"},
 	{"read_back", "false"},
 	{"read_only", "false"},
+	{"limits", "{\"bandwidth\":100000000,\"worker_iops\":500}"},
 	{"disks", "[{\"index\":0,\"serial\":\"a-1\",\"size\":512},{\"index\":2,\"serial\":\"@vdb\",\"size\":1024}]"},
 	{"reconnect_ms", "7000"},
 	{"peer", "{\"dial\":\"10.0.0.1:4433\"" PAIR "}"},
@@ -66,6 +67,9 @@ static void run_spec_parse_good_order_gives_all_fields(void **state)
 	assert_int_equal(s.compression, COPY_RAW);
 	assert_int_equal(s.level, -3);
 	assert_false(s.read_back);
+	assert_int_equal(s.limits.of[LIMIT_BANDWIDTH], 100000000);
+	assert_int_equal(s.limits.of[LIMIT_WORKER_IOPS], 500);
+	assert_int_equal(s.limits.of[LIMIT_DISK_IOPS], 0);
 	assert_int_equal(s.disk_count, 2);
 	assert_int_equal(s.disks[1].index, 2);
 	assert_string_equal(s.disks[1].serial, "@vdb");
@@ -153,6 +157,12 @@ static const struct {
 	{"level", "\"1\""},
 	{"read_back", "1"},
 	{"read_only", "1"},
+	{"limits", "7"},
+	{"limits", "{\"bandwidth\":\"100MB/s\"}"},
+	{"limits", "{\"bandwidth\":0}"},
+	{"limits", "{\"bandwidth\":1}"},
+	{"limits", "{\"disk_iops\":-1}"},
+	{"limits", "{\"rate\":100000000}"},
 	{"disks", NULL},
 	{"disks", "[]"},
 	{"disks", "{}"},
