@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "config.h"
 #include "inventory.h"
+#include "job_limits.h"
 #include "journal.h"
 #include "json_line.h"
 #include "state.h"
@@ -102,22 +103,25 @@ static int show_full_scan(struct status *s, const char *job, struct err *e)
 static int show_head(struct status *s, const char *job, struct err *e)
 {
 	cleanup(cleanup_free) char *promoted = NULL;
-	char holder[256], age[32], at[24];
+	char holder[256], age[32], at[24], text[LIMITS_TEXT];
+	struct limits limits;
 	uint64_t generation;
 	int64_t committed;
 	unsigned n;
+	bool limited;
 
 	s->replica_disks = s->alive = 0;
 	s->dirty = false;
 	s->held = state_job_held(&s->state, job, holder, sizeof holder);
 	if (journal_last_generation(s->j, job, &generation, &committed, NULL, 0, &n, NULL, e) < 0 ||
-	    journal_fact_get(s->j, job, "promoted", &promoted, e) < 0 || journal_entries(s->j, job, see_entry, s, e) < 0)
+	    journal_fact_get(s->j, job, "promoted", &promoted, e) < 0 ||
+	    job_limits_get(s->j, job, &limits, &limited, e) < 0 || journal_entries(s->j, job, see_entry, s, e) < 0)
 		return -1;
 	if (s->c->json) {
 		json_line(stdout, "event:s job:s generation:u committed:s age_s:i replica:s running:s promoted:s "
-			  "alive:u", "job", job, generation, generation == 0 ? NULL : when(committed, at),
+			  "alive:u limits:j", "job", job, generation, generation == 0 ? NULL : when(committed, at),
 			  generation == 0 ? INT64_C(-1) : now_s() - committed, replica_word(s, generation),
-			  s->held ? holder : NULL, promoted, (uint64_t)s->alive);
+			  s->held ? holder : NULL, promoted, (uint64_t)s->alive, limited ? limits_json(&limits, text) : "null");
 		return show_full_scan(s, job, e);
 	}
 	printf("%sjob %s\n", s->shown++ == 0 ? "" : "\n", job);
@@ -130,6 +134,8 @@ static int show_head(struct status *s, const char *job, struct err *e)
 		return -1;
 	printf("  replica      %s%s\n", replica_word(s, generation), dirty_words(s, promoted));
 	printf("  now          %s%s\n", s->held ? "running: " : "idle", s->held ? holder : "");
+	if (limited)
+		printf("  limits       %s (set by `wherry limit`)\n", limits_describe(&limits, text)[0] != '\0' ? text : "none");
 	if (promoted != NULL)
 		printf("  promoted     machine %s\n", promoted);
 	return 0;

@@ -20,6 +20,16 @@ static const struct cmd_option status_options[] = {
 	{0},
 };
 
+static const struct cmd_option limit_options[] = {
+	{"bandwidth", "RATE", "send at most so much over the network, after compression", OPTION(limit[LIMIT_BANDWIDTH])},
+	{"disk-throughput", "RATE", "read at most so much from each source disk", OPTION(limit[LIMIT_DISK_THROUGHPUT])},
+	{"disk-iops", "N", "read each source disk at most so often a second (reads of up to 1 MiB)", OPTION(limit[LIMIT_DISK_IOPS])},
+	{"worker-iops", "N", "the same over all disks", OPTION(limit[LIMIT_WORKER_IOPS])},
+	{"none", NULL, "lift all limits that are not given here", OPTION(none)},
+	{"reset", NULL, "go back to the limits of the job file", OPTION(reset)},
+	{0},
+};
+
 static const struct cmd_option promote_options[] = {
 	{"last-good", NULL, "when the replica is DIRTY, start from the last committed generation", OPTION(last_good)},
 	{"no-start", NULL, "create the machine and leave it off", OPTION(no_start)},
@@ -44,6 +54,10 @@ const struct command command_table[] = {
 	 "generation, and takes every temporary resource away again. What a dead run left is finished or undone first.\n"
 	 "Ctrl-C ends it in order; what is durable by then is not copied again. A second Ctrl-C stops at once.\n",
 	 no_options, 1, 1, cmd_sync},
+	{"limit", "JOB.json", "show or change what a sync may take of network and disks, also while it runs",
+	 "RATE is a whole number with a unit: B/s, kB/s, MB/s, GB/s, KiB/s, MiB/s, GiB/s, kbit/s, Mbit/s or Gbit/s.\n"
+	 "What is given changes, the rest stays. A sync that is under way takes it up within a second; later ones keep to\n"
+	 "it, too, whatever the job file says, until --reset.\n", limit_options, 1, 1, cmd_limit},
 	{"status", "[JOB.json]", "show runs, generations and what is alive",
 	 "Asks the journal, not the clouds: it also works when those do not.\n", status_options, 0, 1, cmd_status},
 	{"verify", "JOB.json", "read the replica back and compare it with its last committed generation",

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "events.h"
 
@@ -22,6 +23,8 @@ struct cmd {
 	const char *state_dir;      /* NULL: the default */
 	bool json, quiet, verbose, help;
 	bool list, discard, all, last_good, no_start;
+	const char *limit[LIMITS];  /* NULL: not given */
+	bool none, reset;
 	const char *args[2];        /* JOB.json, or what `help` is asked about; NULL: not given */
 	unsigned arg_count;
 	const struct log *log;
@@ -62,6 +65,7 @@ char *cmd_age(int64_t seconds, char out[32]);
 int cmd_validate(struct cmd *c, struct err *e);
 int cmd_plan(struct cmd *c, struct err *e);
 int cmd_sync(struct cmd *c, struct err *e);
+int cmd_limit(struct cmd *c, struct err *e);
 int cmd_verify(struct cmd *c, struct err *e);
 int cmd_promote(struct cmd *c, struct err *e);
 int cmd_status(struct cmd *c, struct err *e);

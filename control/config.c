@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "job_limits.h"
 #include "json_doc.h"
 #include "net/wire.h"
 
@@ -130,6 +131,13 @@ static void read_options(struct json_at *root, struct job *job)
 	json_no_more(&o);
 }
 
+static void read_limits(struct json_at *root, struct limits *limits)
+{
+	struct json_at at = json_object(root, "limits", JSON_OPTIONAL);
+
+	job_limits_read(&at, limits);
+}
+
 /* The job's own mistakes and the clouds that cannot be opened, all in job->findings; one alone keeps its kind. */
 static int sum_up(struct json_doc *doc, const char *file, const struct err *clouds, struct job *job, struct err *e)
 {
@@ -174,6 +182,7 @@ int job_load(const char *file, struct job *job, struct provider **source, struct
 	if (job->target_machine[0] == '\0')
 		snprintf(job->target_machine, sizeof job->target_machine, "%s", job->machine);
 	read_options(&root, job);
+	read_limits(&root, &job->limits);
 	json_no_more(&root);
 
 	int rc = sum_up(doc, file, clouds, job, e);
@@ -188,7 +197,7 @@ int job_load(const char *file, struct job *job, struct provider **source, struct
 	return rc;
 }
 
-int job_peek_name(const char *file, char name[64], struct err *e)
+static int peek(const char *file, char name[64], struct limits *limits, struct err *e)
 {
 	struct job job = {0};
 	struct json_doc *doc = json_load(file, e);
@@ -197,10 +206,22 @@ int job_peek_name(const char *file, char name[64], struct err *e)
 		return -1;
 	struct json_at root = json_root(doc);
 	read_name(&root, &job);
+	if (limits != NULL)
+		read_limits(&root, limits);
 	int rc = json_finish(doc, e);
 	json_free(doc);
 	snprintf(name, 64, "%s", job.name);
 	return rc;
+}
+
+int job_peek_name(const char *file, char name[64], struct err *e)
+{
+	return peek(file, name, NULL, e);
+}
+
+int job_peek_limits(const char *file, char name[64], struct limits *limits, struct err *e)
+{
+	return peek(file, name, limits, e);
 }
 
 void job_fini(struct job *job)

@@ -10,11 +10,13 @@
  *                 "connections": 1, "reconnect_seconds": 300,
  *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
  *                 "worker_timeout_seconds": 300, "lease_seconds": 300,
- *                 "hints": "use"|"ignore", "full_scan_every": 10} }
+ *                 "hints": "use"|"ignore", "full_scan_every": 10},
+ *     "limits":  {"bandwidth": "100MB/s", "disk_throughput": "200MB/s", "disk_iops": 500, "worker_iops": 2000} }
  *
  * checkpoint_size is the most that is ever copied again after a crash: a checkpoint is made at each half of it, or when
  * checkpoint_seconds passed. hints: of disks for which the source cloud says what has changed since the last generation,
  * only that is read, and a random sample of the rest; one in full_scan_every generations is made without (1: all).
+ * What the limits mean is in base/limits.h; those not named do not limit.
  */
 #ifndef WHERRY_CONTROL_CONFIG_H
 #define WHERRY_CONTROL_CONFIG_H
@@ -23,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "provider.h"
 
@@ -35,6 +38,7 @@ struct job {
 	char machine[RES_NAME_SIZE];         /* source machine */
 	char target_machine[RES_NAME_SIZE];  /* name `promote` gives; default: the source's name */
 	char *source_json, *target_json;     /* the blocks, for the journal; owned */
+	struct limits limits;                /* of the file; job_limits.h tells what holds */
 	uint32_t chunk_size;
 	uint64_t checkpoint_bytes;
 	uint32_t checkpoint_seconds;
@@ -59,5 +63,6 @@ int job_load(const char *file, struct job *job, struct provider **source, struct
 void job_fini(struct job *job);
 /* Only the job's name, for commands that need nothing of the clouds. */
 int job_peek_name(const char *file, char name[64], struct err *e);
+int job_peek_limits(const char *file, char name[64], struct limits *limits, struct err *e);
 
 #endif

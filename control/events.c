@@ -151,6 +151,21 @@ void events_warn(struct events *ev, const char *fmt, ...)
 	free(text);
 }
 
+void events_limits(struct events *ev, const struct limits *limits)
+{
+	char text[LIMITS_TEXT];
+
+	pthread_mutex_lock(&ev->lock);
+	if (!limits_equal(&ev->limits, limits)) {
+		ev->limits = *limits;
+		limits_describe(limits, text);
+		snprintf(ev->limited, sizeof ev->limited, "%s%s", text[0] != '\0' ? ", limited to " : "", text);
+		ev->said_at = ev->mono();
+		ev->ops->step(ev, "limit", text[0] != '\0' ? ev->limited + 2 : "no limits any more");
+	}
+	pthread_mutex_unlock(&ev->lock);
+}
+
 void events_progress(struct events *ev, const struct disk_progress *disks, unsigned n)
 {
 	pthread_mutex_lock(&ev->lock);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
 struct disk_progress {
 	unsigned index;
@@ -35,6 +36,8 @@ void events_step(struct events *ev, const char *name, const char *fmt, ...) __at
 void events_warn(struct events *ev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Call often (a few times a second); the display decides what is shown. Rates and ETA are made here. */
 void events_progress(struct events *ev, const struct disk_progress *disks, unsigned n);
+/* What holds from now on: told when it changes, and shown beside the progress. */
+void events_limits(struct events *ev, const struct limits *limits);
 void events_error(struct events *ev, const struct err *e);
 /* Key/value results at the end of a run, numbers or texts: events_result(ev, "generation", "3"). */
 void events_result(struct events *ev, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

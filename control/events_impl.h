@@ -53,6 +53,8 @@ struct events {
 	struct disk_progress disks[EVENTS_DISKS];
 	struct meter meters[EVENTS_DISKS];
 	unsigned count;
+	struct limits limits;
+	char limited[LIMITS_TEXT + 16]; /* ", limited to 100 MB/s on the network", or "" */
 	char step[200];          /* text of the last step */
 	int64_t step_at;
 	int64_t shown_at[EVENTS_DISKS]; /* plain, json: when its last line was written */

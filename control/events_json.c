@@ -31,7 +31,7 @@ static void warn(struct events *ev, const char *text)
 
 static void progress(struct events *ev)
 {
-	char t[24];
+	char t[24], limits[LIMITS_TEXT];
 
 	for (unsigned i = 0; i < ev->count; i++) {
 		const struct disk_progress *d = &ev->disks[i];
@@ -44,11 +44,11 @@ static void progress(struct events *ev)
 		ev->shown[i] = d->durable;
 		json_line(ev->results,
 			  "event:s time:s job:s disk:u name:s size:u scanned:u skipped:u zero:u unchanged:u sent:u wire:u "
-			  "written:u durable:u scan_rate:u sent_rate:u eta_s:i", "progress", now(ev, t), ev->job,
+			  "written:u durable:u scan_rate:u sent_rate:u eta_s:i limits:j", "progress", now(ev, t), ev->job,
 			  (uint64_t)d->index,
 			  d->name, d->size, d->scanned, d->skipped, d->zero, d->unchanged, d->sent, d->sent_wire, d->written,
 			  d->durable, meter_scan_rate(&ev->meters[i]), meter_sent_rate(&ev->meters[i]),
-			  meter_eta_s(&ev->meters[i], d));
+			  meter_eta_s(&ev->meters[i], d), limits_json(&ev->limits, limits));
 	}
 }
 

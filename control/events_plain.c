@@ -23,12 +23,12 @@ static void line(struct events *ev, unsigned i)
 	const struct disk_progress *d = &ev->disks[i];
 	char t[24], scanned[16], size[16], rate[16], sent[16], sent_rate[16], eta[16];
 
-	fprintf(ev->talk, "%s %s: disk %u: %u%%, read %s of %s at %s/s, sent %s at %s/s, left %s\n", stamp(ev, t),
+	fprintf(ev->talk, "%s %s: disk %u: %u%%, read %s of %s at %s/s, sent %s at %s/s, left %s%s\n", stamp(ev, t),
 		ev->job,
 		d->index, meter_percent(d), num_format_size(d->scanned, scanned), num_format_size(d->size, size),
 		num_format_size(meter_scan_rate(&ev->meters[i]), rate), num_format_size(d->sent, sent),
 		num_format_size(meter_sent_rate(&ev->meters[i]), sent_rate),
-		meter_format_s(meter_eta_s(&ev->meters[i], d), eta));
+		meter_format_s(meter_eta_s(&ev->meters[i], d), eta), ev->limited);
 	ev->shown_at[i] = ev->said_at = ev->mono();
 	ev->shown[i] = d->scanned + d->sent + d->durable;
 }

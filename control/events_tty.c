@@ -85,7 +85,7 @@ static void disk_line(const struct events *ev, unsigned i, unsigned width, char 
 static int live(struct events *ev, struct buf *out)
 {
 	unsigned width = width_of(ev), shown = ev->count < LIVE_DISKS ? ev->count : LIVE_DISKS;
-	char line[400], elapsed[16];
+	char line[600], elapsed[16];
 
 	for (unsigned i = 0; i < shown; i++) {
 		disk_line(ev, i, width, line, sizeof line);
@@ -95,8 +95,8 @@ static int live(struct events *ev, struct buf *out)
 		snprintf(line, sizeof line, "  and %u more disks", ev->count - shown);
 		add_line(out, line, width);
 	}
-	snprintf(line, sizeof line, "  %s  %s", meter_format_s((ev->mono() - ev->step_at) / NS_PER_S, elapsed),
-		 ev->step);
+	snprintf(line, sizeof line, "  %s  %s%s", meter_format_s((ev->mono() - ev->step_at) / NS_PER_S, elapsed),
+		 ev->step, ev->limited);
 	add_line(out, line, width);
 	return (int)shown + (shown < ev->count) + 1;
 }

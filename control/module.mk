@@ -5,8 +5,8 @@ ARCHIVES += control
 control_DEPS := yyjson sqlite mbedtls http-parser
 
 # Reading, state, journal, the core of the providers.
-control_SRCS := json_read.c json_get.c config.c state.c state_keys.c journal.c journal_db.c journal_schema.c journal_runs.c \
-	journal_entries.c journal_generations.c provider.c provider_open.c provider_table.c cloud.c cloud_ask.c cloud_make.c \
+control_SRCS := json_read.c json_get.c config.c job_limits.c state.c state_keys.c journal.c journal_db.c journal_schema.c \
+	journal_runs.c journal_entries.c journal_generations.c provider.c provider_open.c provider_table.c cloud.c cloud_ask.c cloud_make.c \
 	cloud_sweep.c
 # What people see.
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
@@ -19,7 +19,7 @@ control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qem
 	qemu_proc.c qemu_record.c qemu_record_machine.c qemu_snapshot.c qemu_spawn.c qemu_target.c qemu_validate.c \
 	qemu_worker.c qemu_worker_ops.c
 # Commands.
-control_SRCS += context.c recover.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c cmd_runs.c cmd_status.c \
+control_SRCS += context.c recover.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c cmd_runs.c cmd_limit.c cmd_status.c \
 	cmd_cleanup.c cmd_discard.c cmd_help.c
 
 PROGRAMS += wherry

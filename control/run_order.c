@@ -24,7 +24,8 @@ static void add_changed(yyjson_mut_doc *doc, yyjson_mut_val *disk, const struct 
 
 char *run_order_body(const struct context *c, const struct run_order *o, const char *attempt)
 {
-	char key[2 * sizeof c->keys.hash_secret + 1];
+	static const struct limits none;
+	char key[2 * sizeof c->keys.hash_secret + 1], limits[LIMITS_TEXT];
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *root = yyjson_mut_obj(doc);
 
@@ -39,6 +40,9 @@ char *run_order_body(const struct context *c, const struct run_order *o, const c
 	yyjson_mut_obj_add_int(doc, root, "level", c->job.level);
 	yyjson_mut_obj_add_bool(doc, root, "read_back", c->job.read_back);
 	yyjson_mut_obj_add_bool(doc, root, "read_only", o->read_only);
+	/* An image that knows no limits may serve a job without any. */
+	if (!limits_equal(&o->limits, &none))
+		yyjson_mut_obj_add_val(doc, root, "limits", yyjson_mut_raw(doc, limits_json(&o->limits, limits)));
 	yyjson_mut_obj_add_uint(doc, root, "reconnect_ms", c->job.reconnect_seconds * UINT64_C(1000));
 	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
 	for (unsigned i = 0; i < o->side->disk_count; i++) {

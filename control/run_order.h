@@ -3,6 +3,7 @@
 #ifndef WHERRY_CONTROL_RUN_ORDER_H
 #define WHERRY_CONTROL_RUN_ORDER_H
 
+#include "base/limits.h"
 #include "scaffold.h"
 #include "source_hints.h"
 
@@ -18,6 +19,7 @@ struct run_order {
 	const struct source_hints *hints; /* export; else NULL */
 	bool only_rehash;          /* scan: only disks that need it */
 	bool read_only;            /* scan: nothing will be written in this boot */
+	struct limits limits;      /* export */
 };
 
 /* Holds the hash key: the caller wipes and frees it. */

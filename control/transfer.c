@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/mem.h"
+#include "job_limits.h"
 #include "net/api_names.h"
 #include "paths.h"
 #include "run_order.h"
@@ -115,21 +116,49 @@ struct copy {
 	struct pump_disk disks[WIRE_MAX_DISKS];
 	struct pump pump;
 	struct worker_state source, target;
+	struct limits limits;             /* that the source worker keeps to */
 	struct transfer_totals base, now; /* of finished attempts; of this one */
 	uint64_t moved;                   /* read, written and durable bytes when anything last moved ... */
 	int64_t moved_at;                 /* ... and when that was */
 	bool reconnecting;                /* it was told */
 };
 
+static int read_limits(struct copy *t, struct limits *now, struct err *e)
+{
+	const struct context *c = t->s->c;
+
+	return job_limits_now(c->journal, c->job.name, &c->job.limits, now, e);
+}
+
+/* `wherry limit` may have been at work. */
+static int keep_limits(struct copy *t, struct err *e)
+{
+	struct limits now;
+
+	if (read_limits(t, &now, e) < 0)
+		return -1;
+	if (limits_equal(&now, &t->limits))
+		return 0;
+	if (worker_client_limits(t->s->source.client, &now, e) < 0)
+		return -1;
+	t->limits = now;
+	events_limits(t->s->c->events, &now);
+	return 0;
+}
+
 static int start_copy(struct copy *t, struct err *e)
 {
+	if (read_limits(t, &t->limits, e) < 0)
+		return -1;
+	events_limits(t->s->c->events, &t->limits);
+
 	bool target_dials = t->path.path == DATA_TARGET_DIALS;
 	uint8_t id[API_ATTEMPT_LEN / 2];
 	char session[API_ATTEMPT_LEN + 1];
 	struct run_order import = {.kind = "import", .way = target_dials ? PEER_DIAL : PEER_LISTEN, .dial = t->path.dial,
 				  .session = session, .side = &t->s->target, .replica = t->r};
 	struct run_order export = {.kind = "export", .way = target_dials ? PEER_LISTEN : PEER_DIAL, .dial = t->path.dial,
-				  .session = session, .side = &t->s->source, .replica = t->r, .hints = t->hints};
+				  .session = session, .side = &t->s->source, .replica = t->r, .hints = t->hints, .limits = t->limits};
 	const struct run_order *first = target_dials ? &export : &import; /* the listener, then the dialer */
 	const struct run_order *second = target_dials ? &import : &export;
 
@@ -283,7 +312,7 @@ static int attempt(struct copy *t, struct err *e)
 		if (clock_mono_ns() < next && !t->pump.finished)
 			continue;
 		next = clock_mono_ns() + STATUS_EVERY_NS;
-		if (look(t, e) < 0)
+		if (look(t, e) < 0 || (t->source.running && keep_limits(t, e) < 0))
 			return prefer_target_error(t, e);
 		if (t->target.failed) {
 			*e = t->target.error;

@@ -403,6 +403,16 @@ int worker_client_run(struct worker_client *w, const char *body, struct err *e)
 	return post(w, API_RUN, body, false, e);
 }
 
+int worker_client_limits(struct worker_client *w, const struct limits *limits, struct err *e)
+{
+	char text[LIMITS_TEXT], body[64 + API_ATTEMPT_LEN + LIMITS_TEXT];
+
+	snprintf(body, sizeof body, "{\"attempt\":\"%s\",\"limits\":%s}", w->attempt, limits_json(limits, text));
+	struct call c = {.method = "PUT", .target = API_RUN_LIMITS, .type = "application/json", .body = body,
+			 .len = strlen(body), .again = true};
+	return call(w, &w->calls, &c, NULL, e);
+}
+
 int worker_client_stop(struct worker_client *w, struct err *e)
 {
 	char body[32 + API_ATTEMPT_LEN];

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "events.h"
 #include "net/pki.h"
 #include "provider.h"
@@ -64,6 +65,8 @@ int worker_client_run(struct worker_client *w, const char *body, struct err *e);
 int worker_client_feed(struct worker_client *w, uint64_t ack, unsigned wait_ms, struct buf *out, struct err *e);
 int worker_client_put_pages(struct worker_client *w, unsigned disk, uint64_t first, const void *hashes, size_t len,
 			    struct err *e);
+/* They hold at once, for the run that was ordered last. */
+int worker_client_limits(struct worker_client *w, const struct limits *limits, struct err *e);
 /* Also when the worker has no run, or its run is over. */
 int worker_client_stop(struct worker_client *w, struct err *e);
 int worker_client_poweroff(struct worker_client *w, struct err *e);

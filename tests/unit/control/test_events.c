@@ -116,10 +116,10 @@ static void events_json_golden(void **state)
 		"running machine web1 at one instant\"}\n"
 		"{\"event\":\"progress\",\"time\":\"2026-11-21T04:05:06Z\",\"job\":\"web1\",\"disk\":0,\"name\":\"disk0\","
 		"\"size\":1048576000,\"scanned\":0,\"skipped\":0,\"zero\":5242880,\"unchanged\":0,\"sent\":0,\"wire\":0,\"written\":0,"
-		"\"durable\":0,\"scan_rate\":0,\"sent_rate\":0,\"eta_s\":-1}\n"
+		"\"durable\":0,\"scan_rate\":0,\"sent_rate\":0,\"eta_s\":-1,\"limits\":{}}\n"
 		"{\"event\":\"progress\",\"time\":\"2026-11-21T04:05:07Z\",\"job\":\"web1\",\"disk\":0,\"name\":\"disk0\","
 		"\"size\":1048576000,\"scanned\":104857600,\"skipped\":0,\"zero\":5242880,\"unchanged\":0,\"sent\":10485760,\"wire\":5242880,"
-		"\"written\":10485760,\"durable\":10485760,\"scan_rate\":104857600,\"sent_rate\":10485760,\"eta_s\":10}\n");
+		"\"written\":10485760,\"durable\":10485760,\"scan_rate\":104857600,\"sent_rate\":10485760,\"eta_s\":10,\"limits\":{}}\n");
 	assert_has(s.results, "\"event\":\"warning\",\"time\":\"2026-11-21T04:05:15Z\",\"job\":\"web1\",\"text\":\"a worker is "
 		   "\\\"slow\\\"\"}\n");
 	assert_has(s.results, "\"kind\":\"busy\",\"message\":\"job web1 is held\",\"exit\":5}\n");
@@ -135,6 +135,45 @@ static void events_json_golden(void **state)
 	}
 	assert_int_equal(lines, 1 + 9 + 1 + 1 + 3);
 	drop(&s);
+}
+
+static void events_limits_are_told_once_and_shown_with_the_progress(void **state)
+{
+	static const struct {
+		const struct events_ops *ops;
+		const char *told, *shown, *lifted;
+	} cases[] = {
+		{&events_plain_ops, "limit: limited to 50 MB/s on the network\n", "left -, limited to 50 MB/s on the network\n",
+		 "limit: no limits any more\n"},
+		{&events_json_ops, "\"text\":\"limited to 50 MB/s on the network\"}", "\"limits\":{\"bandwidth\":50000000}}",
+		 "\"text\":\"no limits any more\"}"},
+		{&events_tty_ops, "limit: limited to 50 MB/s on the network", "copy it, limited to 50 MB/s on the network",
+		 "limit: no limits any more"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct limits limits = {.of = {[LIMIT_BANDWIDTH] = 50000000}}, none = {{0}};
+		struct disk_progress d = disk_at(1, 1);
+		struct screen s;
+
+		start(&s, cases[i].ops);
+		events_limits(s.ev, &none);
+		events_step(s.ev, "copy", "copy it");
+		events_limits(s.ev, &limits);
+		events_limits(s.ev, &limits);
+		events_progress(s.ev, &d, 1);
+		events_limits(s.ev, &none);
+		finish(&s);
+		const char *out = cases[i].ops == &events_json_ops ? s.results : s.talk, *told = strstr(out, cases[i].told);
+		assert_non_null(told);
+		assert_null(strstr(told + 1, cases[i].told));
+		assert_has(out, cases[i].shown);
+		const char *lifted = strstr(out, cases[i].lifted);
+		assert_non_null(lifted);
+		assert_true(lifted > told);
+		drop(&s);
+	}
 }
 
 static void events_quiet_tells_only_trouble(void **state)
@@ -367,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_plain_golden),
 		cmocka_unit_test(events_json_golden),
+		cmocka_unit_test(events_limits_are_told_once_and_shown_with_the_progress),
 		cmocka_unit_test(events_quiet_tells_only_trouble),
 		cmocka_unit_test(events_long_silence_is_broken),
 		cmocka_unit_test(events_tty_redraws_in_place),
