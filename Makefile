@@ -20,7 +20,7 @@
 #   E2E_NEEDS += build/image/x                 what must be built before tests/e2e/test-*.sh run
 #
 # and rules of its own, for which it may use $(Q), $(call say,WORD,what), $(BUILD) and $(WHERRY_CC). A target gets
-# into `make help` by a comment with two hashes behind it. `run-demo`, `image`, `bench-boot` and `fault` are rules
+# into `make help` by a comment with two hashes behind it. `run-demo`, `image`, `bench-boot`, `bench-limit` and `fault` are rules
 # of the folders they belong to.
 
 VERSION := 0.1.0

@@ -19,3 +19,9 @@ bench: worker $(BUILD)/bench-measure ## measure the engine beside qemu-img, nbdc
 bench-publish: ## put the last run of `make bench` into tests/bench/report/ and the README
 	$(Q)BUILD=$(BUILD) tests/bench/publish.sh
 .PHONY: bench bench-publish
+
+# What a limit lets through, on an interface's own counters.
+
+bench-limit: worker $(BUILD)/tests/worker_controller ## measure what a bandwidth limit lets through (a minute; root)
+	$(Q)$(TEST_ENV) tests/bench/limit.sh
+.PHONY: bench-limit

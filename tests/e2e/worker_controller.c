@@ -9,6 +9,7 @@
  *   worker_controller DIR sync SOURCE TARGET WAY DIAL CHUNK CHECKPOINT [xN] [KILL] -- SERIAL:SERIAL:SIZE...
  *       export -> import; WAY is source-dials or target-dials, DIAL what the dialer is told; over N connections; KILL is
  *       PAGES:PID, to SIGKILL a process once so many pages are durable. Prints what was sent, in bytes.
+ *       $RUN_OPTIONS: keys for both orders (net/api_names.h), instead of the compression, which is zstd's level 1.
  *
  * ADDRESS is host:port, or @PORT to listen there for a worker that dials out. ROLE is source or target.
  */
@@ -36,7 +37,7 @@
 
 #define RUN          "run-1"
 #define PATIENCE_NS  (20 * NS_PER_S)
-#define MAX_DISKS    8
+#define MAX_DISKS    32
 
 struct controller {
 	const char *dir;
@@ -302,6 +303,7 @@ static int post_run(struct sync *y, bool source, struct err *e)
 {
 	struct worker *w = source ? &y->source : &y->target;
 	cleanup(buf_fini) struct buf b = BUF_INIT;
+	const char *options = getenv("RUN_OPTIONS");
 	uint8_t id[API_ATTEMPT_LEN / 2];
 	char key[65];
 
@@ -309,10 +311,10 @@ static int post_run(struct sync *y, bool source, struct err *e)
 		return -1;
 	buf_addf(&b,
 		 "{\"attempt\":\"%s\",\"kind\":\"%s\",\"key\":\"%s\",\"chunk_size\":%u,\"checkpoint_bytes\":%" PRIu64
-		 ",\"checkpoint_ms\":60000,"
-		 "\"compression\":\"zstd\",\"level\":1,\"read_back\":true,\"disks\":[",
+		 ",\"checkpoint_ms\":60000,%s,\"read_back\":true,\"disks\":[",
 		 hex_encode(id, sizeof id, w->attempt), source ? "export" : "import",
-		 hex_encode(y->source.c->secret, 32, key), y->chunk_size, y->checkpoint_bytes);
+		 hex_encode(y->source.c->secret, 32, key), y->chunk_size, y->checkpoint_bytes,
+		 options != NULL ? options : "\"compression\":\"zstd\",\"level\":1");
 	for (unsigned i = 0; i < y->disks; i++)
 		buf_addf(&b, "%s{\"index\":%u,\"serial\":\"%s\",\"size\":%" PRIu64 "}", i > 0 ? "," : "", i,
 			 source ? y->disk[i].source : y->disk[i].target, y->disk[i].size);

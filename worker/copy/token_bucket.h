@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-/* Longer than the scheduling of a busy machine keeps a thread waiting, and 1 % of 5 s. */
-#define TOKEN_BUCKET_DEPTH_NS INT64_C(50000000)
+/* What a thread that gets the processor late may still catch up on; 1.6 % of 5 s. */
+#define TOKEN_BUCKET_DEPTH_NS INT64_C(80000000)
 
 struct token_bucket {
 	uint64_t rate;  /* tokens a second; 0: everything passes */
