@@ -310,7 +310,8 @@ static void print(const struct plan *p)
 	plan_source(p);
 	plan_target(p);
 	plan_read(p);
-	heading(p, "Sent, %s chunks of %u KiB:", p->x.job.zstd ? "compressed" : "plain", p->x.job.chunk_size >> 10);
+	heading(p, "Sent, %s chunks of %u KiB:", p->x.job.compression != COMPRESSION_NONE ? "compressed" : "plain",
+		p->x.job.chunk_size >> 10);
 	for (unsigned i = 0; i < p->machine.disks.len; i++)
 		plan_sent_of(p, i);
 	plan_removed(p);

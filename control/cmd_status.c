@@ -144,15 +144,15 @@ static int show_head(struct status *s, const char *job, struct err *e)
 static int show_run(void *ctx, const struct run *r)
 {
 	struct status *s = ctx;
-	char began[24], ended[24], read[16], sent[16];
+	char began[24], ended[24], read[16], sent[16], wire[16];
 
 	if (s->c->json) {
 		json_line(stdout,
 			  "event:s job:s run:s kind:s state:s epoch:u started:s ended:s read:u zero:u unchanged:u "
-			  "sent:u wire:u written:u checkpoints:u error:s", "run", r->job, r->id, run_kind_name(r->kind),
+			  "sent:u wire:u sent_raw:u levels:s written:u checkpoints:u error:s", "run", r->job, r->id, run_kind_name(r->kind),
 			  run_state_name(r->state), r->epoch, when(r->started_s, began),
 			  r->ended_s == 0 ? NULL : when(r->ended_s, ended), r->read, r->zero, r->unchanged, r->sent,
-			  r->wire, r->written, r->checkpoints, r->error[0] != '\0' ? r->error : NULL);
+			  r->wire, r->sent_raw, r->levels, r->written, r->checkpoints, r->error[0] != '\0' ? r->error : NULL);
 		return 0;
 	}
 	/* The journal cannot know that a process died; that nobody holds the job tells. */
@@ -161,7 +161,8 @@ static int show_run(void *ctx, const struct run *r)
 	if (r->ended_s != 0)
 		printf("  %6lld s", (long long)(r->ended_s - r->started_s));
 	if (r->kind == RUN_SYNC && r->ended_s != 0)
-		printf("  read %s, sent %s", num_format_size(r->read, read), num_format_size(r->sent, sent));
+		printf("  read %s, sent %s as %s", num_format_size(r->read, read), num_format_size(r->sent, sent),
+		       num_format_size(r->wire, wire));
 	printf("%s%s\n", r->error[0] != '\0' ? "  " : "", r->error);
 	return 0;
 }

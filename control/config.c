@@ -32,7 +32,6 @@ static const char *const control_paths[] = {
 };
 
 static const char *const hint_choices[] = {"use", "ignore", NULL};
-static const char *const compressions[] = {"none", "zstd", NULL};
 
 const char *data_path_name(enum data_path d)
 {
@@ -103,6 +102,14 @@ static struct provider *read_place(struct json_at *root, const char *key, enum j
 	return p;
 }
 
+static void read_compression(struct json_at *o, struct job *job)
+{
+	struct err e = ERR_INIT;
+
+	if (compression_parse(json_string(o, "compression", JSON_OPTIONAL, "auto"), &job->compression, &job->level, &e) != 0)
+		json_complain(o, "compression", "%s", e.msg);
+}
+
 static void read_options(struct json_at *root, struct job *job)
 {
 	struct json_at o = json_object(root, "options", JSON_OPTIONAL);
@@ -115,8 +122,7 @@ static void read_options(struct json_at *root, struct job *job)
 		json_complain(&o, "checkpoint_size", "expected at least one chunk (%u bytes), found %llu",
 			      job->chunk_size, (unsigned long long)job->checkpoint_bytes);
 	job->checkpoint_seconds = (uint32_t)json_number(&o, "checkpoint_seconds", JSON_OPTIONAL, 1, 3600, 10);
-	job->zstd = json_choice(&o, "compression", JSON_OPTIONAL, compressions, 1) == 1;
-	job->level = (int)json_number(&o, "compression_level", JSON_OPTIONAL, 1, 19, 1);
+	read_compression(&o, job);
 	job->read_back = json_bool(&o, "read_back", JSON_OPTIONAL, true);
 	job->control_path = (enum control_path)json_choice(&o, "control_path", JSON_OPTIONAL, control_paths,
 							   CONTROL_DIAL_IN);

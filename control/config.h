@@ -6,7 +6,7 @@
  *     "source":  {"provider": "qemu", "cloud": "/srv/cloud-a", "machine": "web1"},
  *     "target":  {"provider": "qemu", "cloud": "/srv/cloud-b", "machine": "web1"},
  *     "options": {"chunk_size": "256K", "checkpoint_size": "1G", "checkpoint_seconds": 10,
- *                 "compression": "zstd"|"none", "compression_level": 1, "read_back": true,
+ *                 "compression": "auto"|"none"|"zstd"|"zstd:LEVEL", "read_back": true,
  *                 "connections": 1, "reconnect_seconds": 300,
  *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
  *                 "worker_timeout_seconds": 300, "lease_seconds": 300,
@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compression.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -42,7 +43,7 @@ struct job {
 	uint32_t chunk_size;
 	uint64_t checkpoint_bytes;
 	uint32_t checkpoint_seconds;
-	bool zstd;
+	enum compression compression;
 	int level;
 	bool read_back;
 	enum control_path control_path;

@@ -13,7 +13,7 @@
 #include "events_impl.h"
 
 /* Results of a run that are bytes. */
-static const char *const byte_keys[] = {"read", "zero", "unchanged", "sent", "wire", "written"};
+static const char *const byte_keys[] = {"read", "zero", "unchanged", "sent", "wire", "sent_raw", "written"};
 
 const char *events_human_result(const char *key, const char *value, char out[48])
 {

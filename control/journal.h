@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "packing.h"
 #include "provider.h"
 
 struct journal;
@@ -44,7 +45,8 @@ struct run {
 	int64_t started_s, ended_s;
 	char error[512];
 	/* totals, for `status` and reports; bytes of disk unless said otherwise */
-	uint64_t read, zero, unchanged, sent, wire, written, checkpoints;
+	uint64_t read, zero, unchanged, sent, wire, sent_raw, written, checkpoints;
+	char levels[PACKING_TEXT]; /* chunks sent at each level of compression, as packing_text() writes them */
 };
 
 /* The epoch rises by one with every run of a job; journal_run_raise lifts it above what a replica carries already. */

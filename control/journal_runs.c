@@ -22,7 +22,7 @@ static const char *const kinds[] = {[RUN_SYNC] = "sync", [RUN_VERIFY] = "verify"
 
 #define RUN_COLUMNS \
 	"id, job, kind, epoch, state, started_s, ended_s, error, read, zero, unchanged, sent, wire, written, " \
-	"checkpoints"
+	"checkpoints, sent_raw, levels"
 
 const char *run_state_name(enum run_state s)
 {
@@ -120,9 +120,9 @@ int journal_run_end(struct journal *j, const struct run *r, struct err *e)
 	return db_run(j, "record the end of a run", e,
 		      "UPDATE runs SET state = ?, ended_s = ?, error = ?, read = ?, zero = ?, unchanged = ?, sent = ?, "
 		      "wire = ?, written = ?, checkpoints = MAX(?, (SELECT COALESCE(SUM(count), 0) FROM checkpoints "
-		      "WHERE run = runs.id)) WHERE id = ?", "tituuuuuuut", states[r->state],
+		      "WHERE run = runs.id)), sent_raw = ?, levels = ? WHERE id = ?", "tituuuuuuuutt", states[r->state],
 		      r->ended_s != 0 ? r->ended_s : now_s(), r->error, r->read, r->zero, r->unchanged, r->sent,
-		      r->wire, r->written, r->checkpoints, r->id);
+		      r->wire, r->written, r->checkpoints, r->sent_raw, r->levels, r->id);
 }
 
 int journal_runs_end_dead(struct journal *j, const char *job, unsigned *count, struct err *e)
@@ -164,6 +164,8 @@ static void read_run(sqlite3_stmt *st, struct run *r)
 	r->wire = db_u64(st, 12);
 	r->written = db_u64(st, 13);
 	r->checkpoints = db_u64(st, 14);
+	r->sent_raw = db_u64(st, 15);
+	db_text(st, 16, r->levels, sizeof r->levels);
 }
 
 int journal_run_last(struct journal *j, const char *job, struct run *out, bool *found, struct err *e)

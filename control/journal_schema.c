@@ -43,6 +43,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE facts (job TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
 	"  PRIMARY KEY (job, key)) WITHOUT ROWID;",
 	"ALTER TABLE generation_disks ADD COLUMN baseline TEXT NOT NULL DEFAULT '';",
+	"ALTER TABLE runs ADD COLUMN sent_raw INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE runs ADD COLUMN levels TEXT NOT NULL DEFAULT '';",
 };
 
 #define SCHEMA ((int)(sizeof migrations / sizeof migrations[0]))

@@ -113,6 +113,7 @@ static const char *hints_word(const struct sync *s)
 static void report(struct context *c, const struct sync *s)
 {
 	const struct transfer_totals *t = &s->totals;
+	char text[PACKING_TEXT], ratio[32];
 
 	events_result(c->events, "generation", "%llu", (unsigned long long)s->replica.generation);
 	events_result(c->events, "read", "%llu", (unsigned long long)t->read);
@@ -120,6 +121,9 @@ static void report(struct context *c, const struct sync *s)
 	events_result(c->events, "unchanged", "%llu", (unsigned long long)t->unchanged);
 	events_result(c->events, "sent", "%llu", (unsigned long long)t->sent);
 	events_result(c->events, "wire", "%llu", (unsigned long long)t->wire);
+	events_result(c->events, "sent_raw", "%llu", (unsigned long long)packing_raw_bytes(&t->packing));
+	events_result(c->events, "levels", "%s", packing_text(&t->packing, text));
+	events_result(c->events, "ratio", "%s", packing_ratio(&t->packing, ratio));
 	events_result(c->events, "written", "%llu", (unsigned long long)t->written);
 	events_result(c->events, "checkpoints", "%llu", (unsigned long long)t->checkpoints);
 	events_result(c->events, "hints", "%s", hints_word(s));
@@ -140,6 +144,8 @@ static int end_run(struct context *c, struct sync *s, int rc, struct err *e)
 	s->run.unchanged = s->totals.unchanged;
 	s->run.sent = s->totals.sent;
 	s->run.wire = s->totals.wire;
+	s->run.sent_raw = packing_raw_bytes(&s->totals.packing);
+	packing_text(&s->totals.packing, s->run.levels);
 	s->run.written = s->totals.written;
 	s->run.checkpoints = s->totals.checkpoints;
 	if (journal_run_end(c->journal, &s->run, &second) < 0 && rc == 0) {

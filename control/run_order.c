@@ -36,7 +36,7 @@ char *run_order_body(const struct context *c, const struct run_order *o, const c
 	yyjson_mut_obj_add_uint(doc, root, "chunk_size", c->job.chunk_size);
 	yyjson_mut_obj_add_uint(doc, root, "checkpoint_bytes", c->job.checkpoint_bytes);
 	yyjson_mut_obj_add_uint(doc, root, "checkpoint_ms", c->job.checkpoint_seconds * UINT64_C(1000));
-	yyjson_mut_obj_add_str(doc, root, "compression", c->job.zstd ? "zstd" : "none");
+	yyjson_mut_obj_add_str(doc, root, "compression", compression_name(c->job.compression));
 	yyjson_mut_obj_add_int(doc, root, "level", c->job.level);
 	yyjson_mut_obj_add_bool(doc, root, "read_back", c->job.read_back);
 	yyjson_mut_obj_add_bool(doc, root, "read_only", o->read_only);

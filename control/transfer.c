@@ -180,7 +180,7 @@ static void add_up(struct copy *t, const struct disk_progress *d, unsigned n)
 {
 	struct transfer_totals *now = &t->now;
 
-	*now = (struct transfer_totals){0};
+	*now = (struct transfer_totals){.packing = t->source.packing};
 	for (unsigned i = 0; i < n; i++) {
 		now->read += d[i].scanned - d[i].skipped;
 		now->zero += d[i].zero;
@@ -358,6 +358,7 @@ static int rest(struct copy *t, struct err *e)
 	t->base.written += t->now.written;
 	t->base.checkpoints += t->now.checkpoints;
 	t->base.cuts += t->now.cuts;
+	packing_add(&t->base.packing, &t->now.packing);
 	t->now = (struct transfer_totals){0};
 	return 0;
 }
@@ -442,6 +443,7 @@ int transfer_copy(struct scaffold *s, struct replica *r, struct source_hints *h,
 	out->written += t.base.written;
 	out->checkpoints += t.base.checkpoints;
 	out->cuts += t.base.cuts;
+	packing_add(&out->packing, &t.base.packing);
 	out->attempts = t.base.attempts;
 	return rc;
 }

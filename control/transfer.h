@@ -7,11 +7,13 @@
 #define WHERRY_CONTROL_TRANSFER_H
 
 #include "feed_pump.h"
+#include "packing.h"
 #include "scaffold.h"
 #include "source_hints.h"
 
 struct transfer_totals {
 	uint64_t read, zero, unchanged, sent, wire, written, checkpoints; /* bytes of disk; wire: payload bytes */
+	struct packing packing;
 	unsigned attempts;
 	unsigned cuts; /* connections between the workers that broke and were made again */
 };

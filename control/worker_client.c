@@ -339,6 +339,23 @@ static void parse_link(yyjson_val *link, struct worker_state *s)
 	snprintf(s->why, sizeof s->why, "%s", why != NULL ? why : "no reason given");
 }
 
+static void parse_packing(yyjson_val *list, struct packing *p)
+{
+	yyjson_val *v;
+	size_t i, count;
+
+	yyjson_arr_foreach(list, i, count, v)
+	{
+		struct packing one = {.count = 1, .levels = {{
+			.level = (int)yyjson_get_sint(yyjson_obj_get(v, "level")),
+			.chunks = yyjson_get_uint(yyjson_obj_get(v, "chunks")),
+			.bytes = yyjson_get_uint(yyjson_obj_get(v, "bytes")),
+			.packed = yyjson_get_uint(yyjson_obj_get(v, "packed")),
+		}}};
+		packing_add(p, &one);
+	}
+}
+
 static void parse_state(yyjson_val *root, struct worker_state *s)
 {
 	const char *state = yyjson_get_str(yyjson_obj_get(root, "state"));
@@ -354,6 +371,7 @@ static void parse_state(yyjson_val *root, struct worker_state *s)
 		.wire_out = yyjson_get_uint(yyjson_obj_get(wire, "out")),
 	};
 	parse_link(yyjson_obj_get(root, "link"), s);
+	parse_packing(yyjson_obj_get(root, "packing"), &s->packing);
 	if (s->failed)
 		err_set(&s->error, kind != NULL ? err_kind_by_name(kind) : ERR_INTERNAL, 0, "%s",
 			message != NULL ? message : "the worker gave no reason");

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "events.h"
+#include "packing.h"
 #include "net/pki.h"
 #include "provider.h"
 #include "state.h"
@@ -48,6 +49,7 @@ int worker_client_disks(struct worker_client *w, struct worker_disk_info *out, u
 struct worker_state {
 	bool running, finished, failed;
 	struct err error;
+	struct packing packing;     /* of an export */
 	uint64_t wire_in, wire_out; /* bytes on all its connections */
 	unsigned cuts;              /* connections to the other worker that broke */
 	uint64_t reconnecting_ms;   /* since when one of them is being made again; 0: all are up */

@@ -38,14 +38,6 @@ static const struct known {
 };
 #define KNOWN (sizeof known / sizeof known[0])
 
-static int take_compression(struct host_options *o, const char *word, struct err *e)
-{
-	o->raw = strcmp(word, "none") == 0;
-	if (!o->raw && strcmp(word, "zstd") != 0)
-		return err_set(e, ERR_USAGE, 0, "there is no compression \"%s\"; give --compression zstd or none", word);
-	return 0;
-}
-
 static int take(int c, struct host_options *o, const char *command, const char *word, struct err *e)
 {
 	switch (c) {
@@ -62,7 +54,7 @@ static int take(int c, struct host_options *o, const char *command, const char *
 	case OPT_READ_IOPS:
 		return limit_parse(LIMIT_DISK_IOPS, optarg, "--limit-iops", &o->limits.of[LIMIT_DISK_IOPS], e);
 	case OPT_COMPRESSION:
-		return take_compression(o, optarg, e);
+		return compression_parse(optarg, &o->compression, &o->level, e) != 0 ? err_wrap(e, "--compression") : 0;
 	case OPT_OUT:
 		o->manifest_out = optarg;
 		return 0;
@@ -153,6 +145,8 @@ int host_options_parse(int argc, char **argv, enum host_command command, struct 
 	int c;
 
 	memset(o, 0, sizeof *o);
+	if (command == HOST_SEND)
+		o->compression = COMPRESSION_AUTO;
 	for (size_t i = 0, n = 0; i < KNOWN; i++)
 		if ((known[i].commands & (unsigned)command) != 0)
 			options[n++] = known[i].option;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compression.h"
 #include "base/err.h"
 #include "base/limits.h"
 
@@ -24,10 +25,11 @@ struct host_options {
 	uint64_t checkpoint_size; /* 0: not given */
 	uint64_t sector_size;     /* of the disk that a file stands for; 0: not given */
 	struct limits limits;     /* copy: of reading; send: of sending */
+	enum compression compression; /* send: AUTO when not given */
+	int level;
 	bool json;
 	bool verify;
 	bool no_read_back;
-	bool raw;                 /* --compression none */
 	bool plain;
 };
 

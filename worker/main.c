@@ -66,7 +66,7 @@ static const struct command {
 	 "  --manifest-in FILE    what the target is known to hold: equal chunks are read but not sent; without\n"
 	 "                        --manifest-out FILE is kept up to date\n"
 	 "  --manifest-out FILE   write what the target holds afterwards\n"
-	 "  --compression WORD    zstd or none (default zstd)\n"
+	 "  --compression WORD    auto (what makes the copy fastest), none, zstd or zstd:LEVEL, -50 to 19 (default auto)\n"
 	 "  --limit-rate RATE     send no faster than this after compression, such as 100MB/s or 1Gbit/s\n"
 	 "  --chunk-size N        a power of two from 64K to 4M (default 256K)\n"
 	 "  --checkpoint-size N   send at most so much again after a crash (default 1G; at least two pages of 127\n"

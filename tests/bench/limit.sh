@@ -53,6 +53,7 @@ start() {
 		{"wherry":1, "job":"web1", "run":"run-1", "epoch":7, "role":"$role", "controller":"$pin",
 		 "control":{"path":"dial-in"}, "nics":"auto", "lease_seconds":600, "debug":false}
 	JSON
+	: >"$work/$name.console"
 	ip netns exec "$ns" "$BUILD/wherry-worker" serve --boot-data "$work/$name.json" --listen "$address" "$@" \
 		>"$work/$name.console" 2>"$work/$name.log" &
 	pids+=($!)

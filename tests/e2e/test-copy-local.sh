@@ -137,6 +137,8 @@ expect 4 'not there or empty' "$worker" copy old-source t --manifest-in m-60
 expect 13 'manifest m-60 is of a disk of' "$worker" copy s small --manifest-in m-60
 expect 12 'is no manifest' "$worker" copy s small --manifest-in s
 expect 2 'power of two' "$worker" copy s t --chunk-size 100000
+expect 2 'limit-rate: expected a rate' "$worker" copy s t --limit-rate 100
+expect 2 'limit-iops: expected a whole number' "$worker" copy s t --limit-iops 0
 expect 2 'source and a target' "$worker" copy s
 expect 2 'not an option' "$worker" copy s t --no-such-thing
 expect 14 'is a folder' "$worker" copy s .

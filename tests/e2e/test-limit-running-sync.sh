@@ -38,6 +38,10 @@ told 'no limits any more'
 wait "$pid" || { cat "$work/talk"; fail "the sync ended with status $?"; }
 replica_equals t
 nothing_left
+[ "$(result sent_raw)" = "$(result sent)" ] || fail "noise does not shrink, but $(result sent_raw) of $(result sent) was sent raw"
+[ "$(result levels)" = none=$((32 << 4)) ] || fail "levels: $(result levels)"
+[ "$(result ratio)" = 1.00 ] || fail "ratio: $(result ratio)"
+expect 0 '"sent_raw":33554432,"levels":"none=512"' wherry status "$job" --json
 
 say 'what was set holds for the next run, too, until it is reset'
 wherry limit "$work/slow.json" --disk-iops 5000 >/dev/null

@@ -156,7 +156,7 @@ expect 2 'is no fingerprint' as_source receive t --peer "${source_pin#sha256:}"
 expect 2 'is no fingerprint' as_source send s 127.0.0.1:4433 --peer "${target_pin%?}"
 expect 2 'source and the address' as_source send s --peer "$target_pin"
 expect 2 'not an option' as_source receive t --peer "$source_pin" --manifest-in m
-expect 2 'no compression' as_source send s 127.0.0.1:4433 --peer "$target_pin" --compression lzma
+expect 2 'zstd:LEVEL' as_source send s 127.0.0.1:4433 --peer "$target_pin" --compression lzma
 expect 9 'connecting to 127.0.0.1:1:' as_source send s 127.0.0.1:1 --peer "$target_pin"
 expect 3 '.' as_source send s nonsense --peer "$target_pin"
 head -c 1000 s >odd

@@ -40,7 +40,8 @@ static void check_job(const struct job *j)
 	fuzz_check(j->machine[0] != '\0' && j->target_machine[0] != '\0');
 	fuzz_check(j->source_json != NULL && j->target_json != NULL && j->findings == NULL);
 	fuzz_check(j->chunk_size >= 65536 && j->chunk_size <= 4u << 20 && (j->chunk_size & (j->chunk_size - 1)) == 0);
-	fuzz_check(j->checkpoint_bytes >= j->chunk_size && j->level >= 1 && j->level <= 19);
+	fuzz_check(j->checkpoint_bytes >= j->chunk_size && j->level >= -50 && j->level <= 19 &&
+		   j->level != 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,8 +75,9 @@ void fuzz_seeds(struct fuzz_corpus *to)
 		"  \"source\":  {\"provider\": \"qemu\", \"cloud\": \"" CLOUD "\", \"machine\": \"web1\"},\n"
 		"  \"target\":  {\"provider\": \"qemu\", \"cloud\": \"" CLOUD "\", \"machine\": \"web2\"},\n"
 		"  \"options\": {\"chunk_size\": \"256K\", \"checkpoint_size\": \"1G\", \"checkpoint_seconds\": 10,\n"
-		"    \"compression\": \"zstd\", \"compression_level\": 1, \"read_back\": true, \"control_path\": \"dial-in\",\n"
-		"    \"data_path\": \"auto\", \"worker_timeout_seconds\": 300, \"lease_seconds\": 300} }\n");
+		"    \"compression\": \"zstd:-5\", \"read_back\": true, \"control_path\": \"dial-in\",\n"
+		"    \"data_path\": \"auto\", \"worker_timeout_seconds\": 300, \"lease_seconds\": 300},\n"
+		"  \"limits\": {\"bandwidth\": \"100MB/s\", \"disk_iops\": 500} }\n");
 	fuzz_seed_text(to, "{\"job\":\"-\",\"source\":{\"provider\":\"qem\"},\"target\":[],\"options\":{\"chunk_siez\":3}}");
 	fuzz_seed_text(to, "{\"job\":\"w\",\n \"source\": oops}");
 	fuzz_seed_text(to, "");

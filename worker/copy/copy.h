@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/compression.h"
 #include "base/err.h"
 #include "block/block.h"
 #include "copy/ledger.h"
@@ -73,7 +74,15 @@ struct copy_disk {
 				      * there were hints and they were not refuted (not by copy_import) */
 };
 
-enum copy_compression { COPY_RAW, COPY_ZSTD };
+/* How an export sent its data: written by the engine, read by anybody at any time. */
+#define COPY_LEVELS 4
+struct copy_packing {
+	atomic_uint_fast64_t raw_chunks, raw_bytes; /* as they were */
+	struct copy_level {
+		atomic_int level;                    /* of zstd; 0: this one and those behind it are not in use */
+		atomic_uint_fast64_t chunks, bytes, packed; /* bytes: before, packed: after */
+	} levels[COPY_LEVELS];
+};
 
 struct copy_config {
 	const struct manifest_keys *keys;
@@ -81,8 +90,9 @@ struct copy_config {
 	uint64_t checkpoint_bytes;
 	int64_t checkpoint_ns;
 	uint64_t pool_bytes;
-	enum copy_compression compression;
-	int level;                   /* zstd; negative allowed */
+	enum compression compression; /* AUTO: see pack_choice.h */
+	int level;                   /* of ZSTD */
+	struct copy_packing *packing; /* borrowed; NULL: nobody wants to know */
 	bool read_back;
 	struct copy_disk *disks;
 	unsigned disk_count;

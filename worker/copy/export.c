@@ -10,7 +10,7 @@ static int run_export(struct run *r, struct session *s, struct err *e)
 	    run_pool(r, &r->again, 0, c->chunk_size, e) != 0)
 		return -1;
 	struct stage *filter = filter_new(c, r->ledger, r->checkpoints);
-	struct stage *compressor = compressor_new(c, r->ledger, r->packed);
+	struct stage *compressor = compressor_new(c, r->ledger, r->packed, run_threads(r));
 	struct stage *sender = sender_new(c, s, r->again);
 	pipeline_add(r->pipeline, filter, 0);
 	pipeline_add(r->pipeline, compressor, run_threads(r));

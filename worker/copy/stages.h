@@ -33,8 +33,9 @@ struct stage *filter_new(const struct copy_config *c, struct ledger *l, struct c
 /* Records all hashes in the ledger, in order per disk: the end of a scan. Without threads of its own. */
 struct stage *recorder_new(const struct copy_config *c, struct ledger *l);
 
-/* Waits for intents and packs with zstd where that pays. Any number of threads. packed: buffers of a chunk's size. */
-struct stage *compressor_new(const struct copy_config *c, struct ledger *l, struct pool *packed);
+/* Waits for intents and packs with zstd where that pays. As many threads as it is told, of which not all pack at once
+ * where a context of zstd is large. packed: buffers of a chunk's size. */
+struct stage *compressor_new(const struct copy_config *c, struct ledger *l, struct pool *packed, unsigned threads);
 
 /* Makes the session's connections: says HELLO on them and brings them to their channels. One thread. */
 struct stage *connector_new(struct session *s);

@@ -75,6 +75,21 @@ static void add_disk(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct run
 		yyjson_mut_obj_add_uint(doc, disk, fields[i].name, fields[i].value);
 }
 
+static void add_packing(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct runner_status *s)
+{
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, root, "packing");
+
+	for (unsigned i = 0; i < s->packing_count; i++) {
+		const struct runner_packing *p = &s->packing[i];
+		yyjson_mut_val *level = yyjson_mut_arr_add_obj(doc, list);
+
+		yyjson_mut_obj_add_int(doc, level, "level", p->level);
+		yyjson_mut_obj_add_uint(doc, level, "chunks", p->chunks);
+		yyjson_mut_obj_add_uint(doc, level, "bytes", p->bytes);
+		yyjson_mut_obj_add_uint(doc, level, "packed", p->packed);
+	}
+}
+
 static void add_counters(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct counters *c)
 {
 	yyjson_mut_val *counters = yyjson_mut_obj_add_obj(doc, root, "counters");
@@ -118,6 +133,7 @@ void api_json_status(const struct api *api, const struct runner_status *s, const
 	for (unsigned i = 0; i < s->disk_count; i++)
 		add_disk(doc, disks, &s->disks[i]);
 	yyjson_mut_obj_add_val(doc, root, "limits", yyjson_mut_rawcpy(doc, limits_json(&s->limits, limits)));
+	add_packing(doc, root, s);
 	yyjson_mut_val *wire = yyjson_mut_obj_add_obj(doc, root, "wire");
 	yyjson_mut_obj_add_uint(doc, wire, "in", s->link.in);
 	yyjson_mut_obj_add_uint(doc, wire, "out", s->link.out);

@@ -210,6 +210,7 @@ static void prepare(struct work *w)
 		.pool_bytes = COPY_DEFAULT_POOL_BYTES,
 		.compression = r->spec.compression,
 		.level = r->spec.level,
+		.packing = &r->packing,
 		.read_back = r->spec.read_back,
 		.disks = w->disks,
 		.disk_count = r->spec.disk_count,

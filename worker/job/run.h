@@ -17,6 +17,7 @@ struct run {
 	struct run_spec spec;
 	struct ledger_feed *feed;
 	struct copy_progress progress[WIRE_MAX_DISKS];
+	struct copy_packing packing;
 	struct link_watch *watch;
 	struct limiter *limiter;
 	atomic_bool cancel;

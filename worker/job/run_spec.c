@@ -90,11 +90,13 @@ static int take_reconnect_ms(yyjson_val *v, struct run_spec *s, struct err *e)
 static int take_compression(yyjson_val *v, struct run_spec *s, struct err *e)
 {
 	if (yyjson_equals_str(v, "none"))
-		s->compression = COPY_RAW;
+		s->compression = COMPRESSION_NONE;
 	else if (yyjson_equals_str(v, "zstd"))
-		s->compression = COPY_ZSTD;
+		s->compression = COMPRESSION_ZSTD;
+	else if (yyjson_equals_str(v, "auto"))
+		s->compression = COMPRESSION_AUTO;
 	else
-		return wrong("compression", "\"none\" or \"zstd\"", e);
+		return wrong("compression", "\"auto\", \"none\" or \"zstd\"", e);
 	return 0;
 }
 
@@ -102,8 +104,9 @@ static int take_level(yyjson_val *v, struct run_spec *s, struct err *e)
 {
 	int64_t level = yyjson_get_sint(v); /* of one past INT64_MAX: something negative */
 
-	if (!yyjson_is_int(v) || (yyjson_is_uint(v) && yyjson_get_uint(v) > 22) || level < -50)
-		return wrong("level", "a zstd level from -50 to 22", e);
+	if (!yyjson_is_int(v) || (yyjson_is_uint(v) && yyjson_get_uint(v) > COMPRESSION_LEVEL_MAX) ||
+	    level < COMPRESSION_LEVEL_MIN || level == 0)
+		return wrong("level", "a zstd level from -50 to 19, not 0", e);
 	s->level = (int)level;
 	return 0;
 }
@@ -298,7 +301,7 @@ int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct er
 	*out = (struct run_spec){
 		.checkpoint_bytes = COPY_DEFAULT_CHECKPOINT_BYTES,
 		.checkpoint_ns = COPY_DEFAULT_CHECKPOINT_NS,
-		.compression = COPY_ZSTD,
+		.compression = COMPRESSION_AUTO,
 		.level = 1,
 		.read_back = true,
 		.reconnect_ns = COPY_DEFAULT_PATIENCE_NS,

@@ -23,7 +23,7 @@ struct run_spec {
 	uint32_t chunk_size;
 	uint64_t checkpoint_bytes;
 	int64_t checkpoint_ns;
-	enum copy_compression compression;
+	enum compression compression;
 	int level;
 	bool read_back;
 	bool read_only;         /* scan at the target: the disks are not to be written in this boot */

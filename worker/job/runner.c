@@ -367,6 +367,23 @@ static void copy_progress(const struct run *run, unsigned i, struct runner_disk 
 	};
 }
 
+static void copy_packing(const struct run *run, struct runner_status *out)
+{
+	const struct copy_packing *p = &run->packing;
+
+	if (p->raw_chunks > 0)
+		out->packing[out->packing_count++] = (struct runner_packing){
+			.chunks = p->raw_chunks, .bytes = p->raw_bytes, .packed = p->raw_bytes};
+	for (int i = 0; i < COPY_LEVELS; i++)
+		if (p->levels[i].chunks > 0)
+			out->packing[out->packing_count++] = (struct runner_packing){
+				.level = p->levels[i].level,
+				.chunks = p->levels[i].chunks,
+				.bytes = p->levels[i].bytes,
+				.packed = p->levels[i].packed,
+			};
+}
+
 void runner_status(struct runner *r, struct runner_status *out)
 {
 	*out = (struct runner_status){.state = RUNNER_IDLE};
@@ -380,6 +397,7 @@ void runner_status(struct runner *r, struct runner_status *out)
 			copy_progress(n->run, i, &out->disks[i]);
 		link_watch_read(n->run->watch, &out->link);
 		limiter_get(n->run->limiter, &out->limits);
+		copy_packing(n->run, out);
 	}
 	pthread_mutex_unlock(&r->lock);
 }

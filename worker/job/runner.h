@@ -68,12 +68,20 @@ struct runner_disk {
 		checkpoints;
 };
 
+/* And of copy_packing, raw first; then only levels that were used. */
+struct runner_packing {
+	int level;                  /* 0: raw */
+	uint64_t chunks, bytes, packed;
+};
+
 struct runner_status {
 	enum runner_state state;
 	struct err error;           /* FAILED */
 	struct limits limits;       /* now */
 	unsigned disk_count;
 	struct runner_disk disks[WIRE_MAX_DISKS];
+	unsigned packing_count;
+	struct runner_packing packing[1 + COPY_LEVELS];
 	struct link_state link;     /* to the other worker */
 };
 

@@ -11,7 +11,8 @@
  * Afterwards:
  *   GET  /v1/status     -> {"version","role","state":"idle|running|finished|failed","error":{...}?,
  *                          "disks":[{"index","size","scanned","skipped","zero","unchanged","sent","sent_wire","written","durable","checkpoints"}],
- *                          "limits":{...},"wire":{"in","out"},"link":{"connections","up","cuts","resent",
+ *                          "packing":[{"level","chunks","bytes","packed"}],"limits":{...},
+ *                          "wire":{"in","out"},"link":{"connections","up","cuts","resent",
  *                          ("reconnecting_ms","why")?}?,"counters":{"cpu_user_ns","cpu_system_ns","memory_available",
  *                          "disk_read_bytes","disk_written_bytes","net_in_bytes","net_out_bytes"}}  (all bytes)
  *   GET  /v1/disks      -> {"disks":[{"name","serial","size","logical_sector","physical_sector"}]}
@@ -34,11 +35,13 @@
  *
  * POST /v1/run: {"attempt":"<16 hex digits>","kind":"export|import|scan","key":"<hex 32>","chunk_size":N,
  *   "checkpoint_bytes":N,
- *   "checkpoint_ms":N,"compression":"none|zstd","level":N,"read_back":true,"read_only":false,
+ *   "checkpoint_ms":N,"compression":"auto|none|zstd","level":N,"read_back":true,"read_only":false,
  *   "limits":{"bandwidth":N,"disk_throughput":N,"disk_iops":N,"worker_iops":N},
  *   "disks":[{"index":0,"serial":"...","size":N,"changed":[gap,count,...]?}],
  *   "peer":{"dial":"host:port" | "listen":true,"session":"<16 hex digits>","connections":N},
  *   "reconnect_ms":N}                                                  (peer: not for scan)
+ *   "level" is zstd's; "auto" chooses among none and some levels what makes the copy fastest (then status says in
+ *   "packing" which were used, level 0 being none: data chunks and their bytes before and after).
  *   "limits" (base/limits.h; each may be left out): what the run reads, and what an export sends over all its connections,
  *   again after a cut included; bytes or reads a second.
  *   "session" names this pair of runs, the same for both workers and drawn for every attempt; "connections": 1 to 8.

@@ -55,7 +55,7 @@ static void job_load_defaults_are_documented_ones(void **state)
 	assert_int_equal(job.chunk_size, 256 << 10);
 	assert_int_equal(job.checkpoint_bytes, 1 << 30);
 	assert_int_equal(job.checkpoint_seconds, 10);
-	assert_true(job.zstd);
+	assert_int_equal(job.compression, COMPRESSION_AUTO);
 	assert_int_equal(job.level, 1);
 	assert_true(job.read_back);
 	assert_int_equal(job.control_path, CONTROL_DIAL_IN);
@@ -92,7 +92,7 @@ static void job_load_every_option_is_taken(void **state)
 	(void)state;
 	assert_int_equal(load("{\"job\":\"Web-1\"," SOURCE ",\"target\":{\"provider\":\"mem\",\"cloud\":\"b\",\"machine\":"
 			      "\"web1-copy\"},\"options\":{\"chunk_size\":\"1M\",\"checkpoint_size\":16777216,"
-			      "\"checkpoint_seconds\":3,\"compression\":\"none\",\"compression_level\":3,\"read_back\":false,"
+			      "\"checkpoint_seconds\":3,\"compression\":\"zstd:3\",\"read_back\":false,"
 			      "\"control_path\":\"dial-out\",\"data_path\":\"relay\",\"worker_timeout_seconds\":600,"
 			      "\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20,\"hints\":\"ignore\","
 			      "\"full_scan_every\":3},\"limits\":{\"bandwidth\":\"1Gbit/s\",\"disk_throughput\":64000,"
@@ -105,7 +105,7 @@ static void job_load_every_option_is_taken(void **state)
 	assert_int_equal(job.chunk_size, 1 << 20);
 	assert_int_equal(job.checkpoint_bytes, 16 << 20);
 	assert_int_equal(job.checkpoint_seconds, 3);
-	assert_false(job.zstd);
+	assert_int_equal(job.compression, COMPRESSION_ZSTD);
 	assert_int_equal(job.level, 3);
 	assert_false(job.read_back);
 	assert_int_equal(job.control_path, CONTROL_DIAL_OUT);
@@ -150,8 +150,15 @@ static const struct {
 	{WITH("\"chunk_size\":\"4M\",\"checkpoint_size\":\"1M\""), "options.checkpoint_size: expected at least one chunk",
 	 ERR_CONFIG},
 	{WITH("\"checkpoint_seconds\":0"), "options.checkpoint_seconds: expected a whole number from 1 to 3600", ERR_CONFIG},
-	{WITH("\"compression\":\"gzip\""), "options.compression: expected one of \"none\", \"zstd\"", ERR_CONFIG},
-	{WITH("\"compression_level\":20"), "options.compression_level: expected a whole number from 1 to 19", ERR_CONFIG},
+	{WITH("\"compression\":\"gzip\""), "options.compression: expected \"auto\", \"none\", \"zstd\" or", ERR_CONFIG},
+	{WITH("\"compression\":\"zstd:\""), "options.compression: expected", ERR_CONFIG},
+	{WITH("\"compression\":\"zstd:0\""), "options.compression: expected", ERR_CONFIG},
+	{WITH("\"compression\":\"zstd:20\""), "from -50 to 19", ERR_CONFIG},
+	{WITH("\"compression\":\"zstd:-51\""), "from -50 to 19", ERR_CONFIG},
+	{WITH("\"compression\":\"zstd:1-\""), "options.compression: expected", ERR_CONFIG},
+	{WITH("\"compression\":\"zstd: 1\""), "options.compression: expected", ERR_CONFIG},
+	{WITH("\"compression\":\"none:1\""), "options.compression: expected", ERR_CONFIG},
+	{WITH("\"compression_level\":1"), "options: unknown key \"compression_level\": did you mean", ERR_CONFIG},
 	{WITH("\"read_back\":1"), "options.read_back: expected true or false", ERR_CONFIG},
 	{WITH("\"control_path\":\"dialin\""), "did you mean \"dial-in\"?", ERR_CONFIG},
 	{WITH("\"data_path\":\"direct\""), "options.data_path: expected one of \"auto\", \"source-dials\"", ERR_CONFIG},

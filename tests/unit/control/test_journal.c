@@ -93,6 +93,8 @@ static void journal_run_end_totals_are_kept(void **state)
 	r.sent = 3;
 	r.wire = 4;
 	r.written = 5;
+	r.sent_raw = 6;
+	snprintf(r.levels, sizeof r.levels, "none=1 zstd:-5=2");
 	r.ended_s = r.started_s + 60;
 	snprintf(r.error, sizeof r.error, "it broke; \"quote' here");
 	assert_int_equal(journal_run_end(j, &r, &e), 0);
@@ -102,6 +104,8 @@ static void journal_run_end_totals_are_kept(void **state)
 	r.checkpoints = 3;
 	assert_string_equal(got.id, r.id);
 	assert_string_equal(got.error, r.error);
+	assert_int_equal(got.sent_raw, 6);
+	assert_string_equal(got.levels, r.levels);
 	assert_int_equal(got.state, RUN_FAILED);
 	assert_true(got.read == UINT64_MAX);
 	assert_int_equal(got.zero, 1);

@@ -344,6 +344,33 @@ static void journal_open_of_another_folder_is_refused(void **state)
 	free(to);
 }
 
+/* A journal as the first release made it. */
+static void journal_open_older_schema_is_brought_up_to_date(void **state)
+{
+	struct journal *j = reopen(*state, NULL);
+	char *path = mem_printf("%s/wherry.db", (char *)*state);
+	struct err e = ERR_INIT;
+	struct run r, got;
+	sqlite3 *db;
+	bool found;
+
+	assert_int_equal(journal_run_begin(j, "web1", RUN_SYNC, &r, &e), 0);
+	journal_close(j);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "ALTER TABLE runs DROP COLUMN sent_raw; ALTER TABLE runs DROP COLUMN levels;"
+				      "ALTER TABLE generation_disks DROP COLUMN baseline;"
+				      "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	j = reopen(*state, NULL);
+	assert_int_equal(journal_run_last(j, "web1", &got, &found, &e), 0);
+	assert_true(found);
+	assert_string_equal(got.id, r.id);
+	assert_int_equal(got.sent_raw, 0);
+	assert_string_equal(got.levels, "");
+	journal_close(j);
+	free(path);
+}
+
 static void journal_open_newer_schema_is_unsupported(void **state)
 {
 	char *path = mem_printf("%s/wherry.db", (char *)*state);
@@ -426,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(journal_open_lost_is_refused, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_open_overwritten_is_refused, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_open_of_another_folder_is_refused, make_temp, drop_temp),
+		cmocka_unit_test_setup_teardown(journal_open_older_schema_is_brought_up_to_date, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_open_newer_schema_is_unsupported, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_two_processes_in_a_new_folder_both_succeed, make_temp, drop_temp),
 	};

@@ -15,6 +15,7 @@ struct fx *fx_new(void)
 	manifest_keys_derive(secret, &f->keys);
 	f->source_sector = f->target_sector = 512;
 	f->checkpoint_bytes = COPY_DEFAULT_CHECKPOINT_BYTES;
+	f->pool_bytes = 4 << 20;
 	f->pipe = 1 << 20;
 	return f;
 }
@@ -90,9 +91,10 @@ static struct copy_config config(struct fx *f, struct copy_disk *disks, enum wir
 		.chunk_size = FX_CHUNK,
 		.checkpoint_bytes = f->checkpoint_bytes,
 		.checkpoint_ns = COPY_DEFAULT_CHECKPOINT_NS,
-		.pool_bytes = 4 << 20,
+		.pool_bytes = f->pool_bytes,
 		.compression = f->compression,
 		.level = 1,
+		.packing = role == WIRE_SOURCE ? &f->packing : NULL,
 		.read_back = !f->no_read_back,
 		.disks = disks,
 		.disk_count = f->disks,
@@ -106,6 +108,7 @@ static struct copy_config config(struct fx *f, struct copy_disk *disks, enum wir
 static void open_sources(struct fx *f, struct copy_disk *disks)
 {
 	memset(f->progress, 0, sizeof f->progress);
+	memset(&f->packing, 0, sizeof f->packing);
 	memset(&f->source_err, 0, sizeof f->source_err);
 	for (unsigned i = 0; i < f->disks; i++) {
 		disks[i] = (struct copy_disk){

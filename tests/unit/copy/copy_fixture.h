@@ -29,8 +29,8 @@ struct fx {
 	atomic_bool cancel;
 
 	/* Settings of the next runs. */
-	uint64_t checkpoint_bytes;
-	enum copy_compression compression;
+	uint64_t checkpoint_bytes, pool_bytes;
+	enum compression compression;
 	bool no_read_back;
 	int64_t silence_ns;
 	unsigned threads;
@@ -40,6 +40,7 @@ struct fx {
 	void *spoil_ctx;
 
 	/* Of the last run. */
+	struct copy_packing packing;
 	struct copy_progress progress[FX_DISKS], target_progress[FX_DISKS];
 	uint8_t root[FX_DISKS][MANIFEST_HASH];
 	bool refuted[FX_DISKS];

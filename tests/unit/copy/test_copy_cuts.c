@@ -108,7 +108,7 @@ static void cut_again_and_again_ends_right(void **state)
 		fx_fill(f->source[0], 0, size, 1);
 		fx_fill(f->source[1], 0, FX_PAGE / 2, 2);
 		f->checkpoint_bytes = 4 * FX_PAGE;
-		f->compression = COPY_ZSTD;
+		f->compression = COMPRESSION_ZSTD;
 		net_init(&n);
 		n.channels = channels;
 		for (unsigned i = 0; i < 40; i++)

@@ -31,15 +31,15 @@ static void wire_any_size_equals_source(void **state)
 	static const struct {
 		uint64_t size, target;
 		uint32_t sector;
-		enum copy_compression compression;
+		enum compression compression;
 	} cases[] = {
-		{512, 512, 512, COPY_RAW},
-		{512, 512, 512, COPY_ZSTD},
-		{4096, 4096, 4096, COPY_ZSTD},
-		{FX_CHUNK - 512, MIB, 512, COPY_ZSTD},
-		{FX_CHUNK + 512, FX_CHUNK + 512, 512, COPY_RAW},
-		{FX_PAGE, FX_PAGE, 512, COPY_RAW},
-		{FX_PAGE + 512, FX_PAGE + 1024, 512, COPY_ZSTD},
+		{512, 512, 512, COMPRESSION_NONE},
+		{512, 512, 512, COMPRESSION_ZSTD},
+		{4096, 4096, 4096, COMPRESSION_ZSTD},
+		{FX_CHUNK - 512, MIB, 512, COMPRESSION_ZSTD},
+		{FX_CHUNK + 512, FX_CHUNK + 512, 512, COMPRESSION_NONE},
+		{FX_PAGE, FX_PAGE, 512, COMPRESSION_NONE},
+		{FX_PAGE + 512, FX_PAGE + 1024, 512, COMPRESSION_ZSTD},
 	};
 
 	(void)state;
@@ -66,7 +66,7 @@ static void wire_several_disks_then_incremental_sends_what_changed(void **state)
 	struct fx *f = two_disks();
 
 	(void)state;
-	f->compression = COPY_ZSTD;
+	f->compression = COMPRESSION_ZSTD;
 	assert_int_equal(fx_wire(f), 0);
 	fx_assert_equal(f);
 	fx_assert_complete(f);
@@ -91,7 +91,7 @@ static void wire_compressible_data_is_packed(void **state)
 	struct fx *f = fx_new();
 
 	(void)state;
-	f->compression = COPY_ZSTD;
+	f->compression = COMPRESSION_ZSTD;
 	fx_add(f, FX_PAGE, FX_PAGE, false);
 	fx_start(f);
 	fx_set(f->source[0], 0, FX_PAGE, 'x');
@@ -101,6 +101,38 @@ static void wire_compressible_data_is_packed(void **state)
 	fx_free(f);
 }
 
+/* Whatever was chosen, every chunk of data is counted once, with the bytes that went over the wire. */
+static void wire_packing_is_counted_as_it_was(void **state)
+{
+	static const enum compression cases[] = {COMPRESSION_NONE, COMPRESSION_ZSTD, COMPRESSION_AUTO};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fx *f = fx_new();
+		uint64_t packed = 0, chunks = 0;
+
+		f->compression = cases[i];
+		fx_add(f, 2 * FX_PAGE, 2 * FX_PAGE, false);
+		fx_start(f);
+		fx_set(f->source[0], 0, FX_PAGE, 'x');
+		fx_fill(f->source[0], FX_PAGE, FX_PAGE, 5);
+		assert_int_equal(fx_wire(f), 0);
+		fx_assert_equal(f);
+		for (int l = 0; l < COPY_LEVELS; l++) {
+			packed += f->packing.levels[l].packed;
+			chunks += f->packing.levels[l].chunks;
+			assert_true(f->packing.levels[l].chunks == 0 || f->packing.levels[l].level != 0);
+			assert_true(f->packing.levels[l].bytes == f->packing.levels[l].chunks * FX_CHUNK);
+		}
+		assert_int_equal(chunks + f->packing.raw_chunks, 2 * 127);
+		assert_in_range(chunks, 0, cases[i] == COMPRESSION_NONE ? 0 : 127);
+		assert_true(cases[i] != COMPRESSION_ZSTD || chunks == 127);
+		assert_int_equal(f->packing.raw_bytes, f->packing.raw_chunks * FX_CHUNK);
+		assert_int_equal(packed + f->packing.raw_bytes + 2 * 127 * WIRE_HASH_SIZE, f->progress[0].sent_wire);
+		fx_free(f);
+	}
+}
+
 static void wire_tight_pipe_does_not_lock_up(void **state)
 {
 	struct fx *f = two_disks();
@@ -108,6 +140,25 @@ static void wire_tight_pipe_does_not_lock_up(void **state)
 	(void)state;
 	f->pipe = WIRE_HEADER_SIZE + WIRE_HELLO_SIZE; /* both sides greet before they listen */
 	f->threads = 5;
+	assert_int_equal(fx_wire(f), 0);
+	fx_assert_equal(f);
+	fx_free(f);
+}
+
+/* What is sent as it is comes in the buffers that the chunks before it are unpacked into. */
+static void wire_few_buffers_for_raw_and_packed_do_not_lock_up(void **state)
+{
+	struct fx *f = fx_new();
+
+	(void)state;
+	f->compression = COMPRESSION_ZSTD;
+	f->pool_bytes = 8 * FX_CHUNK;
+	f->threads = 1;
+	fx_add(f, 8 * FX_PAGE, 8 * FX_PAGE, false);
+	fx_start(f);
+	fx_fill(f->source[0], 0, 8 * FX_PAGE, 7);
+	for (uint64_t at = 0; at < 8 * FX_PAGE; at += 8 * FX_CHUNK)
+		fx_set(f->source[0], at, 2 * FX_CHUNK, 'x');
 	assert_int_equal(fx_wire(f), 0);
 	fx_assert_equal(f);
 	fx_free(f);
@@ -313,6 +364,8 @@ int main(void)
 		cmocka_unit_test(wire_any_size_equals_source),
 		cmocka_unit_test(wire_several_disks_then_incremental_sends_what_changed),
 		cmocka_unit_test(wire_compressible_data_is_packed),
+		cmocka_unit_test(wire_packing_is_counted_as_it_was),
+		cmocka_unit_test(wire_few_buffers_for_raw_and_packed_do_not_lock_up),
 		cmocka_unit_test(wire_tight_pipe_does_not_lock_up),
 		cmocka_unit_test(wire_flipped_bit_never_reaches_the_target_unnoticed),
 		cmocka_unit_test(wire_flipped_bit_in_a_chunk_is_corrupt),

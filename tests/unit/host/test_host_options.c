@@ -31,9 +31,55 @@ static void host_options_parse_good_words_taken(void **state)
 	assert_string_equal(o.path[0], "s");
 	assert_string_equal(o.path[1], "h:1");
 	assert_string_equal(o.peer, "p");
-	assert_true(o.raw);
+	assert_int_equal(o.compression, COMPRESSION_NONE);
 	assert_int_equal(o.chunk_size, 1 << 20);
 	assert_false(o.plain);
+}
+
+static void host_options_parse_send_compression_is_auto_unless_given(void **state)
+{
+	static const struct {
+		const char *option;
+		enum compression compression;
+		int level;
+	} cases[] = {
+		{NULL, COMPRESSION_AUTO, 0},
+		{"--compression=auto", COMPRESSION_AUTO, COMPRESSION_LEVEL_DEFAULT},
+		{"--compression=zstd", COMPRESSION_ZSTD, COMPRESSION_LEVEL_DEFAULT},
+		{"--compression=zstd:-5", COMPRESSION_ZSTD, -5},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *argv[] = {"send", "s", "h:1", (char *)cases[i].option, NULL};
+		struct host_options o;
+		struct err e = ERR_INIT;
+
+		assert_int_equal(host_options_parse(cases[i].option != NULL ? 4 : 3, argv, HOST_SEND, &o, &e), 0);
+		assert_int_equal(o.compression, cases[i].compression);
+		assert_int_equal(o.level, cases[i].level);
+	}
+}
+
+/* A copy on one host is limited where it reads, one to another host where it sends. */
+static void host_options_parse_limit_rate_limits_what_the_command_shares(void **state)
+{
+	char *argv[] = {"send", "s", "t", "--limit-rate", "100MB/s", NULL};
+	struct host_options send, copy;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(host_options_parse(5, argv, HOST_SEND, &send, &e), 0);
+	assert_int_equal(send.limits.of[LIMIT_BANDWIDTH], 100000000);
+	assert_int_equal(send.limits.of[LIMIT_DISK_THROUGHPUT], 0);
+	argv[0] = "copy";
+	argv[1] = "s";
+	argv[2] = "t";
+	argv[3] = "--limit-rate";
+	argv[4] = "100MB/s";
+	assert_int_equal(host_options_parse(5, argv, HOST_COPY, &copy, &e), 0);
+	assert_int_equal(copy.limits.of[LIMIT_BANDWIDTH], 0);
+	assert_int_equal(copy.limits.of[LIMIT_DISK_THROUGHPUT], 100000000);
 }
 
 static void host_options_parse_wrong_words_is_usage(void **state)
@@ -49,8 +95,10 @@ static void host_options_parse_wrong_words_is_usage(void **state)
 		{HOST_SEND, "--no-read-back is not an option of send", {"send", "a", "b", "--no-read-back"}},
 		{HOST_RECEIVE, "--chunk-size is not an option of receive", {"receive", "a", "--chunk-size", "1M"}},
 		{HOST_SEND, "--peer is not an option", {"send", "a", "b", "--peer"}},
-		{HOST_SEND, "no compression \"xz\"", {"send", "a", "b", "--compression", "xz"}},
+		{HOST_SEND, "--compression: expected \"auto\"", {"send", "a", "b", "--compression", "xz"}},
 		{HOST_SEND, "power of two", {"send", "a", "b", "--chunk-size", "100000"}},
+		{HOST_SEND, "--limit-rate: expected a rate", {"send", "a", "b", "--limit-rate", "100"}},
+		{HOST_SEND, "--limit-iops is not an option of send", {"send", "a", "b", "--limit-iops", "5"}},
 		{HOST_COPY, "512 or 4096", {"copy", "a", "b", "--sector-size", "520"}},
 		{HOST_SCAN, "wants one device", {"scan"}},
 		{HOST_COPY, "wants a source and a target", {"copy", "a"}},
@@ -76,6 +124,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(host_options_parse_good_words_taken),
+		cmocka_unit_test(host_options_parse_send_compression_is_auto_unless_given),
+		cmocka_unit_test(host_options_parse_limit_rate_limits_what_the_command_shares),
 		cmocka_unit_test(host_options_parse_wrong_words_is_usage),
 	};
 

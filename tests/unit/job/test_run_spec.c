@@ -64,7 +64,7 @@ static void run_spec_parse_good_order_gives_all_fields(void **state)
 	assert_int_equal(s.chunk_size, 262144);
 	assert_int_equal(s.checkpoint_bytes, 1048576);
 	assert_true(s.checkpoint_ns == 1500 * NS_PER_MS);
-	assert_int_equal(s.compression, COPY_RAW);
+	assert_int_equal(s.compression, COMPRESSION_NONE);
 	assert_int_equal(s.level, -3);
 	assert_false(s.read_back);
 	assert_int_equal(s.limits.of[LIMIT_BANDWIDTH], 100000000);
@@ -94,11 +94,15 @@ static void run_spec_parse_optional_keys_have_defaults(void **state)
 	assert_true(s.checkpoint_bytes == COPY_DEFAULT_CHECKPOINT_BYTES);
 	assert_true(s.reconnect_ns == COPY_DEFAULT_PATIENCE_NS);
 	assert_true(s.checkpoint_ns == COPY_DEFAULT_CHECKPOINT_NS);
-	assert_int_equal(s.compression, COPY_ZSTD);
+	assert_int_equal(s.compression, COMPRESSION_AUTO);
 	assert_true(s.read_back);
 	assert_int_equal(s.disks[0].index, 7);
 	assert_int_equal(parse_with("peer", "{\"listen\":true" PAIR "}", &s, &e), 0);
 	assert_true(s.listen);
+	assert_int_equal(parse_with("compression", "\"auto\"", &s, &e), 0);
+	assert_int_equal(s.compression, COMPRESSION_AUTO);
+	assert_int_equal(parse_with("compression", "\"zstd\"", &s, &e), 0);
+	assert_int_equal(s.compression, COMPRESSION_ZSTD);
 	assert_false(s.read_only);
 	assert_int_equal(parse_with("read_only", "true", &s, &e), 0);
 	assert_true(s.read_only);
@@ -151,9 +155,10 @@ static const struct {
 	{"checkpoint_ms", "1.5"},
 	{"compression", "\"gzip\""},
 	{"compression", "true"},
-	{"level", "23"},
-	{"level", "-51"},
+	{"level", "20"},
 	{"level", "18446744073709551605"}, /* 2^64 - 11 is not -11 */
+	{"level", "0"},
+	{"level", "-51"},
 	{"level", "\"1\""},
 	{"read_back", "1"},
 	{"read_only", "1"},
