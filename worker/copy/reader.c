@@ -153,10 +153,10 @@ static bool head_done(const struct reader *r)
 	return r->len > 0 && r->piece[r->head].done;
 }
 
-/* More has been read than is under way: this thread does not keep up with the disk. */
+/* All that there are buffers for has been read: the disk waits for this thread. */
 static bool is_behind(const struct reader *r)
 {
-	return r->held - r->under_way > r->share / 2;
+	return r->under_way == 0 && head_done(r);
 }
 
 /* Hashed in this thread as long as that keeps up with the disk: to wake another one costs more than it helps where the
