@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # TIMEOUT: 240
 #
-# A sync whose job file lets it send so little that it would take ten minutes; the limit is changed, then lifted, while
+# A sync whose job file lets it send so little that it would take two minutes; the limit is changed, then lifted, while
 # it runs. That it ends in time is the proof. Limits that were set hold for the next run, until they are reset.
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "$0")/lib.sh"
 requires qemu-system-x86_64 qemu-img jq openssl
 
 two_clouds
-jq '.limits = {"bandwidth": "64kB/s"}' "$job" >"$work/slow.json"
-expect 0 'limited to 64 kB/s on the network, as in the job file' wherry limit "$work/slow.json"
+jq '.limits = {"bandwidth": "256kB/s"}' "$job" >"$work/slow.json"
+expect 0 'limited to 256 kB/s on the network, as in the job file' wherry limit "$work/slow.json"
 expect 2 'bandwidth: expected a rate' wherry limit "$work/slow.json" --bandwidth 100
 
 # told WORDS: wait until an event of the sync has them
@@ -25,13 +25,13 @@ told() {
 	fail "the sync never told '$1'"
 }
 
-say 'a sync at 64 kB/s, then 65 kB/s, then without limits'
+say 'a sync at 256 kB/s, then 257 kB/s, then without limits'
 : >"$work/events"
 wherry_bg sync "$work/slow.json" --json >"$work/events" 2>"$work/talk" &
 pid=$!
-told '"progress".*"limits":{"bandwidth":64000}'
-expect 0 "taken up within a second by pid $pid" wherry limit "$work/slow.json" --bandwidth 65kB/s
-told '"step":"limit","text":"limited to 65 kB/s on the network"'
+told '"progress".*"limits":{"bandwidth":256000}'
+expect 0 "taken up within a second by pid $pid" wherry limit "$work/slow.json" --bandwidth 257kB/s
+told '"step":"limit","text":"limited to 257 kB/s on the network"'
 [ "$(jq -s 'map(select(.event == "progress")) | last | .durable' "$work/events")" -lt $((24 << 20)) ] || fail 'no limit at all'
 wherry limit "$work/slow.json" --none >/dev/null
 told 'no limits any more'

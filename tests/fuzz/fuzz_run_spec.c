@@ -42,7 +42,7 @@ void fuzz_seeds(struct fuzz_corpus *to)
 				 "{\"index\":0,\"serial\":\"a-1\",\"size\":512},{\"index\":2,\"serial\":\"@vdb\",\"size\":1024}],"
 				 "\"peer\":{\"dial\":\"10.0.0.1:4433\",\"session\":\"00000000000000ff\",\"connections\":8}}");
 	fuzz_seed_text(to, BEGIN "\"kind\":\"import\",\"compression\":\"zstd\",\"level\":19,"
-				 "\"limits\":{\"bandwidth\":64000,\"disk_iops\":1},\"disks\":["
+				 "\"limits\":{\"bandwidth\":256000,\"disk_iops\":1},\"disks\":["
 				 "{\"index\":1,\"serial\":\"lun:*:*:*:3\",\"size\":4096}],"
 				 "\"peer\":{\"listen\":true,\"session\":\"00000000000000ff\",\"connections\":1}}");
 	fuzz_seed_text(to, BEGIN "\"kind\":\"export\",\"disks\":[{\"index\":0,\"serial\":\"a\",\"size\":10000000,"

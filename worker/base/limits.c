@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RATE_MIN UINT64_C(64000)
+#define RATE_MIN UINT64_C(256000)
 #define RATE_MAX UINT64_C(1000000000000)
 #define IOPS_MAX UINT64_C(10000000)
 

@@ -29,7 +29,7 @@ struct limits {
 struct limit_info {
 	const char *name;     /* "disk_iops": in JSON; with '-' for '_' as an option */
 	const char *unit;     /* for help: "RATE" or "N" */
-	const char *applies;  /* "read from each disk": follows the value in a sentence */
+	const char *applies;  /* "from each disk": follows the value in a sentence */
 	bool is_rate;         /* bytes a second; else operations a second */
 	uint64_t min, max;    /* besides 0; below min a peer would look dead */
 };

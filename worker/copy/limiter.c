@@ -90,26 +90,29 @@ static void wait_until(struct limiter *l, int64_t at)
 	pthread_cond_timedwait(&l->changed, &l->lock, &until);
 }
 
+static int64_t wait_ns(const struct cost *costs, size_t n, int64_t now)
+{
+	int64_t wait = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int64_t w = token_bucket_wait_ns(costs[i].bucket, now);
+
+		wait = w > wait ? w : wait;
+	}
+	return wait;
+}
+
 /* Waits until all buckets give, then takes from all at once: what waits for one holds back nothing of the others. */
-static void take(struct limiter *l, const struct cost *costs, size_t n)
+static void take(struct limiter *l, const struct cost *costs, size_t n, bool waits)
 {
 	pthread_mutex_lock(&l->lock);
-	while (!l->stopped) {
-		int64_t now = clock_mono_ns(), wait = 0;
-
-		for (size_t i = 0; i < n; i++) {
-			int64_t w = token_bucket_wait_ns(costs[i].bucket, now);
-
-			wait = w > wait ? w : wait;
-		}
-		if (wait > 0) {
-			wait_until(l, now + wait);
-			continue;
-		}
-		for (size_t i = 0; i < n; i++)
-			token_bucket_take(costs[i].bucket, now, costs[i].tokens);
-		break;
+	int64_t now = clock_mono_ns(), wait;
+	while (waits && !l->stopped && (wait = wait_ns(costs, n, now)) > 0) {
+		wait_until(l, now + wait);
+		now = clock_mono_ns();
 	}
+	for (size_t i = 0; i < n && !l->stopped; i++)
+		token_bucket_take(costs[i].bucket, now, costs[i].tokens);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -118,17 +121,28 @@ void limiter_send(struct limiter *l, size_t bytes)
 	if (l == NULL)
 		return;
 	const struct cost cost = {&l->bandwidth, bytes};
-	take(l, &cost, 1);
+	take(l, &cost, 1, true);
 }
 
-void limiter_read(struct limiter *l, unsigned disk, size_t bytes)
+static void take_read(struct limiter *l, unsigned disk, size_t bytes, bool waits)
 {
-	if (l == NULL)
-		return;
 	const struct cost costs[] = {
 		{&l->disks[disk].throughput, bytes},
 		{&l->disks[disk].iops, 1},
 		{&l->worker_iops, 1},
 	};
-	take(l, costs, sizeof costs / sizeof costs[0]);
+
+	take(l, costs, sizeof costs / sizeof costs[0], waits);
+}
+
+void limiter_read(struct limiter *l, unsigned disk, size_t bytes)
+{
+	if (l != NULL)
+		take_read(l, disk, bytes, true);
+}
+
+void limiter_owe(struct limiter *l, unsigned disk, size_t bytes)
+{
+	if (l != NULL)
+		take_read(l, disk, bytes, false);
 }

@@ -27,5 +27,7 @@ void limiter_stop(void *l);
 void limiter_send(struct limiter *l, size_t bytes);
 /* About to read `bytes` of disk `disk` (below WIRE_MAX_DISKS) with one request. */
 void limiter_read(struct limiter *l, unsigned disk, size_t bytes);
+/* The same by somebody whom a peer waits for: at once. Those who read next wait for that, too. */
+void limiter_owe(struct limiter *l, unsigned disk, size_t bytes);
 
 #endif

@@ -18,8 +18,8 @@ static void limit_parse_good_text_gives_the_value(void **state)
 	} cases[] = {
 		{LIMIT_BANDWIDTH, "100MB/s", 100000000},
 		{LIMIT_BANDWIDTH, "100 MB/s", 100000000},
-		{LIMIT_BANDWIDTH, "64kB/s", 64000},
-		{LIMIT_BANDWIDTH, "64000B/s", 64000},
+		{LIMIT_BANDWIDTH, "256kB/s", 256000},
+		{LIMIT_BANDWIDTH, "256000B/s", 256000},
 		{LIMIT_BANDWIDTH, "1GiB/s", 1073741824},
 		{LIMIT_BANDWIDTH, "10Gbit/s", 1250000000},
 		{LIMIT_BANDWIDTH, "100Mbit/s", 12500000},
@@ -64,7 +64,7 @@ static void limit_parse_bad_text_says_what_was_expected(void **state)
 		assert_int_equal(e.kind, ERR_USAGE);
 		assert_int_equal(value, 7);
 		assert_non_null(strstr(e.msg, "--it: expected"));
-		assert_non_null(strstr(e.msg, limit_table[cases[c].limit].is_rate ? "64 kB/s to 1000 GB/s" : "1 IOPS to"));
+		assert_non_null(strstr(e.msg, limit_table[cases[c].limit].is_rate ? "256 kB/s to 1000 GB/s" : "1 IOPS to"));
 	}
 }
 
@@ -89,8 +89,8 @@ static void limits_json_holds_only_what_is_limited(void **state)
 
 	(void)state;
 	assert_string_equal(limits_json(&l, text), "{}");
-	l = (struct limits){{64000, UINT64_C(1000000000000), 1, 10000000}};
-	assert_string_equal(limits_json(&l, text), "{\"bandwidth\":64000,\"disk_throughput\":1000000000000,"
+	l = (struct limits){{256000, UINT64_C(1000000000000), 1, 10000000}};
+	assert_string_equal(limits_json(&l, text), "{\"bandwidth\":256000,\"disk_throughput\":1000000000000,"
 						   "\"disk_iops\":1,\"worker_iops\":10000000}");
 }
 

@@ -95,10 +95,10 @@ static void job_load_every_option_is_taken(void **state)
 			      "\"checkpoint_seconds\":3,\"compression\":\"zstd:3\",\"read_back\":false,"
 			      "\"control_path\":\"dial-out\",\"data_path\":\"relay\",\"worker_timeout_seconds\":600,"
 			      "\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20,\"hints\":\"ignore\","
-			      "\"full_scan_every\":3},\"limits\":{\"bandwidth\":\"1Gbit/s\",\"disk_throughput\":64000,"
+			      "\"full_scan_every\":3},\"limits\":{\"bandwidth\":\"1Gbit/s\",\"disk_throughput\":256000,"
 			      "\"disk_iops\":500}}", &job, &e), 0);
 	assert_int_equal(job.limits.of[LIMIT_BANDWIDTH], 125000000);
-	assert_int_equal(job.limits.of[LIMIT_DISK_THROUGHPUT], 64000);
+	assert_int_equal(job.limits.of[LIMIT_DISK_THROUGHPUT], 256000);
 	assert_int_equal(job.limits.of[LIMIT_DISK_IOPS], 500);
 	assert_int_equal(job.limits.of[LIMIT_WORKER_IOPS], 0);
 	assert_string_equal(job.target_machine, "web1-copy");
@@ -168,8 +168,8 @@ static const struct {
 	{WITH("\"lease_seconds\":\"5m\""), "options.lease_seconds: expected a whole number from 10", ERR_CONFIG},
 	{WITH("\"hints\":true"), "options.hints: expected", ERR_CONFIG},
 	{WITH("\"full_scan_every\":0"), "options.full_scan_every: expected a whole number from 1", ERR_CONFIG},
-	{LIMITED("\"bandwidth\":\"100\""), "limits: bandwidth: expected a rate from 64 kB/s", ERR_CONFIG},
-	{LIMITED("\"bandwidth\":true"), "limits.bandwidth: expected a whole number from 64000", ERR_CONFIG},
+	{LIMITED("\"bandwidth\":\"100\""), "limits: bandwidth: expected a rate from 256 kB/s", ERR_CONFIG},
+	{LIMITED("\"bandwidth\":true"), "limits.bandwidth: expected a whole number from 256000", ERR_CONFIG},
 	{LIMITED("\"disk_iops\":\"500\""), "limits.disk_iops: expected a whole number from 1", ERR_CONFIG},
 	{LIMITED("\"disk_iop\":500"), "limits: unknown key \"disk_iop\": did you mean \"disk_iops\"?", ERR_CONFIG},
 	{WITH("\"chunksize\":1"), "options: unknown key \"chunksize\": did you mean \"chunk_size\"?", ERR_CONFIG},

@@ -315,9 +315,9 @@ static void api_limits_change_the_run_they_are_for(void **state)
 	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
 	assert_body_has(w, "\"limits\":{\"disk_iops\":7}");
 	assert_refused(w, "PUT", API_RUN_LIMITS, LIMITS_OF(NEW, "{\"disk_iops\":8}"));
-	assert_int_equal(ask(w, "PUT", API_RUN_LIMITS, LIMITS_OF(OLD, "{\"bandwidth\":64000}")), 204);
+	assert_int_equal(ask(w, "PUT", API_RUN_LIMITS, LIMITS_OF(OLD, "{\"bandwidth\":256000}")), 204);
 	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
-	assert_body_has(w, "\"limits\":{\"bandwidth\":64000}");
+	assert_body_has(w, "\"limits\":{\"bandwidth\":256000}");
 	assert_int_equal(ask(w, "PUT", API_RUN_LIMITS, LIMITS_OF(OLD, "{}")), 204);
 	assert_int_equal(ask(w, "GET", API_STATUS, ""), 200);
 	assert_body_has(w, "\"limits\":{}");
