@@ -25,16 +25,14 @@ static void note_life(struct session *s, struct channel *ch)
 	pthread_mutex_unlock(&s->lock);
 }
 
-int channel_recv(struct session *s, struct channel *ch, struct wire_frame *f, struct err *e)
+int channel_recv_any(struct session *s, struct channel *ch, struct wire_frame *f, struct err *e)
 {
-	do {
-		watch(s, ch);
-		int rc = wire_recv(ch->stream, f, e);
-		atomic_store(&ch->deadline_ns, 0);
-		if (rc != 0)
-			return -1;
-		note_life(s, ch);
-	} while (f->type == WIRE_PING);
+	watch(s, ch);
+	int rc = wire_recv(ch->stream, f, e);
+	atomic_store(&ch->deadline_ns, 0);
+	if (rc != 0)
+		return -1;
+	note_life(s, ch);
 	if (f->type != WIRE_ERROR)
 		return 0;
 	watch(s, ch);
@@ -42,6 +40,16 @@ int channel_recv(struct session *s, struct channel *ch, struct wire_frame *f, st
 	atomic_store(&ch->deadline_ns, 0);
 	atomic_store(&s->remote, true);
 	return -1;
+}
+
+int channel_recv(struct session *s, struct channel *ch, struct wire_frame *f, struct err *e)
+{
+	int rc;
+
+	do
+		rc = channel_recv_any(s, ch, f, e);
+	while (rc == 0 && f->type == WIRE_PING);
+	return rc;
 }
 
 int channel_recv_payload(struct session *s, struct channel *ch, void *to, size_t n, struct err *e)
@@ -87,32 +95,27 @@ static bool is_better(const struct channel *a, const struct channel *b)
 	return a->window.bytes < b->window.bytes;
 }
 
-static struct channel *best(struct session *s, unsigned first, unsigned end, uint64_t bytes)
+static struct channel *best(struct session *s, unsigned end, uint64_t bytes)
 {
 	struct channel *found = NULL;
 
-	for (unsigned i = first; i < end; i++)
+	for (unsigned i = 0; i < end && !s->stopped && !s->closed; i++)
 		if (may_take(s, &s->channel[i], bytes) && is_better(&s->channel[i], found))
 			found = &s->channel[i];
 	return found;
 }
 
-struct channel *session_claim(struct session *s, unsigned first, unsigned end, uint64_t bytes, struct err *e)
+struct channel *session_claim(struct session *s, unsigned end, uint64_t bytes, int64_t wait_ns)
 {
-	struct channel *ch = NULL;
-
 	pthread_mutex_lock(&s->lock);
-	while (!s->stopped && !s->closed && (ch = best(s, first, end, bytes)) == NULL) {
-		session_wait_freed(s, WAIT_NS);
-		pthread_mutex_unlock(&s->lock);
-		session_keep_alive(s);
-		pthread_mutex_lock(&s->lock);
+	struct channel *ch = best(s, end, bytes);
+	if (ch == NULL && wait_ns > 0 && !s->stopped && !s->closed) {
+		session_wait_freed(s, wait_ns);
+		ch = best(s, end, bytes);
 	}
 	if (ch != NULL)
 		ch->claimed = true;
 	pthread_mutex_unlock(&s->lock);
-	if (ch == NULL)
-		pipeline_set_stopped(e);
 	return ch;
 }
 
@@ -120,7 +123,8 @@ bool session_claim_greeting(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
 	bool ok = !s->stopped;
-	ch->claimed = ok;
+	if (ok)
+		ch->claimed = true;
 	pthread_mutex_unlock(&s->lock);
 	return ok;
 }

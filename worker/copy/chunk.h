@@ -17,6 +17,8 @@
 #include "copy/pool.h"
 #include "copy/written.h"
 
+#define CHUNK_BATCH 64 /* chunks after which a batch is handed on, though more could join it */
+
 enum chunk_kind { CHUNK_DATA, CHUNK_ZERO, CHUNK_MARK };
 
 struct barrier;

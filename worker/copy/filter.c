@@ -36,6 +36,8 @@ struct filter {
 	struct lane *lanes;
 	uint64_t emitted; /* chunks of the open checkpoint */
 	struct chunk *out, **out_end; /* the batch that is handed on next */
+	unsigned out_chunks;
+	struct err why;   /* kind other than NONE: it has failed, and touches nothing any more */
 };
 
 static int send_out(struct filter *f, struct err *e)
@@ -44,6 +46,7 @@ static int send_out(struct filter *f, struct err *e)
 
 	f->out = NULL;
 	f->out_end = &f->out;
+	f->out_chunks = 0;
 	return batch == NULL ? 0 : stage_emit(&f->stage, batch, e);
 }
 
@@ -58,6 +61,7 @@ static void emit(struct filter *f, struct chunk *c)
 	f->emitted++;
 	*f->out_end = c;
 	f->out_end = &c->batch;
+	f->out_chunks++;
 }
 
 static void emit_run(struct filter *f, struct lane *l)
@@ -154,6 +158,8 @@ static int end_page(struct filter *f, struct lane *l, struct err *e)
 static int advance(struct filter *f, struct lane *l, struct err *e)
 {
 	l->next++;
+	if (f->out_chunks >= CHUNK_BATCH && send_out(f, e) != 0)
+		return -1;
 	return l->next % MANIFEST_PAGE_CHUNKS == 0 || l->next == l->zeros.chunks ? end_page(f, l, e) : 0;
 }
 
@@ -293,8 +299,13 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 
 	pthread_mutex_lock(&f->lock);
 	chunk_order_put(&l->order, c);
-	while (rc == 0 && (c = chunk_order_take(&l->order)) != NULL)
-		rc = pass_batch(f, l, c, e);
+	while (f->why.kind == ERR_NONE && (c = chunk_order_take(&l->order)) != NULL)
+		if (pass_batch(f, l, c, e) != 0)
+			f->why = *e;
+	if (f->why.kind != ERR_NONE) {
+		*e = f->why;
+		rc = -1;
+	}
 	pthread_mutex_unlock(&f->lock);
 	return rc;
 }

@@ -24,6 +24,7 @@ struct gathering {
 	size_t used;           /* of it */
 	struct chunk *batch, **end;
 	uint64_t plain;        /* bytes that its DATA needs when unpacked */
+	unsigned chunks;
 };
 
 /* ---- Data ---- */
@@ -111,8 +112,10 @@ static int take_data(struct gathering *g, struct channel *ch, const struct wire_
 		ch->taken_bytes += f->length;
 	*g->end = c;
 	g->end = &c->batch;
+	g->chunks++;
 	/* Nothing is held back while waiting for the peer. */
-	return g->plain < pool_unit(r->received) && stream_ready(ch->stream) ? 0 : hand_on(g, e);
+	bool more = g->chunks < CHUNK_BATCH && g->plain < pool_unit(r->received) && stream_ready(ch->stream);
+	return more ? 0 : hand_on(g, e);
 }
 
 /* ---- The other counted frames ---- */
@@ -197,6 +200,11 @@ static int take(void *ctx, struct channel *ch, const struct wire_frame *f, bool 
 		       ch->index);
 }
 
+static int pause(void *ctx, struct err *e)
+{
+	return hand_on(ctx, e);
+}
+
 static int greet(void *ctx, struct channel *ch, struct err *e)
 {
 	return greet_as_target(((struct gathering *)ctx)->receiver->session, ch, e);
@@ -210,7 +218,7 @@ static void begin(void *ctx, struct channel *ch)
 
 static int produce(struct stage *s, struct err *e)
 {
-	static const struct session_reader reader = {.greet = greet, .begin = begin, .take = take};
+	static const struct session_reader reader = {.greet = greet, .begin = begin, .take = take, .pause = pause};
 	struct receiver *r = (struct receiver *)s;
 	struct channel *ch = &r->session->channel[atomic_fetch_add(&r->readers, 1)];
 

@@ -24,7 +24,7 @@ static int read_again(const struct sender *s, const struct window_frame *w, uint
 	struct block *b = s->c->disks[w->f.disk].block;
 	uint8_t hash[MANIFEST_HASH];
 
-	limiter_read(s->c->limiter, w->f.disk, w->f.length);
+	limiter_owe(s->c->limiter, w->f.disk, w->f.length);
 	if (block_read_aside(b, w->f.offset, data, (uint32_t)w->f.length, e) != 0)
 		return -1;
 	manifest_hash(s->c->keys, data, w->f.length, hash);
@@ -138,11 +138,29 @@ static int send_new(struct sender *s, struct channel *ch, const struct chunk *c,
 	return 0;
 }
 
+/* While none has room: whatever waits in the channels goes out, so that it is answered. */
+static struct channel *claim(struct sender *s, const struct chunk *c, struct err *e)
+{
+	unsigned end = c->kind == CHUNK_MARK ? 1 : s->session->channels;
+	uint64_t bytes = c->kind == CHUNK_DATA ? c->length : 0;
+	struct channel *ch = session_claim(s->session, end, bytes, 0);
+
+	while (ch == NULL) {
+		if (session_is_over(s->session)) {
+			pipeline_set_stopped(e);
+			return NULL;
+		}
+		if (serve_all(s, e) != 0)
+			return NULL;
+		ch = session_claim(s->session, end, bytes, IDLE_NS);
+	}
+	return ch;
+}
+
 static int send_chunk(struct sender *s, const struct chunk *c, struct err *e)
 {
 	struct session *n = s->session;
-	unsigned end = c->kind == CHUNK_MARK ? 1 : n->channels;
-	struct channel *ch = session_claim(n, 0, end, c->kind == CHUNK_DATA ? c->length : 0, e);
+	struct channel *ch = claim(s, c, e);
 
 	if (ch == NULL)
 		return -1;

@@ -74,7 +74,7 @@ static void wait_for(struct session *s, pthread_cond_t *what, int64_t ns)
 	pthread_cond_timedwait(what, &s->lock, &until);
 }
 
-void session_wait_locked(struct session *s, int64_t ns)
+static void wait_changed(struct session *s, int64_t ns)
 {
 	wait_for(s, &s->changed, ns);
 }
@@ -105,7 +105,7 @@ void session_wait(struct session *s, int64_t ns)
 {
 	pthread_mutex_lock(&s->lock);
 	if (!is_over(s))
-		session_wait_locked(s, ns);
+		wait_changed(s, ns);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -209,7 +209,7 @@ static bool take_next(struct session *s, struct channel *ch)
 {
 	pthread_mutex_lock(&s->lock);
 	while (ch->next == NULL && !is_over(s) && !(s->ended && s->c->hello.role == WIRE_SOURCE))
-		session_wait_locked(s, WAIT_NS);
+		wait_changed(s, WAIT_NS);
 	bool ok = ch->next != NULL && !is_over(s);
 	if (ok) {
 		ch->stream = ch->next;
@@ -275,6 +275,11 @@ static bool survives(struct session *s, struct channel *ch, struct err *why)
 	return again || done;
 }
 
+static int pause_reader(const struct session_reader *r, void *ctx, struct err *e)
+{
+	return r->pause != NULL ? r->pause(ctx, e) : 0;
+}
+
 static int converse(struct session *s, struct channel *ch, const struct session_reader *r, void *ctx, struct err *e)
 {
 	bool last = false;
@@ -287,10 +292,15 @@ static int converse(struct session *s, struct channel *ch, const struct session_
 	while (!last) {
 		struct wire_frame f;
 
-		if (channel_recv(s, ch, &f, e) != 0)
+		if (channel_recv_any(s, ch, &f, e) != 0)
 			return -1;
 		if (session_is_over(s))
 			return pipeline_set_stopped(e);
+		if (f.type == WIRE_PING) {
+			if (pause_reader(r, ctx, e) != 0)
+				return -1;
+			continue;
+		}
 		if (r->take(ctx, ch, &f, &last, e) != 0)
 			return -1;
 	}
@@ -302,7 +312,7 @@ int session_read(struct session *s, struct channel *ch, const struct session_rea
 	while (take_next(s, ch)) {
 		if (converse(s, ch, r, ctx, e) == 0)
 			return 0;
-		if (!survives(s, ch, e))
+		if (!survives(s, ch, e) || pause_reader(r, ctx, e) != 0)
 			return -1;
 		*e = (struct err)ERR_INIT;
 	}

@@ -96,14 +96,13 @@ bool session_has_ended(struct session *s);
 /* Until something changed, at most ns. */
 void session_wait(struct session *s, int64_t ns);
 
-/* For channel.c, with the lock held: the same; for a channel that somebody uses; and to wake all of them. */
-void session_wait_locked(struct session *s, int64_t ns);
+/* For channel.c and session_watch.c, with the lock held: until a channel was freed, at most ns; to wake all who wait for
+ * anything; and a connection that this side gives up, whose reader will hear why. */
 void session_wait_freed(struct session *s, int64_t ns);
 void session_changed(struct session *s);
-/* Without it: nobody is to wait for connections any more. */
-void session_wake(struct session *s);
-/* A connection that this side gives up, whose reader will hear why. */
 void session_give_up(struct channel *ch, enum err_kind kind, const char *why);
+/* Without the lock: nobody is to wait for connections any more. */
+void session_wake(struct session *s);
 
 /* ---- Connections ---- */
 
@@ -125,6 +124,8 @@ struct session_reader {
 	/* Before anything else is read on a connection; may be NULL. */
 	void (*begin)(void *ctx, struct channel *ch);
 	int (*take)(void *ctx, struct channel *ch, const struct wire_frame *f, bool *last, struct err *e);
+	/* A PING came, or the connection broke: it may take long until the next frame. May be NULL. */
+	int (*pause)(void *ctx, struct err *e);
 };
 
 /* Reads a channel over all its connections until the last frame or the end of the session. */
@@ -136,13 +137,14 @@ void session_drain(struct session *s, struct channel *ch);
 
 /* The next frame that is no PING. An ERROR frame becomes *e. */
 int channel_recv(struct session *s, struct channel *ch, struct wire_frame *f, struct err *e);
+int channel_recv_any(struct session *s, struct channel *ch, struct wire_frame *f, struct err *e); /* also a PING */
 int channel_recv_payload(struct session *s, struct channel *ch, void *to, size_t n, struct err *e);
 
 /* ---- Frames; by whoever has claimed the channel, which nobody can any more once the session is stopped ---- */
 
-/* Waits for one of the channels [first, end) that is up, free and has room for so many plain bytes more, and keeps the
- * others alive meanwhile. NULL: stopped. */
-struct channel *session_claim(struct session *s, unsigned first, unsigned end, uint64_t bytes, struct err *e);
+/* One of the channels below `end` that is up, free and has room for so many plain bytes more; waits for it once, at most
+ * wait_ns. NULL: there is none, or the session is over. */
+struct channel *session_claim(struct session *s, unsigned end, uint64_t bytes, int64_t wait_ns);
 /* For the reader's part in the greeting. False: stopped. */
 bool session_claim_greeting(struct session *s, struct channel *ch);
 /* Waits until it is free; false: it is not up. */
