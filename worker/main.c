@@ -32,6 +32,8 @@ static const struct command {
 	 "  --chunk-size N        a power of two from 64K to 4M (default 256K)\n"
 	 "  --key-file FILE       the hash key, 64 hex digits (default: copy.key in /var/lib/wherry for root, else in\n"
 	 "                        ~/.local/state/wherry; made on first use)\n"
+	 "  --cpu LEVEL           use no better vector instructions than these, for comparing: portable, sse2, sse4.1,\n"
+	 "                        avx2 or avx512\n"
 	 "  --json                the result as one JSON object\n"},
 	{"copy", "copy a disk or file, only what differs", cmd_copy,
 	 "SOURCE TARGET [OPTION...]\n"
@@ -52,6 +54,8 @@ static const struct command {
 	 "  --limit-iops N        read no more often than this a second; a read is at most 1M, or one chunk if that is more\n"
 	 "  --no-read-back        do not read again what was written\n"
 	 "  --verify              at the end read all of TARGET and compare it with SOURCE's hashes\n"
+	 "  --cpu LEVEL           use no better vector instructions than these, for comparing: portable, sse2, sse4.1,\n"
+	 "                        avx2 or avx512\n"
 	 "  --json                the result as one JSON object\n"},
 	{"receive", "write what a `send` of another host sends", cmd_receive,
 	 "TARGET --peer FINGERPRINT [OPTION...]\n"

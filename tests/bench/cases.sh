@@ -24,7 +24,8 @@ scenarios() {
 # NEEDS: programs, and COMMAND:OPTION of wherry-worker. No argument may hold a blank.
 cases() {
 	local a=$source_loop t=$target_loop m=$disk/manifest here=127.0.0.1 tls="--peer $pin"
-	local receive="$worker receive --listen $here:4433" to="$here:4433 $tls" plain="$here:4433 --plain"
+	# The peers do not read back what they wrote.
+	local receive="$worker receive --listen $here:4433" fast=--no-read-back to="$here:4433 $tls" plain="$here:4433 --plain"
 	local out="--manifest-out $m.first" huge="--manifest-out $mem/huge.manifest"
 	local nbdkit="nbdkit -f -i $here -p 10809" psk="tls-psk-file=$mem/psk"
 	local convert='qemu-img convert -n -T none -W -m 16 -f raw' null="driver=null-co,size=$((mib << 20))"
@@ -40,10 +41,13 @@ cases() {
 		cold|qemu-img convert to null|qemu-img|cold|$convert --target-image-opts $disk/cold $null
 		cold|nbdcopy to null|nbdcopy|cold|nbdcopy $disk/cold null:
 		cold|dd, O_DIRECT|dd|cold|dd if=$disk/cold of=/dev/null bs=1M iflag=direct status=none
-		first|wherry, TLS|-|random|$receive $t $tls ++ $worker send $a $to --compression none $out
-		first|wherry, TLS, zstd|-|random|$receive $t $tls ++ $worker send $a $to --compression zstd $out
-		first|wherry, plain TCP|send:--plain|random|$receive $t --plain ++ $worker send $a $plain --compression none $out
-		first|wherry copy, local|-|random|$worker copy $a $t $out
+		first|wherry, TLS|-|random|$receive $t $tls $fast ++ $worker send $a $to --compression none $out
+		first|wherry, TLS, zstd|-|random|$receive $t $tls $fast ++ $worker send $a $to --compression zstd:1 $out
+		first|wherry, TLS, auto|-|random|$receive $t $tls $fast ++ $worker send $a $to $out
+		first|wherry, plain TCP|send:--plain|random|$receive $t --plain $fast ++ \
+			$worker send $a $plain --compression none $out
+		first|wherry, TLS, read back|-|random|$receive $t $tls ++ $worker send $a $to --compression none $out
+		first|wherry copy, local|-|random|$worker copy $a $t $out $fast
 		first|nbdcopy, TLS|nbdcopy,nbdkit|random|$nbdkit --tls=require --tls-psk=$mem/psk file $t ++ \
 			nbdcopy --flush $a nbds://alice@$here:10809/?$psk
 		first|nbdcopy, plain TCP|nbdcopy,nbdkit|random|$nbdkit file $t ++ nbdcopy --flush $a nbd://$here:10809
