@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 void send_frame(struct rogue *r, struct wire_frame f, const void *payload)
@@ -70,6 +71,52 @@ void hear_out(struct rogue *r)
 	}
 }
 
+void send_disk(struct rogue *r, uint16_t index, uint64_t size, uint32_t chunk, uint32_t sector)
+{
+	struct wire_disk d = {.size = size, .chunk_size = chunk, .sector_size = sector};
+	uint8_t payload[WIRE_DISK_SIZE];
+
+	wire_disk_encode(&d, payload);
+	send_frame(r, (struct wire_frame){.type = WIRE_DISK, .disk = index, .payload = sizeof payload}, payload);
+}
+
+void announce(struct rogue *r, uint16_t channel, uint16_t channels)
+{
+	struct wire_hello h = fx_hello(r->f, WIRE_SOURCE);
+
+	h.channel = channel;
+	h.channels = channels;
+	send_hello(r, &h);
+	send_disk(r, 0, r->f->size[0], FX_CHUNK, 512);
+}
+
+void hear_ready(struct rogue *r)
+{
+	expect(r, WIRE_HELLO);
+	expect(r, WIRE_READY);
+}
+
+void answer(struct rogue *r)
+{
+	struct wire_hello h = fx_hello(r->f, WIRE_TARGET);
+
+	send_hello(r, &h);
+	expect(r, WIRE_HELLO);
+	expect(r, WIRE_DISK);
+	send_frame(r, (struct wire_frame){.type = WIRE_READY, .id = 1}, NULL);
+}
+
+void hear_chunk(struct rogue *r)
+{
+	struct wire_frame f;
+	uint8_t *payload = mem_alloc(WIRE_MAX_PAYLOAD);
+
+	assert_int_equal(wire_recv(r->s, &f, &r->e), 0);
+	assert_int_equal(f.type, WIRE_CHUNK);
+	assert_int_equal(stream_read_full(r->s, payload, f.payload, &r->e), 0);
+	free(payload);
+}
+
 static struct copy_config victim_config(struct fx *f, struct copy_disk *d, enum wire_role role)
 {
 	return (struct copy_config){
@@ -95,21 +142,21 @@ static void *export_main(void *arg)
 	return NULL;
 }
 
-void duel_init(struct duel *u, enum wire_role role)
+void duel_init(struct duel *u, enum wire_role role, uint64_t size)
 {
 	bool target = role == WIRE_TARGET;
 	struct stream *end[2];
 
 	*u = (struct duel){.f = fx_new()};
-	fx_add(u->f, ROGUE_SIZE, ROGUE_SIZE, false);
+	fx_add(u->f, size, size, false);
 	if (!target) {
 		fx_start(u->f);
-		fx_fill(u->f->source[0], 0, ROGUE_SIZE, 1);
+		fx_fill(u->f->source[0], 0, size, 1);
 	}
 	stream_mem_pair(1 << 20, end);
 	u->disk = (struct copy_disk){
 		.block = target ? block_mem_open(u->f->target[0], BLOCK_RW, 4) : block_mem_open(u->f->source[0], BLOCK_RO, 4),
-		.size = ROGUE_SIZE,
+		.size = size,
 		.progress = &u->progress,
 	};
 	u->victim = (struct victim){
@@ -118,6 +165,30 @@ void duel_init(struct duel *u, enum wire_role role)
 		.ledger = u->f->ledger,
 	};
 	u->rogue = (struct rogue){.f = u->f, .s = end[0]};
+}
+
+static struct stream *open_waiting(void *ctx, struct err *e)
+{
+	struct duel *u = ctx;
+	struct stream *s = u->waiting;
+
+	u->waiting = NULL;
+	if (s == NULL) {
+		clock_sleep_ns(NS_PER_MS);
+		err_set(e, ERR_TIMEOUT, 0, "nobody came");
+	}
+	return s;
+}
+
+struct stream *duel_connect(struct duel *u)
+{
+	struct stream *end[2];
+
+	stream_mem_pair(1 << 20, end);
+	u->waiting = end[1];
+	u->victim.link.open = open_waiting;
+	u->victim.link.ctx = u;
+	return end[0];
 }
 
 void duel_start(struct duel *u)
@@ -129,7 +200,7 @@ void duel_start(struct duel *u)
 
 void duel_begin(struct duel *u, enum wire_role role)
 {
-	duel_init(u, role);
+	duel_init(u, role, ROGUE_SIZE);
 	duel_start(u);
 }
 

@@ -8,7 +8,7 @@
 #include "copy/copy_fixture.h"
 #include "net/wire.h"
 
-#define ROGUE_SIZE (3 * (uint64_t)FX_CHUNK + 4096) /* of the one disk */
+#define ROGUE_SIZE (3 * (uint64_t)FX_CHUNK + 4096) /* of the one disk, mostly */
 
 struct rogue {
 	struct fx *f;
@@ -40,6 +40,13 @@ struct claim {
 void send_frame(struct rogue *r, struct wire_frame f, const void *payload);
 void send_hello(struct rogue *r, const struct wire_hello *h);
 void send_chunk(struct rogue *r, struct claim c);
+void send_disk(struct rogue *r, uint16_t index, uint64_t size, uint32_t chunk, uint32_t sector);
+/* A source's HELLO and DISK, and what the target answers. */
+void announce(struct rogue *r, uint16_t channel, uint16_t channels);
+void hear_ready(struct rogue *r);
+/* A target's part up to READY, which has taken nothing; and a CHUNK that comes after it. */
+void answer(struct rogue *r);
+void hear_chunk(struct rogue *r);
 void expect(struct rogue *r, enum wire_type type);
 /* What the victim still says, up to its ERROR or its end. */
 void hear_out(struct rogue *r);
@@ -60,11 +67,14 @@ struct duel {
 	struct victim victim;
 	struct rogue rogue;
 	pthread_t thread;
+	struct stream *waiting; /* the victim's next connection; NULL: none */
 };
 
-void duel_init(struct duel *u, enum wire_role role);  /* role: the victim's */
-void duel_start(struct duel *u);                      /* the victim */
-void duel_begin(struct duel *u, enum wire_role role); /* both */
+void duel_init(struct duel *u, enum wire_role role, uint64_t size); /* role: the victim's; size: of the disk */
+/* The rogue's end of one more connection, which the victim gets when it wants one. Before duel_start(). */
+struct stream *duel_connect(struct duel *u);
+void duel_start(struct duel *u); /* the victim */
+void duel_begin(struct duel *u, enum wire_role role); /* both, with ROGUE_SIZE */
 void duel_join(struct duel *u, bool listens);         /* the rogue hangs up; listens: after it has heard the victim out */
 void duel_end(struct duel *u);
 /* A whole one up to the join: the victim must fail with the case's kind. */

@@ -2,25 +2,10 @@
 /* Sources that break wherry/1 in every way its header names: an error, and nothing of it written. */
 #include "copy/rogue_fixture.h"
 
-#include "base/clock.h"
-
-static void send_disk(struct rogue *r, uint16_t index, uint64_t size, uint32_t chunk, uint32_t sector)
-{
-	struct wire_disk d = {.size = size, .chunk_size = chunk, .sector_size = sector};
-	uint8_t payload[WIRE_DISK_SIZE];
-
-	wire_disk_encode(&d, payload);
-	send_frame(r, (struct wire_frame){.type = WIRE_DISK, .disk = index, .payload = sizeof payload}, payload);
-}
-
 static void greet(struct rogue *r)
 {
-	struct wire_hello h = fx_hello(r->f, WIRE_SOURCE);
-
-	send_hello(r, &h);
-	expect(r, WIRE_HELLO);
-	send_disk(r, 0, ROGUE_SIZE, FX_CHUNK, 512);
-	expect(r, WIRE_READY);
+	announce(r, 0, 1);
+	hear_ready(r);
 }
 
 static void data(struct rogue *r, struct claim c)
@@ -516,49 +501,21 @@ static void copy_import_chunk_twice_in_a_checkpoint_is_refused(void **state)
 	}
 }
 
-/* The listener's second connection; there is no third. */
-static struct stream *listen_once(void *ctx, struct err *e)
-{
-	struct stream **waiting = ctx, *s = *waiting;
-
-	*waiting = NULL;
-	if (s == NULL) {
-		clock_sleep_ns(NS_PER_MS);
-		err_set(e, ERR_TIMEOUT, 0, "nobody came");
-	}
-	return s;
-}
-
-static void greet_on(struct rogue *r, uint16_t channel)
-{
-	struct wire_hello h = fx_hello(r->f, WIRE_SOURCE);
-
-	h.channel = channel;
-	h.channels = 2;
-	send_hello(r, &h);
-	expect(r, WIRE_HELLO);
-	send_disk(r, 0, ROGUE_SIZE, FX_CHUNK, 512);
-	expect(r, WIRE_READY);
-}
-
 static void copy_import_data_after_end_ok_of_another_channel_is_refused_on_all(void **state)
 {
 	const struct wire_frame checkpoint = {.type = WIRE_CHECKPOINT, .id = 1}, last = {.type = WIRE_END};
-	struct stream *more[2], *waiting;
 	struct duel u;
 	struct rogue *r = &u.rogue, other;
 
 	(void)state;
-	duel_init(&u, WIRE_TARGET);
-	stream_mem_pair(1 << 20, more);
-	waiting = more[1];
+	duel_init(&u, WIRE_TARGET, ROGUE_SIZE);
 	u.victim.link.channels = 2;
-	u.victim.link.open = listen_once;
-	u.victim.link.ctx = &waiting;
-	other = (struct rogue){.f = u.f, .s = more[0]};
+	other = (struct rogue){.f = u.f, .s = duel_connect(&u)};
 	duel_start(&u);
-	greet_on(r, 0);
-	greet_on(&other, 1);
+	announce(r, 0, 2);
+	hear_ready(r);
+	announce(&other, 1, 2);
+	hear_ready(&other);
 	send_frame(r, checkpoint, NULL);
 	send_frame(r, last, NULL);
 	send_frame(&other, last, NULL);

@@ -2,10 +2,6 @@
 /* Targets that break wherry/1: an error, and nothing recorded that is not there. */
 #include "copy/rogue_fixture.h"
 
-#include <stdlib.h>
-
-#include "base/mem.h"
-
 static void nothing(struct rogue *r)
 {
 	(void)r; /* just hangs up */
@@ -16,36 +12,15 @@ static void early_ready(struct rogue *r)
 	send_frame(r, (struct wire_frame){.type = WIRE_READY, .id = 1}, NULL);
 }
 
-static void skip_chunk(struct rogue *r)
-{
-	struct wire_frame f;
-	uint8_t *payload = mem_alloc(WIRE_MAX_PAYLOAD);
-
-	assert_int_equal(wire_recv(r->s, &f, &r->e), 0);
-	assert_int_equal(f.type, WIRE_CHUNK);
-	assert_int_equal(stream_read_full(r->s, payload, f.payload, &r->e), 0);
-	free(payload);
-}
-
-static void greet_as_target(struct rogue *r)
-{
-	struct wire_hello h = fx_hello(r->f, WIRE_TARGET);
-
-	send_hello(r, &h);
-	expect(r, WIRE_HELLO);
-	expect(r, WIRE_DISK);
-	send_frame(r, (struct wire_frame){.type = WIRE_READY, .id = 1}, NULL);
-}
-
 static void durable_never_asked_for(struct rogue *r)
 {
-	greet_as_target(r);
+	answer(r);
 	send_frame(r, (struct wire_frame){.type = WIRE_DURABLE, .id = 77}, NULL);
 }
 
 static void ended_at_once(struct rogue *r)
 {
-	greet_as_target(r);
+	answer(r);
 	send_frame(r, (struct wire_frame){.type = WIRE_END_OK}, NULL);
 }
 
@@ -53,28 +28,28 @@ static void data_from_target(struct rogue *r)
 {
 	struct claim c = GOOD;
 
-	greet_as_target(r);
+	answer(r);
 	send_chunk(r, c);
 }
 
 static void ready_twice(struct rogue *r)
 {
-	greet_as_target(r);
+	answer(r);
 	send_frame(r, (struct wire_frame){.type = WIRE_READY, .id = 1}, NULL);
 }
 
 /* ROGUE_SIZE makes four frames of data, then CHECKPOINT and END. */
 static void ack_beyond_what_was_sent(struct rogue *r)
 {
-	greet_as_target(r);
+	answer(r);
 	send_frame(r, (struct wire_frame){.type = WIRE_ACK, .id = 7}, NULL);
 }
 
 static void ack_taken_back(struct rogue *r)
 {
-	greet_as_target(r);
+	answer(r);
 	for (int i = 0; i < 4; i++)
-		skip_chunk(r);
+		hear_chunk(r);
 	send_frame(r, (struct wire_frame){.type = WIRE_ACK, .id = 4}, NULL);
 	send_frame(r, (struct wire_frame){.type = WIRE_ACK, .id = 3}, NULL);
 }
