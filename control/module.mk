@@ -5,7 +5,7 @@ ARCHIVES += control
 control_DEPS := yyjson sqlite mbedtls http-parser
 
 # Reading, state, journal, the core of the providers.
-control_SRCS := json_read.c json_get.c config.c job_limits.c state.c state_keys.c journal.c journal_db.c \
+control_SRCS := json_read.c json_get.c json_format.c config.c job_limits.c state.c state_keys.c journal.c journal_db.c \
 	journal_schema.c journal_runs.c journal_entries.c journal_generations.c provider.c provider_open.c \
 	provider_table.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c
 # What people see.
@@ -15,7 +15,7 @@ control_SRCS += packing.c worker_client.c feed_pump.c paths.c relay.c scaffold.c
 	source_hints.c replica.c replica_generation.c machine_json.c replicate.c run_verify.c run_promote.c
 # The embedded default cloud: QEMU in a folder.
 control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qemu_chain.c \
-	qemu_chain_holder.c qemu_cloud.c qemu_commit.c qemu_disk.c qemu_file.c qemu_inventory.c qemu_json.c \
+	qemu_chain_holder.c qemu_cloud.c qemu_commit.c qemu_disk.c qemu_file.c qemu_inventory.c \
 	qemu_live.c qemu_machine.c qemu_options.c qemu_proc.c qemu_record.c qemu_record_machine.c \
 	qemu_snapshot.c qemu_spawn.c qemu_target.c qemu_validate.c qemu_worker.c qemu_worker_ops.c
 # Commands.

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 
 void qemu_args_fini(struct qemu_args *a)
 {
@@ -84,7 +84,7 @@ char *qemu_node_image(const struct qemu_cloud *c, const struct qemu_image *image
 	cleanup(cleanup_free) char *path = qemu_cloud_resolve(c, image->file);
 	const char *driver = qemu_file_is_block(path) ? "host_device" : "file";
 
-	return qemu_jsonf("{'driver':%s,'node-name':%s,'read-only':%b,'auto-read-only':false,'discard':'unmap',"
+	return json_format("{'driver':%s,'node-name':%s,'read-only':%b,'auto-read-only':false,'discard':'unmap',"
 			  "'detect-zeroes':'off','cache':{'direct':%b,'no-flush':false},"
 			  "'file':{'driver':%s,'filename':%s}}",
 			  qemu_format_names[image->format], node, read_only, qemu_file_can_direct(path), driver,
@@ -96,7 +96,7 @@ char *qemu_node_live(const struct qemu_snapshot *s, const char *node)
 	cleanup(cleanup_free) char *socket = mem_printf("../%s/nbd.sock", s->machine);
 	cleanup(cleanup_free) char *export = mem_printf("s-%s", s->uid);
 
-	return qemu_jsonf("{'driver':'nbd','node-name':%s,'read-only':true,'server':{'type':'unix','path':%s},"
+	return json_format("{'driver':'nbd','node-name':%s,'read-only':true,'server':{'type':'unix','path':%s},"
 			  "'export':%s}",
 			  node, socket, export);
 }
@@ -105,26 +105,26 @@ char *qemu_device_json(const struct qemu_device *d)
 {
 	struct buf b = BUF_INIT;
 
-	qemu_json_add(&b,
+	json_format_add(&b,
 		      "{'driver':'virtio-blk-pci','id':%s,'drive':%s,'logical_block_size':%d,'physical_block_size':"
 		      "%d",
 		      d->id, d->node, (int)d->logical_sector, (int)d->logical_sector);
 	if (d->serial != NULL)
-		qemu_json_add(&b, ",'serial':%s", d->serial);
+		json_format_add(&b, ",'serial':%s", d->serial);
 	if (d->bus != NULL) {
-		qemu_json_add(&b, ",'bus':%s", d->bus);
+		json_format_add(&b, ",'bus':%s", d->bus);
 	} else if (d->index >= 0) {
 		/* Eight to a slot from slot 8 on, in the guest's order: 64 disks fit beside everything else. */
 		cleanup(cleanup_free) char *addr = mem_printf("%x.%x", 8 + d->index / 8, d->index % 8);
 
-		qemu_json_add(&b, ",'addr':%s,'multifunction':true", addr);
+		json_format_add(&b, ",'addr':%s,'multifunction':true", addr);
 	}
 	if (d->iothread != NULL)
-		qemu_json_add(&b, ",'iothread':%s", d->iothread);
+		json_format_add(&b, ",'iothread':%s", d->iothread);
 	if (d->bootindex >= 0)
-		qemu_json_add(&b, ",'bootindex':%d", d->bootindex);
+		json_format_add(&b, ",'bootindex':%d", d->bootindex);
 	if (d->report)
-		qemu_json_add(&b, ",'werror':'report','rerror':'report'");
+		json_format_add(&b, ",'werror':'report','rerror':'report'");
 	buf_adds(&b, "}");
 	return buf_take(&b);
 }

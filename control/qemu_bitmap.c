@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_live.h"
 #include "qemu_proc.h"
 
@@ -42,7 +42,7 @@ static struct yyjson_val *bitmaps_of(struct yyjson_val *nodes, const char *node)
 
 static int drop(struct qmp *q, const char *node, const char *bitmap, struct err *e)
 {
-	cleanup(cleanup_free) char *args = qemu_jsonf("{'node':%s,'name':%s}", node, bitmap);
+	cleanup(cleanup_free) char *args = json_format("{'node':%s,'name':%s}", node, bitmap);
 	struct err why = ERR_INIT;
 
 	if (qmp_do(q, "block-dirty-bitmap-remove", args, &why) == 0 || why.kind == ERR_NOT_FOUND)
@@ -141,7 +141,7 @@ static int find_bitmap(struct qmp *q, const char *node, const char *uid, char *o
 /* A bitmap must not record while it is exported, so a still copy of it is. */
 static int still_copy(struct qmp *q, const char *node, const char *from, const char *to, struct err *e)
 {
-	cleanup(cleanup_free) char *args = qemu_jsonf(
+	cleanup(cleanup_free) char *args = json_format(
 		"{'actions':[{'type':'block-dirty-bitmap-add','data':{'node':%s,'name':%s,'disabled':true}},"
 		"{'type':'block-dirty-bitmap-merge','data':{'node':%s,'target':%s,'bitmaps':[%s]}}]}",
 		node, to, node, to, from);
@@ -151,7 +151,7 @@ static int still_copy(struct qmp *q, const char *node, const char *from, const c
 
 static int export_bitmap(struct qmp *q, const char *node, const char *bitmap, struct err *e)
 {
-	cleanup(cleanup_free) char *args = qemu_jsonf("{'type':'nbd','id':'wherry-hints','node-name':%s,'name':'"
+	cleanup(cleanup_free) char *args = json_format("{'type':'nbd','id':'wherry-hints','node-name':%s,'name':'"
 						      "wherry-hints','writable':false,"
 						      "'bitmaps':[%s]}",
 						      node, bitmap);
@@ -200,7 +200,7 @@ static int parse_map(const struct buf *json, struct byte_range **out, size_t *co
 
 static int read_map(const char *run_dir, const char *bitmap, struct byte_range **out, size_t *count, struct err *e)
 {
-	cleanup(cleanup_free) char *image = qemu_jsonf("json:{'driver':'nbd','server':{'type':'unix','path':'nbd."
+	cleanup(cleanup_free) char *image = json_format("json:{'driver':'nbd','server':{'type':'unix','path':'nbd."
 						       "sock'},'export':'wherry-hints',"
 						       "'x-dirty-bitmap':'qemu:dirty-bitmap:%j'}",
 						       bitmap);
@@ -214,7 +214,7 @@ static int read_map(const char *run_dir, const char *bitmap, struct byte_range *
 
 static void tidy(struct qmp *q, const char *node, const char *bitmap)
 {
-	cleanup(cleanup_free) char *args = qemu_jsonf("{'node':%s,'name':%s}", node, bitmap);
+	cleanup(cleanup_free) char *args = json_format("{'node':%s,'name':%s}", node, bitmap);
 	cleanup(qmp_doc_cleanup) struct yyjson_doc *doc = NULL;
 	struct err ignored = ERR_INIT;
 	struct yyjson_val *list;

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "json_read.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 
 #define LOCK_WAIT_NS (60 * NS_PER_S)
 #define LOCK_LOOK_NS (20 * NS_PER_MS)

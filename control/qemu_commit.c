@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_live.h"
 
 #define MONITOR_NS  (30 * NS_PER_S)
@@ -160,7 +160,7 @@ static void close_over(struct qmp *q, const struct qemu_merge *m)
 
 	if (qemu_live_file_node(q, m->over, node, &ignored) < 0 || node[0] == '\0')
 		return;
-	cleanup(cleanup_free) char *del = qemu_jsonf("{'node-name':%s}", node);
+	cleanup(cleanup_free) char *del = json_format("{'node-name':%s}", node);
 
 	qmp_do(q, "blockdev-del", del, &ignored);
 }
@@ -283,8 +283,8 @@ int qemu_live_commit(const struct qemu_merge *m, struct err *e)
 			       "the running QEMU of %s does not use %s: stop the machine, then clean up again",
 			       m->run_dir, m->over);
 	cleanup(cleanup_free) char *args =
-		m->top ? qemu_jsonf("{'job-id':'" JOB "','device':%s,'base-node':%s}", active, base)
-		       : qemu_jsonf("{'job-id':'" JOB "','device':%s,'top-node':%s,'base-node':%s}", active, over,
+		m->top ? json_format("{'job-id':'" JOB "','device':%s,'base-node':%s}", active, base)
+		       : json_format("{'job-id':'" JOB "','device':%s,'top-node':%s,'base-node':%s}", active, over,
 				    base);
 
 	if (qmp_do(q, "block-commit", args, e) < 0)

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "qemu_bitmap.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_proc.h"
 
 #define MONITOR_NS (30 * NS_PER_S)
@@ -119,7 +119,7 @@ static int add_fleece(const struct qemu_cloud *c, struct qmp *q, const struct qe
 		return -1;
 	cleanup(cleanup_free) char *id = mem_printf("f-%s", s->uid);
 	cleanup(cleanup_free) char *args =
-		qemu_jsonf("{'driver':'qcow2','node-name':%s,'discard':'unmap','cache':{'no-flush':true},"
+		json_format("{'driver':'qcow2','node-name':%s,'discard':'unmap','cache':{'no-flush':true},"
 			   "'file':{'driver':'file','filename':%s},'backing':%s}",
 			   id, path, node);
 
@@ -137,8 +137,8 @@ static int take_instant(struct qmp *q, struct qemu_snapshot *set, char (*nodes)[
 		cleanup(cleanup_free) char *job = mem_printf("j-%s", set[i].uid);
 		cleanup(cleanup_free) char *fleece = mem_printf("f-%s", set[i].uid);
 
-		qemu_json_add(&b, i == 0 ? "" : ",");
-		qemu_json_add(&b,
+		json_format_add(&b, i == 0 ? "" : ",");
+		json_format_add(&b,
 			      "{'type':'block-dirty-bitmap-add','data':{'node':%s,'name':%s}},"
 			      "{'type':'blockdev-backup','data':{'job-id':%s,'device':%s,'target':%s,'sync':'none'}"
 			      "}",
@@ -167,7 +167,7 @@ static int export_fleece(struct qmp *q, const struct qemu_snapshot *s, struct er
 	cleanup(cleanup_free) char *name = mem_printf("s-%s", s->uid);
 	cleanup(cleanup_free) char *node = mem_printf("f-%s", s->uid);
 	cleanup(cleanup_free) char *args =
-		qemu_jsonf("{'type':'nbd','id':%s,'node-name':%s,'name':%s,'writable':false}", id, node, name);
+		json_format("{'type':'nbd','id':%s,'node-name':%s,'name':%s,'writable':false}", id, node, name);
 
 	return qmp_do(q, "block-export-add", args, e);
 }
@@ -312,9 +312,9 @@ static int take_apart(const struct qemu_cloud *c, struct qmp *q, const struct qe
 	cleanup(cleanup_free) char *export = mem_printf("e-%s", s->uid);
 	cleanup(cleanup_free) char *job = mem_printf("j-%s", s->uid);
 	cleanup(cleanup_free) char *node = mem_printf("f-%s", s->uid);
-	cleanup(cleanup_free) char *del_export = qemu_jsonf("{'id':%s,'mode':'hard'}", export);
-	cleanup(cleanup_free) char *del_job = qemu_jsonf("{'id':%s}", job);
-	cleanup(cleanup_free) char *del_node = qemu_jsonf("{'node-name':%s}", node);
+	cleanup(cleanup_free) char *del_export = json_format("{'id':%s,'mode':'hard'}", export);
+	cleanup(cleanup_free) char *del_job = json_format("{'id':%s}", job);
+	cleanup(cleanup_free) char *del_node = json_format("{'node-name':%s}", node);
 	size_t exports = 1, jobs;
 
 	if (unless_absent(q, "block-export-del", del_export, e) < 0 ||

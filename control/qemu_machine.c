@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "qemu_args.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_proc.h"
 #include "qmp.h"
 
@@ -141,11 +141,11 @@ static int add_uefi(const struct qemu_cloud *c, const char *name, struct qemu_ar
 			  qemu_file_write(vars, fresh.data, fresh.len, 0644, e) < 0))
 		return -1;
 	qemu_args_take(a, "-blockdev",
-		       qemu_jsonf("{'driver':'raw','node-name':'efi0','read-only':true,'file':"
+		       json_format("{'driver':'raw','node-name':'efi0','read-only':true,'file':"
 				  "{'driver':'file','filename':%s}}",
 				  f->code));
 	qemu_args_take(a, "-blockdev",
-		       qemu_jsonf("{'driver':'raw','node-name':'efi1','file':{'driver':'file',"
+		       json_format("{'driver':'raw','node-name':'efi1','file':{'driver':'file',"
 				  "'filename':%s}}",
 				  vars));
 	qemu_args_add(a, "-machine");
@@ -193,13 +193,13 @@ static void add_nics(const struct qemu_machine *m, struct qemu_args *a)
 		cleanup(cleanup_free) char *id = mem_printf("net%zu", i);
 
 		if (strcmp(n->network, "none") == 0) {
-			qemu_args_take(a, "-device", qemu_jsonf("{'driver':%s,'mac':%s}", n->model, n->mac));
+			qemu_args_take(a, "-device", json_format("{'driver':%s,'mac':%s}", n->model, n->mac));
 			continue;
 		}
 		qemu_args_add(a, "-netdev");
 		qemu_args_addf(a, "user,id=%s", id);
 		qemu_args_take(a, "-device",
-			       qemu_jsonf("{'driver':%s,'mac':%s,'netdev':%s,'romfile':''}", n->model, n->mac, id));
+			       json_format("{'driver':%s,'mac':%s,'netdev':%s,'romfile':''}", n->model, n->mac, id));
 	}
 }
 

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "json_read.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_record_json.h"
 
 const char *const qemu_format_names[] = {[QEMU_RAW] = "raw", [QEMU_QCOW2] = "qcow2", NULL};
@@ -66,7 +66,7 @@ void qemu_read_tags(struct json_at *at, enum json_need need, struct res_tags *t)
 
 char *qemu_tags_json(const struct res_tags *t)
 {
-	return qemu_jsonf("{'owner':%s,'job':%s,'run':%s,'epoch':%u,'purpose':%s,'expires_s':%u,'generation':%u,'"
+	return json_format("{'owner':%s,'job':%s,'run':%s,'epoch':%u,'purpose':%s,'expires_s':%u,'generation':%u,'"
 			  "dirty':%b}",
 			  t->owner, t->job, t->run, t->epoch, res_purpose_name(t->purpose), (uint64_t)t->expires_s,
 			  t->generation, t->dirty);
@@ -107,7 +107,7 @@ char *qemu_disk_json(const struct qemu_disk *d)
 {
 	cleanup(cleanup_free) char *tags = qemu_tags_json(&d->tags);
 
-	return qemu_jsonf("{'uid':%s,'ready':%b,'removed':%b,'size':%u,'logical_sector':%d,'format':%s,'file':%s,"
+	return json_format("{'uid':%s,'ready':%b,'removed':%b,'size':%u,'logical_sector':%d,'format':%s,'file':%s,"
 			  "'snapshot':%s,'tags':%j}",
 			  d->uid, d->ready, d->removed, d->size, (int)d->logical_sector,
 			  qemu_format_names[d->image.format], d->image.file, d->snapshot, tags);
@@ -134,7 +134,7 @@ static void read_proc(struct json_at *at, struct qemu_proc *p)
 
 static void add_proc(struct buf *b, const struct qemu_proc *p)
 {
-	qemu_json_add(b, "'process':{'pid':%d,'start':%u,'boot':%s},", p->pid, p->start, p->boot);
+	json_format_add(b, "'process':{'pid':%d,'start':%u,'boot':%s},", p->pid, p->start, p->boot);
 }
 
 static void read_pause(struct json_at *at, struct qemu_pause *p)
@@ -151,9 +151,9 @@ static void read_pause(struct json_at *at, struct qemu_pause *p)
 
 static void add_pause(struct buf *b, const struct qemu_pause *p)
 {
-	qemu_json_add(b, "'paused':{");
+	json_format_add(b, "'paused':{");
 	add_proc(b, &p->proc);
-	qemu_json_add(b, "'machine':%s,'disk':%d},", p->machine, (int)p->disk);
+	json_format_add(b, "'machine':%s,'disk':%d},", p->machine, (int)p->disk);
 }
 
 int qemu_snapshot_load(const struct qemu_cloud *c, const char *name, struct qemu_snapshot *s, struct err *e)
@@ -190,17 +190,17 @@ char *qemu_snapshot_json(const struct qemu_snapshot *s)
 	cleanup(cleanup_free) char *tags = qemu_tags_json(&s->tags);
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 
-	qemu_json_add(&b, "{'uid':%s,'state':%s,'kind':%s,'machine':%s,'disk':%s,'size':%u,'logical_sector':%d,",
+	json_format_add(&b, "{'uid':%s,'state':%s,'kind':%s,'machine':%s,'disk':%s,'size':%u,'logical_sector':%d,",
 		      s->uid, state_names[s->state], s->live ? "live" : "overlay", s->machine, s->disk, s->size,
 		      (int)s->logical_sector);
 	if (s->live)
 		add_proc(&b, &s->proc);
 	else
-		qemu_json_add(&b, "'base':%s,'base_format':%s,'over':%s,", s->base.file,
+		json_format_add(&b, "'base':%s,'base_format':%s,'over':%s,", s->base.file,
 			      qemu_format_names[s->base.format], s->over);
 	if (s->paused.machine[0] != '\0')
 		add_pause(&b, &s->paused);
-	qemu_json_add(&b, "'tags':%j}", tags);
+	json_format_add(&b, "'tags':%j}", tags);
 	return buf_take(&b);
 }
 
@@ -247,18 +247,18 @@ char *qemu_worker_json(const struct qemu_worker *w)
 	cleanup(cleanup_free) char *tags = qemu_tags_json(&w->tags);
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 
-	qemu_json_add(&b, "{'uid':%s,'ready':%b,'host_port':%d,'guest_port':%d,'disks':[", w->uid, w->ready,
+	json_format_add(&b, "{'uid':%s,'ready':%b,'host_port':%d,'guest_port':%d,'disks':[", w->uid, w->ready,
 		      (int)w->host_port, (int)w->guest_port);
 	for (unsigned i = 0; i < w->disk_count; i++) {
 		const struct qemu_worker_disk *d = &w->disks[i];
 
-		qemu_json_add(&b, i == 0 ? "" : ",");
-		qemu_json_add(&b, "{'disk':%s,'serial':%s,'read_only':%b", d->disk, d->serial, d->read_only);
+		json_format_add(&b, i == 0 ? "" : ",");
+		json_format_add(&b, "{'disk':%s,'serial':%s,'read_only':%b", d->disk, d->serial, d->read_only);
 		if (d->port >= 0)
-			qemu_json_add(&b, ",'port':%d", d->port);
+			json_format_add(&b, ",'port':%d", d->port);
 		buf_adds(&b, "}");
 	}
-	qemu_json_add(&b, "],'tags':%j}", tags);
+	json_format_add(&b, "],'tags':%j}", tags);
 	return buf_take(&b);
 }
 

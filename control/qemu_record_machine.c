@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_record.h"
 #include "qemu_record_json.h"
 
@@ -121,13 +121,13 @@ static void add_disks(struct buf *b, const struct qemu_machine *m)
 	for (size_t i = 0; i < m->disks.len; i++) {
 		const struct qemu_machine_disk *d = &m->disks.at[i];
 
-		qemu_json_add(b, i == 0 ? "{'name':%s," : ",{'name':%s,", d->name);
+		json_format_add(b, i == 0 ? "{'name':%s," : ",{'name':%s,", d->name);
 		if (d->disk[0] != '\0')
-			qemu_json_add(b, "'disk':%s,", d->disk);
+			json_format_add(b, "'disk':%s,", d->disk);
 		else
-			qemu_json_add(b, "'file':%s,'format':%s,", d->image.file,
+			json_format_add(b, "'file':%s,'format':%s,", d->image.file,
 				      qemu_format_names[d->image.format]);
-		qemu_json_add(b, "'logical_sector':%d,'boot':%b}", (int)d->logical_sector, d->boot);
+		json_format_add(b, "'logical_sector':%d,'boot':%b}", (int)d->logical_sector, d->boot);
 	}
 }
 
@@ -135,25 +135,25 @@ char *qemu_machine_json(const struct qemu_machine *m)
 {
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 
-	qemu_json_add(&b, "{'memory_mib':%u,'vcpus':%d,'firmware':%s,'disks':[", m->memory_mib, (int)m->vcpus,
+	json_format_add(&b, "{'memory_mib':%u,'vcpus':%d,'firmware':%s,'disks':[", m->memory_mib, (int)m->vcpus,
 		      qemu_firmware_names[m->firmware]);
 	add_disks(&b, m);
 	buf_adds(&b, "],\"nics\":[");
 	for (size_t i = 0; i < m->nics.len; i++)
-		qemu_json_add(&b,
+		json_format_add(&b,
 			      i == 0 ? "{'mac':%s,'network':%s,'model':%s}" : ",{'mac':%s,'network':%s,'model':%s}",
 			      m->nics.at[i].mac, m->nics.at[i].network, m->nics.at[i].model);
 	buf_adds(&b, "]");
 	if (m->kernel[0] != '\0')
-		qemu_json_add(&b, ",'kernel':%s", m->kernel);
+		json_format_add(&b, ",'kernel':%s", m->kernel);
 	if (m->initrd[0] != '\0')
-		qemu_json_add(&b, ",'initrd':%s", m->initrd);
+		json_format_add(&b, ",'initrd':%s", m->initrd);
 	if (m->append[0] != '\0')
-		qemu_json_add(&b, ",'append':%s", m->append);
+		json_format_add(&b, ",'append':%s", m->append);
 	if (m->tagged) {
 		cleanup(cleanup_free) char *tags = qemu_tags_json(&m->tags);
 
-		qemu_json_add(&b, ",'uid':%s,'tags':%j", m->uid, tags);
+		json_format_add(&b, ",'uid':%s,'tags':%j", m->uid, tags);
 	}
 	buf_adds(&b, "}");
 	return buf_take(&b);

@@ -18,7 +18,7 @@
 #include "qemu_chain.h"
 #include "qemu_disk.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_proc.h"
 #include "qemu_worker_plug.h"
 

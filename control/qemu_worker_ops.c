@@ -11,7 +11,7 @@
 #include "qemu_args.h"
 #include "qemu_disk.h"
 #include "qemu_file.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_proc.h"
 #include "qemu_worker.h"
 #include "qemu_worker_plug.h"
@@ -56,7 +56,7 @@ static int plug(struct qmp *q, const char *node_json, const char *id, const stru
 				  .bootindex = -1,
 				  .report = true};
 	cleanup(cleanup_free) char *device = qemu_device_json(&dev);
-	cleanup(cleanup_free) char *del = qemu_jsonf("{'node-name':%s}", id);
+	cleanup(cleanup_free) char *del = json_format("{'node-name':%s}", id);
 	struct err ignored = ERR_INIT;
 
 	if (qmp_do(q, "blockdev-add", node_json, e) < 0)
@@ -134,8 +134,8 @@ int qemu_worker_attach(const struct qemu_cloud *c, const struct res_ref *ref, st
 /* The guest must agree; one that boots or hangs does not answer, hence the time limit. */
 static int unplug(struct qmp *q, const char *id, struct err *e)
 {
-	cleanup(cleanup_free) char *device = qemu_jsonf("{'id':%s}", id);
-	cleanup(cleanup_free) char *node = qemu_jsonf("{'node-name':%s}", id);
+	cleanup(cleanup_free) char *device = json_format("{'id':%s}", id);
+	cleanup(cleanup_free) char *node = json_format("{'node-name':%s}", id);
 	struct err why = ERR_INIT;
 
 	if (qmp_do(q, "device_del", device, &why) == 0) {

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "qemu_json.h"
+#include "json_format.h"
 
 #define ANSWER_MAX (UINT64_C(64) << 20)
 
@@ -188,7 +188,7 @@ int qmp_ask(struct qmp *q, const char *command, const char *args, struct yyjson_
 	    struct yyjson_val **value, struct err *e)
 {
 	uint64_t id = q->next_id++;
-	cleanup(cleanup_free) char *line = qemu_jsonf("{'execute':%s,'id':%u,'arguments':%j}\n", command, id,
+	cleanup(cleanup_free) char *line = json_format("{'execute':%s,'id':%u,'arguments':%j}\n", command, id,
 						      args == NULL ? "{}" : args);
 	int64_t deadline = clock_mono_ns() + q->timeout_ns;
 

@@ -25,7 +25,7 @@
 #include "qemu_cloud.h"
 #include "qemu_file.h"
 #include "qemu_inventory.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qemu_live.h"
 #include "qemu_machine.h"
 #include "qemu_proc.h"
@@ -194,7 +194,7 @@ static inline void guest_io(const struct fixture *f, unsigned disk, const char *
 		fail_msg("%s", why.msg);
 	/* By device, not by node: above any filter a snapshot has put there, as the guest is. */
 	char *line = mem_printf("qemu-io -d /machine/peripheral/disk%u/virtio-backend \"%s\"", disk, command);
-	char *args = qemu_jsonf("{'command-line':%s}", line);
+	char *args = json_format("{'command-line':%s}", line);
 
 	ok(qmp_do(q, "human-monitor-command", args, e));
 	qmp_close(q);
@@ -222,7 +222,7 @@ static inline char *disk_bytes(const struct fixture *f, const char *disk)
 	ok(qemu_disk_load(&f->cloud, disk, &d, e));
 	if (d.image.file[0] == '\0') {
 		ok(qemu_snapshot_load(&f->cloud, d.snapshot, &s, e));
-		char *image = qemu_jsonf(
+		char *image = json_format(
 			"json:{'driver':'nbd','server':{'type':'unix','path':'nbd.sock'},'export':'s-%j'}", s.uid);
 
 		tool(run_dir, "qemu-img", "convert", "-O", "raw", image, out);

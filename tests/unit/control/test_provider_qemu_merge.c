@@ -233,7 +233,7 @@ static void merge_until(const struct fixture *f, const struct res_ref *ref, int 
 	ok(qemu_snapshot_save(&f->cloud, &s, e));
 	ok(qemu_live_node(q, 0, node, e));
 	ok(qemu_live_file_node(q, s.base.file, base, e));
-	char *args = qemu_jsonf("{'job-id':'wherry-merge','device':%s,'base-node':%s}", node, base);
+	char *args = json_format("{'job-id':'wherry-merge','device':%s,'base-node':%s}", node, base);
 
 	ok(qmp_do(q, "block-commit", args, e));
 	assert_true(qmp_wait_event(q, "BLOCK_JOB_READY", NULL, NULL, 30 * NS_PER_S));

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "qemu_json.h"
+#include "json_format.h"
 #include "qmp.h"
 
 #define GREETING "{\"QMP\":{\"version\":{},\"capabilities\":[]}}\r\n"
@@ -265,10 +265,10 @@ static void qmp_open_pathLongerThanASocketName_works(void **state)
 	monitor_stop(m);
 }
 
-static void qemu_jsonf_values_areEscaped(void **state)
+static void json_format_values_areEscaped(void **state)
 {
 	(void)state;
-	char *s = qemu_jsonf("{'a':%s,'b':%u,'c':%d,'d':%b,'e':%j,'f':%s}", "x\"\\\n,\x7f", (uint64_t)1 << 63, -4,
+	char *s = json_format("{'a':%s,'b':%u,'c':%d,'d':%b,'e':%j,'f':%s}", "x\"\\\n,\x7f", (uint64_t)1 << 63, -4,
 			     1, "[1]", NULL);
 
 	assert_string_equal(s, "{\"a\":\"x\\\"\\\\\\u000a,\\u007f\",\"b\":9223372036854775808,\"c\":-4,\"d\":true,"
@@ -287,7 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(qmp_open_badMonitor_saysWhatIsWrong, set_up, tear_down),
 		cmocka_unit_test(qmp_open_noSocket_isNetwork),
 		cmocka_unit_test_setup_teardown(qmp_open_pathLongerThanASocketName_works, set_up, tear_down),
-		cmocka_unit_test(qemu_jsonf_values_areEscaped),
+		cmocka_unit_test(json_format_values_areEscaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "qemu_json.h"
+#include "json_format.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -59,7 +59,7 @@ static void add_template(struct buf *b, const char *fmt, va_list ap)
 	}
 }
 
-void qemu_json_add(struct buf *b, const char *fmt, ...)
+void json_format_add(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -68,7 +68,7 @@ void qemu_json_add(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-char *qemu_jsonf(const char *fmt, ...)
+char *json_format(const char *fmt, ...)
 {
 	struct buf b = BUF_INIT;
 	va_list ap;
