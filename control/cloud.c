@@ -75,7 +75,9 @@ bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e)
 {
 	/* 75 to 125 per cent, so that many controllers do not come back together. */
 	int64_t delay = b->delay * (int64_t)(75 + random16() % 51) / 100;
+	int64_t asked = c->p->not_before_ns - clock_mono_ns();
 
+	delay = asked > delay ? asked : delay;
 	b->tries++;
 	if (clock_mono_ns() + delay > b->deadline) {
 		if (e->kind != ERR_NONE)
@@ -125,14 +127,24 @@ int cloud_lookup(struct cloud *c, const struct res_ref *ref, unsigned looks, str
 	return 0;
 }
 
+/* ", which calls it "attaching"": what somebody who looks there will find. */
+static const char *in_its_words(const struct cloud *c, char out[128])
+{
+	snprintf(out, 128, c->p->seen[0] != '\0' ? ", which calls it \"%s\"" : "%s", c->p->seen);
+	return out;
+}
+
 static int not_ready(const struct cloud *c, const struct res_ref *r, enum res_state state, int64_t timeout_ns,
 		     struct err *e)
 {
+	char words[128];
+
 	if (state == RES_ABSENT)
 		return err_set(e, ERR_NOT_FOUND, 0, "%s %s is not in %s: it was removed, or never came to be",
 			       res_kind_name(r->kind), r->name, c->p->place);
-	return err_set(e, ERR_TIMEOUT, 0, "%s %s in %s was not ready after %lld s", res_kind_name(r->kind), r->name,
-		       c->p->place, (long long)(timeout_ns / NS_PER_S));
+	return err_set(e, ERR_TIMEOUT, 0, "%s %s was not ready after %lld s in %s%s: find out there what holds it up, then try again",
+		       res_kind_name(r->kind), r->name, (long long)(timeout_ns / NS_PER_S), c->p->place,
+		       in_its_words(c, words));
 }
 
 int cloud_wait_ready(struct cloud *c, const struct res_ref *r, int64_t timeout_ns, struct err *e)
@@ -228,6 +240,7 @@ static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struc
 {
 	struct backoff b = cloud_backoff(c);
 	enum res_state state = RES_READY;
+	char words[128];
 
 	for (;;) {
 		struct err why = ERR_INIT;
@@ -238,7 +251,8 @@ static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struc
 		if (rc == 0 && state == RES_ABSENT)
 			return 0;
 		if (rc == 0)
-			err_set(&why, ERR_TIMEOUT, 0, "%s %s is still there", res_kind_name(ref->kind), ref->name);
+			err_set(&why, ERR_TIMEOUT, 0, "%s %s is still in %s%s", res_kind_name(ref->kind), ref->name,
+				c->p->place, in_its_words(c, words));
 		else
 			state = RES_READY;
 		*e = why;

@@ -9,8 +9,8 @@
  * job, run and owner tags it is adopted (the reply of an earlier call was lost); with other tags: BUSY, untouched.
  * Removal of what is absent is success; removal of something of that name whose owner, job and run tags are not
  * ref->tags' (replicas: owner and job) is refused with BUSY: nothing that is not ours is ever deleted. `poll` says
- * whether it is ready. Drivers block only for one call, never to wait for a state. Messages name the cloud's own words
- * and request ids. Not thread-safe: one provider, one thread.
+ * whether it is ready, also after a resize. Drivers block only for one call, never to wait for a state. Messages name the
+ * cloud's own words and request ids. Not thread-safe: one provider, one thread.
  *
  * An operation a driver does not have is NULL in its table, and the core says what is lost without it.
  */
@@ -175,6 +175,7 @@ struct provider_ops {
 	int (*disk_get)(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e);
 	int (*disk_resize)(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e);
 	int (*worker_create)(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e);
+	/* A disk for which worker_create set `hotplug`, to a worker that is READY. */
 	int (*attach)(struct provider *p, const struct res_ref *worker, struct worker_disk *disk, struct err *e);
 	int (*detach)(struct provider *p, const struct res_ref *worker, const struct res_ref *disk, struct err *e);
 	/* FAILED: *e says why. */
@@ -211,6 +212,8 @@ struct provider {
 	const struct provider_ops *ops;
 	const struct log *log;
 	char place[256];     /* one line for people: "qemu cloud /srv/cloud-a" */
+	char seen[96];       /* of what was polled last, the cloud's own word ("attaching") for messages; "": it has none */
+	int64_t not_before_ns; /* monotonic: the cloud asked not to be called again before that (Retry-After); 0: it did not */
 };
 
 /* The one table of drivers, NULL-ended (provider_table.c). */

@@ -134,7 +134,8 @@ static int grow(struct context *c, struct replica_disk *d, struct err *e)
 	if (d->grow) {
 		events_step(c->events, "resize", "replica disk %s to %llu bytes", d->res.ref.name,
 			    (unsigned long long)d->size);
-		if (cloud_disk_resize(&c->target, &d->res.ref, d->size, e) < 0)
+		if (cloud_disk_resize(&c->target, &d->res.ref, d->size, e) < 0 ||
+		    cloud_wait_ready(&c->target, &d->res.ref, READY_TIMEOUT_NS, e) < 0)
 			return -1;
 		d->grow = false;
 		d->held = d->size;

@@ -14,6 +14,7 @@
 
 #define READY_TIMEOUT_NS (600 * NS_PER_S)
 #define CONSOLE_POLL_NS  (200 * NS_PER_MS)
+#define CONSOLE_SLOW_NS  (2 * NS_PER_S) /* where a boot takes long anyway */
 #define SCAFFOLD_LIFE_S  (7 * 24 * 3600)
 
 void scaffold_init(struct scaffold *s, struct context *c, const struct run *run)
@@ -127,7 +128,8 @@ static int start_worker(struct scaffold *s, struct side *side, bool import, stru
 		return -1;
 	for (unsigned i = 0; i < side->disk_count; i++)
 		if (side->disks[i].hotplug &&
-		    side->cloud->p->ops->attach(side->cloud->p, &side->worker.ref, &side->disks[i], e) < 0)
+		    (cloud_wait_ready(side->cloud, &side->worker.ref, READY_TIMEOUT_NS, e) < 0 ||
+		     side->cloud->p->ops->attach(side->cloud->p, &side->worker.ref, &side->disks[i], e) < 0))
 			return -1;
 	return 0;
 }
@@ -188,20 +190,24 @@ static int look_at(struct side *side, bool *ready, struct err *e)
 	return worker_pin_from_console(buf_str(&console), side->pin, &side->pinned, ready, e);
 }
 
+/* A look that failed for a moment is no reason to give the worker up. */
 static int wait_ready(struct scaffold *s, struct side *side, int64_t deadline, struct err *e)
 {
 	bool ready = false;
 
-	for (;;) {
-		if (look_at(side, &ready, e) < 0)
+	for (int64_t delay = CONSOLE_POLL_NS;; delay = delay * 9 / 8 < CONSOLE_SLOW_NS ? delay * 9 / 8 : CONSOLE_SLOW_NS) {
+		int rc = look_at(side, &ready, e);
+
+		if (rc < 0 && (!err_is_retryable(e) || clock_mono_ns() > deadline))
 			return -1;
-		if (ready && side->pinned)
+		*e = (struct err)ERR_INIT;
+		if (rc == 0 && ready && side->pinned)
 			return 0;
 		if (s->c->cancel != NULL && atomic_load(s->c->cancel))
 			return err_set(e, ERR_CANCELED, 0, "interrupted while the %s worker booted", side->role);
 		if (clock_mono_ns() > deadline)
 			return not_in_time(s, side, e);
-		clock_sleep_ns(CONSOLE_POLL_NS);
+		clock_sleep_ns(delay);
 	}
 }
 

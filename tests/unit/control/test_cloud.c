@@ -276,13 +276,27 @@ static void cloud_wait_ready_each_state(void **state)
 	assert_int_equal(make_disk(w, &r, &e), 0);
 	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, 20 * NS_PER_S, &e), 0);
 	mem_cloud_get(w->mem, r.ref.name)->pending = 1000;
+	snprintf(w->p->seen, sizeof w->p->seen, "growing");
 	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, NS_PER_S / 5, &e), -1);
 	assert_int_equal(e.kind, ERR_TIMEOUT);
+	assert_has(e.msg, "calls it \"growing\"");
 	mem_cloud_get(w->mem, r.ref.name)->pending = 0;
 	mem_cloud_get(w->mem, r.ref.name)->failed = true;
 	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, 20 * NS_PER_S, &e), -1);
 	assert_int_equal(e.kind, ERR_IO);
 	assert_has(e.msg, "broke");
+}
+
+static void cloud_retry_waits_as_long_as_the_cloud_asked(void **state)
+{
+	struct world *w = *state;
+	struct cloud_res r = a_res(w, RES_DISK, PURPOSE_SCAFFOLD, "x");
+	struct err e = ERR_INIT;
+
+	w->p->not_before_ns = clock_mono_ns() + NS_PER_S / 2;
+	mem_cloud_fault(w->mem, MEM_DISK_CREATE, MEM_BEFORE, ERR_NETWORK, 0, 1);
+	assert_int_equal(make_disk(w, &r, &e), 0);
+	assert_true(clock_mono_ns() >= w->p->not_before_ns);
 }
 
 static void cloud_claim_lost_reply_is_ours_anothers_is_busy(void **state)
@@ -579,6 +593,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cloud_disk_create_interrupted_makes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_disk_create_journal_full_no_call_is_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_wait_ready_each_state, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_retry_waits_as_long_as_the_cloud_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_claim_lost_reply_is_ours_anothers_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_refused_and_slow_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_for_ever_refused_stays_in_the_journal, set_up, tear_down),
