@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A whole OpenStack on this host, for the end-to-end tests of the driver: keystone, glance, cinder, placement, nova with
+# libvirt and emulated CPUs, neutron with DHCP, routers, metadata and floating IPs.
+#
+#   lab.sh up DIR             start it, with its data below DIR; returns when every service is up (needs root)
+#   lab.sh run DIR COMMAND... run a command inside, as root of the lab: `lab.sh run DIR openstack server list`
+#   lab.sh net DIR COMMAND... run a command of the host in the lab's network: there the clouds' APIs and workers are
+#   lab.sh down DIR           end it; nothing is left but DIR/log
+#
+# It lives in namespaces of its own (processes, mounts, network, host name, IPC) on an overlay over a cached root: no
+# process, mount, device, bridge or cgroup of it is seen outside, and the kernel takes all of it away with its first
+# process. The cached root (root.sh) is Debian's packages; over it lies a second cached layer with configuration and
+# empty databases (prepare.sh), so that a start is only the services' own (start.sh).
+#
+# Inside, the host stands on the flat network "ext" as 172.24.4.1; the APIs are on 127.0.0.1. The user "mover" (password
+# "mover", project "lab", role member) is whom the tests are; "admin" (password "admin") is for the oracle.
+
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/wherry/openstack
+name=oslab
+
+die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
+sum() { cat "$@" | sha256sum | cut -c1-12; }
+
+# box INIT-PID COMMAND...: inside
+box() { local pid=$1; shift; nsenter --target "$pid" --mount --net --uts --ipc --pid --root --wd -- "$@"; }
+pid_of() { cat "$1/init.pid" 2>/dev/null || die "there is no lab in $1; start it with \`lab.sh up $1\`"; }
+
+# enter LOWER UPPER: becomes the first process of a lab on an overlay; runs inside the new namespaces.
+enter() {
+	local lower=$1 upper=$2 root=$2/root d
+	mount --make-rprivate /
+	mkdir -p "$upper/data" "$upper/work" "$root"
+	mount -t overlay overlay -o "lowerdir=$lower,upperdir=$upper/data,workdir=$upper/work" "$root"
+	mount -t proc proc "$root/proc"
+	mount -t sysfs sysfs "$root/sys"
+	mount -t tmpfs tmpfs "$root/run"
+	mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+	mkdir -p "$root"/dev/{net,pts,shm} "$root"/run/{lock,lab,scripts,netns} "$upper/log" "$upper/share"
+	for d in null zero full random urandom tty net/tun; do
+		: >"$root/dev/$d"
+		mount --bind "/dev/$d" "$root/dev/$d"
+	done
+	mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
+	ln -s pts/ptmx "$root/dev/ptmx"
+	mount -t tmpfs tmpfs "$root/dev/shm"
+	mount --bind "$here" "$root/run/scripts"
+	mount --bind "$upper" "$root/run/lab"
+	hostname "$name"
+	ip link set lo up
+	exec chroot "$root" /bin/sh -c 'trap : CHLD; while :; do sleep 3600; done'
+}
+
+# start_box LOWER UPPER: prints the first process's id
+start_box() {
+	local outer inner='' i
+	setsid nice -n 10 unshare --mount --net --uts --ipc --pid --cgroup --fork --kill-child=KILL \
+		bash "$here/lab.sh" enter "$1" "$2" >"$2/box.log" 2>&1 </dev/null &
+	outer=$!
+	for ((i = 0; i < 100; i++)); do
+		inner=$(pgrep -P "$outer" || true)
+		[ -n "$inner" ] && [ "$(cat "/proc/$inner/comm")" = sh ] && break
+		kill -0 "$outer" 2>/dev/null || die "the namespaces could not be made: $(tail -n 1 "$2/box.log")"
+		sleep 0.1
+	done
+	echo "$inner"
+}
+
+stop_box() { # INIT-PID UPPER
+	local i
+	kill -KILL "$1" 2>/dev/null || true
+	for ((i = 0; i < 100; i++)); do [ -d "/proc/$1" ] || break; sleep 0.1; done
+	rm -rf "${2:?}/data" "$2/work" "$2/root" "$2/share" "$2/init.pid" "$2/box.log"
+}
+
+# layers: makes what is missing in the cache; prints the overlay's lower directories
+layers() {
+	local root ready pid
+	root=$cache/root-$(sum "$here/packages.list" "$here/root.sh")
+	ready=$cache/ready-$(sum "$here/packages.list" "$here"/{root,prepare,services}.sh)
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	flock 9
+	[ -d "$root" ] || "$here/root.sh" "$root" >&2
+	if [ ! -d "$ready" ]; then
+		rm -rf "$cache"/ready-* "$cache/.new"
+		mkdir "$cache/.new"
+		pid=$(start_box "$root" "$cache/.new")
+		if ! box "$pid" bash /run/scripts/prepare.sh >"$cache/prepare.log" 2>&1 9>&-; then
+			stop_box "$pid" "$cache/.new"
+			die "preparing the databases failed: $(tail -n 3 "$cache/prepare.log"); the whole log is $cache/prepare.log"
+		fi
+		kill -KILL "$pid"
+		while [ -d "/proc/$pid" ]; do sleep 0.1; done
+		mv "$cache/.new/data" "$ready"
+		rm -rf "$cache/.new"
+	fi
+	echo "$ready:$root"
+}
+
+up() {
+	local dir=$1 lower pid begin=$SECONDS
+	[ "$(id -u)" = 0 ] || { echo 'the OpenStack lab needs root for its namespaces'; exit 77; }
+	mkdir -p "$dir"
+	dir=$(cd "$dir" && pwd)
+	[ ! -e "$dir/init.pid" ] || die "a lab runs in $dir already; end it with \`lab.sh down $dir\`"
+	lower=$(layers)
+	pid=$(start_box "$lower" "$dir")
+	echo "$pid" >"$dir/init.pid"
+	if ! box "$pid" bash /run/scripts/start.sh >"$dir/log/start" 2>&1; then
+		tail -n 5 "$dir/log/start" >&2
+		down "$dir"
+		die "a service did not come up; the logs are in $dir/log"
+	fi
+	echo "the OpenStack lab is up after $((SECONDS - begin)) s"
+}
+
+down() {
+	local pid
+	pid=$(pid_of "$1")
+	stop_box "$pid" "$1"
+}
+
+command=${1:-} dir=${2:-}
+[ -n "$dir" ] || die 'usage: lab.sh up|run|net|down DIR [COMMAND...]'
+shift 2
+case $command in
+up) up "$dir" ;;
+run) box "$(pid_of "$dir")" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root \
+	bash -c '. /root/admin.rc; exec "$@"' run "$@" ;;
+net) nsenter --target "$(pid_of "$dir")" --net -- "$@" ;;
+down) down "$dir" ;;
+enter) enter "$dir" "$@" ;;
+*) die "there is no command \"$command\": up, run, net or down" ;;
+esac
