@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "boot/base64.h"
+#include "base/base64.h"
 #include "boot/bootdata.h"
 
 static void base64(const char *text, size_t size)

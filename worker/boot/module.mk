@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 ARCHIVES += worker/boot
-worker/boot_SRCS := base64.c bootdata.c config_drive.c fat.c find.c iso9660.c source_cmdline.c source_file.c \
+worker/boot_SRCS := bootdata.c config_drive.c fat.c find.c iso9660.c source_cmdline.c source_file.c \
 	source_config_drive.c source_fw_cfg.c volume.c
 worker/boot_DEPS := yyjson
 

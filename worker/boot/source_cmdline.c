@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "boot/base64.h"
+#include "base/base64.h"
 #include "boot/bootdata.h"
 #include "boot/source_file.h"
 

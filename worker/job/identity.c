@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "boot/base64.h"
+#include "base/base64.h"
 
 #define HANDSHAKE_TIMEOUT_NS (10 * NS_PER_S)
 /* A dialed-out connection waits in the controller's backlog until it is wanted. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Base64, standard alphabet, padded (RFC 4648 section 4): bootstrap data on a command line, keys in JSON. */
-#ifndef WHERRY_BOOT_BASE64_H
-#define WHERRY_BOOT_BASE64_H
+/* Base64, standard alphabet, padded (RFC 4648 section 4): bootstrap data on command lines and for clouds, keys in JSON. */
+#ifndef WHERRY_BASE_BASE64_H
+#define WHERRY_BASE_BASE64_H
 
 #include <stddef.h>
 
