@@ -156,7 +156,8 @@ static void plan_source(const struct plan *p)
 	const char *place = p->x.source_p->place, *job = p->x.job.name;
 	char name[RES_NAME_SIZE];
 
-	heading(p, "Created in %s, all disks at one instant:", place);
+	heading(p, "Created in %s, all disks %s:", place, p->machine.not_one_instant ?
+		"one after the other while the machine runs" : "at one instant");
 	for (unsigned i = 0; i < p->machine.disks.len; i++) {
 		snprintf(name, sizeof name, "wherry-%s-snap%u-XXXX", job, i);
 		item(p, "create", place, "snapshot", name, 0, "of disk %s", p->machine.disks.at[i].name);

@@ -89,6 +89,7 @@ struct machine {
 	unsigned vcpus;
 	uint64_t memory_mib;
 	VEC(struct machine_disk) disks; /* in the machine's own order */
+	bool not_one_instant;    /* as it is now, its cloud can snapshot its disks only one after the other */
 	VEC(struct machine_nic) nics;
 };
 void machine_fini(struct machine *m);
@@ -165,8 +166,8 @@ struct provider_ops {
 	/* All reasons at once. source: reading from machine m; else: holding a replica of m. */
 	int (*validate)(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);
 
-	/* All disks of a machine at one instant: refs[i] for m->disks[i]. Records the names first, so that a crash in
-	 * the middle leaves nothing nameless. */
+	/* All disks of a machine, at one instant unless m says otherwise: refs[i] for m->disks[i]. A crash in the middle
+	 * leaves nothing nameless. Called again, it makes what is missing. */
 	int (*snapshot_machine)(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n,
 				struct err *e);
 	/* Snapshot of one replica disk that is not attached anywhere. */

@@ -42,8 +42,8 @@ int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct er
 		snprintf(what, sizeof what, "snap%u", i);
 		name_it(s, &s->snapshots[i], RES_SNAPSHOT, what);
 	}
-	events_step(s->c->events, "snapshot", "%u disk%s of %s machine %s at one instant", n, n == 1 ? "" : "s",
-		    m->running ? "running" : "stopped", m->name);
+	events_step(s->c->events, "snapshot", "%u disk%s of %s machine %s %s", n, n == 1 ? "" : "s",
+		    m->running ? "running" : "stopped", m->name, m->not_one_instant ? "one after the other" : "at one instant");
 	s->snapshot_count = n;
 	if (cloud_snapshot_machine(&s->c->source, m, s->snapshots, n, e) < 0)
 		return -1;

@@ -23,7 +23,7 @@ BEGIN {
 	owners["blake3.h"] = " manifest copy "
 	owners["zstd.h"] = " copy "
 	owners["curl/"] = " copy control "
-	owners["sqlite3.h"] = " control "
+	owners["sqlite3.h"] = owners["yaml.h"] = " control "
 	owners["yyjson.h"] = " boot job control "
 }
 FNR == 1 {

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rest.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define BODY_MAX        ((size_t)16 << 20)
+#define CONNECT_TIMEOUT 20L
+#define RETRY_AFTER_MAX 600
+
+struct rest {
+	CURL *curl;
+	struct rest_options options;
+	char *ca_file, *id_header, *secret_header;
+	char said[CURL_ERROR_SIZE];
+	/* of the call under way */
+	struct buf body;
+	struct rest_reply *reply;
+	bool too_long;
+	uint64_t offset;
+	const struct rest_call *call;
+};
+
+static const char *const bundles[] = {
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+	"/etc/ssl/ca-bundle.pem",
+};
+
+static int choose_bundle(struct rest *r, const char *asked, struct err *e)
+{
+	const char *env = getenv("SSL_CERT_FILE");
+
+	if (asked == NULL || asked[0] == '\0')
+		asked = env;
+	if (asked != NULL && asked[0] != '\0') {
+		r->ca_file = mem_strdup(asked);
+		if (access(asked, R_OK) == 0)
+			return 0;
+		return err_set(e, ERR_CONFIG, 0, "the file of trusted certificates %s cannot be read: correct its path", asked);
+	}
+	for (size_t i = 0; i < sizeof bundles / sizeof bundles[0] && r->ca_file == NULL; i++)
+		if (access(bundles[i], R_OK) == 0)
+			r->ca_file = mem_strdup(bundles[i]);
+	return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct rest *r = arg;
+
+	r->too_long = r->body.len + size * n > BODY_MAX;
+	if (r->too_long)
+		return 0;
+	buf_add(&r->body, data, size * n);
+	return size * n;
+}
+
+/* The value when this line is header `name`; *len without blanks around it. */
+static const char *header_value(const char *line, size_t n, const char *name, size_t *len)
+{
+	size_t k = name != NULL ? strlen(name) : 0;
+
+	if (k == 0 || n <= k || line[k] != ':' || strncasecmp(line, name, k) != 0)
+		return NULL;
+	for (line += k + 1, n -= k + 1; n > 0 && isspace((unsigned char)*line); n--)
+		line++;
+	while (n > 0 && isspace((unsigned char)line[n - 1]))
+		n--;
+	*len = n;
+	return line;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct rest *r = arg;
+	const char *value;
+	size_t len;
+
+	n *= size;
+	if ((value = header_value(line, n, r->id_header, &len)) != NULL)
+		snprintf(r->reply->id, sizeof r->reply->id, "%.*s", (int)len, value);
+	/* A date instead of seconds is not used by any cloud we know; it counts as not asked. */
+	if ((value = header_value(line, n, "Retry-After", &len)) != NULL) {
+		r->reply->retry_after_s = atoll(value);
+		if (r->reply->retry_after_s < 0 || r->reply->retry_after_s > RETRY_AFTER_MAX)
+			r->reply->retry_after_s = RETRY_AFTER_MAX;
+	}
+	if ((value = header_value(line, n, r->secret_header, &len)) != NULL && r->reply->secret == NULL)
+		r->reply->secret = mem_printf("%.*s", (int)len, value);
+	return n;
+}
+
+static size_t on_file(char *data, size_t size, size_t n, void *arg)
+{
+	struct rest *r = arg;
+	uint64_t left = r->call->file_size - r->offset;
+	size_t want = size * n < left ? size * n : (size_t)left;
+	ssize_t got = want == 0 ? 0 : pread(r->call->file, data, want, (off_t)r->offset);
+
+	if (got < 0 || (got == 0 && left > 0))
+		return CURL_READFUNC_ABORT;
+	r->offset += (uint64_t)got;
+	return (size_t)got;
+}
+
+struct rest *rest_new(const struct rest_options *o, struct err *e)
+{
+	struct rest *r = mem_alloc(sizeof *r);
+
+	r->options = *o;
+	r->id_header = mem_strdup(o->id_header);
+	r->secret_header = mem_strdup(o->secret_header);
+	r->curl = curl_easy_init();
+	if (r->curl == NULL)
+		err_set(e, ERR_INTERNAL, 0, "libcurl cannot be set up");
+	if (r->curl == NULL || choose_bundle(r, o->ca_file, e) < 0) {
+		rest_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void rest_free(struct rest *r)
+{
+	if (r == NULL)
+		return;
+	curl_easy_cleanup(r->curl);
+	buf_fini(&r->body);
+	free(r->ca_file);
+	free(r->id_header);
+	free(r->secret_header);
+	free(r);
+}
+
+static int no_reply(struct rest *r, const struct rest_call *c, CURLcode code, struct err *e)
+{
+	const char *said = r->said[0] != '\0' ? r->said : curl_easy_strerror(code);
+	enum err_kind kind = ERR_NETWORK;
+
+	if (r->too_long)
+		return err_set(e, ERR_PROTOCOL, 0, "%s %s: the reply is longer than %zu MiB", c->method, c->url, BODY_MAX >> 20);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		kind = ERR_TIMEOUT;
+	else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+		kind = ERR_DENIED;
+	else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+		kind = ERR_CONFIG;
+	else if (code == CURLE_ABORTED_BY_CALLBACK)
+		kind = ERR_IO;
+	return err_set(e, kind, 0, "%s %s: %s%s", c->method, c->url, said, kind == ERR_DENIED ?
+		       ": name the authority's certificate as ca_file" : "");
+}
+
+static struct curl_slist *headers_of(const struct rest_call *c)
+{
+	struct curl_slist *list = NULL;
+	cleanup(cleanup_free) char *type = mem_printf("Content-Type: %s", c->type != NULL ? c->type : "application/json");
+
+	for (const char *const *h = c->headers; h != NULL && *h != NULL; h++)
+		list = curl_slist_append(list, *h);
+	list = curl_slist_append(list, "Accept: application/json");
+	list = curl_slist_append(list, "Expect:");
+	return c->body != NULL || c->file > 0 ? curl_slist_append(list, type) : list;
+}
+
+static void set_up(struct rest *r, const struct rest_call *c, struct curl_slist *headers)
+{
+	CURL *h = r->curl;
+
+	curl_easy_reset(h);
+	curl_easy_setopt(h, CURLOPT_URL, c->url);
+	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, c->method);
+	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT);
+	if (c->file <= 0)
+		curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)r->options.timeout_s);
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)r->options.timeout_s);
+	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, r->said);
+	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(h, CURLOPT_WRITEDATA, r);
+	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(h, CURLOPT_HEADERDATA, r);
+	curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, r->options.insecure ? 0L : 1L);
+	curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, r->options.insecure ? 0L : 2L);
+	if (r->ca_file != NULL)
+		curl_easy_setopt(h, CURLOPT_CAINFO, r->ca_file);
+	if (c->body != NULL) {
+		curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(c->body));
+		curl_easy_setopt(h, CURLOPT_POSTFIELDS, c->body);
+	} else if (c->file > 0) {
+		curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->file_size);
+		curl_easy_setopt(h, CURLOPT_READFUNCTION, on_file);
+		curl_easy_setopt(h, CURLOPT_READDATA, r);
+	}
+}
+
+static void take_body(struct rest *r, struct rest_reply *out)
+{
+	size_t n = 0;
+
+	out->doc = r->body.len > 0 ? yyjson_read(r->body.data, r->body.len, 0) : NULL;
+	for (const char *p = out->doc == NULL ? buf_str(&r->body) : ""; *p != '\0' && n + 1 < sizeof out->text; p++)
+		if ((unsigned char)*p >= ' ' && *p != 0x7f)
+			out->text[n++] = *p;
+	out->text[n] = '\0';
+}
+
+int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e)
+{
+	struct curl_slist *headers = headers_of(c);
+	int64_t begin = clock_mono_ns();
+	long status = 0;
+
+	*out = (struct rest_reply)REST_REPLY_INIT;
+	r->reply = out;
+	r->call = c;
+	r->offset = 0;
+	r->too_long = false;
+	r->said[0] = '\0';
+	buf_clear(&r->body);
+	set_up(r, c, headers);
+	CURLcode code = curl_easy_perform(r->curl);
+	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_slist_free_all(headers);
+	out->status = (int)status;
+	log_debug(r->options.log, "%s %.*s: %d in %lld ms (request %s)", c->method, (int)strcspn(c->url, "?"), c->url,
+		  out->status, (long long)((clock_mono_ns() - begin) / NS_PER_MS), out->id[0] != '\0' ? out->id : "without id");
+	if (code != CURLE_OK)
+		return no_reply(r, c, code, e);
+	take_body(r, out);
+	return 0;
+}
+
+void rest_reply_fini(struct rest_reply *reply)
+{
+	yyjson_doc_free(reply->doc);
+	if (reply->secret != NULL)
+		mem_wipe(reply->secret, strlen(reply->secret));
+	free(reply->secret);
+	*reply = (struct rest_reply)REST_REPLY_INIT;
+}
+
+enum err_kind rest_kind(int status)
+{
+	switch (status) {
+	case 400: case 422: return ERR_CONFIG;
+	case 401: case 403: return ERR_DENIED;
+	case 404: case 410: return ERR_NOT_FOUND;
+	case 409: case 412: case 423: return ERR_BUSY;
+	case 408: return ERR_TIMEOUT;
+	case 413: case 507: return ERR_NO_SPACE;
+	case 429: case 500: case 502: case 503: case 504: return ERR_NETWORK;
+	default: return status / 100 == 5 ? ERR_UNSUPPORTED : ERR_PROTOCOL;
+	}
+}

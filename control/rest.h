@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Calls of a cloud's REST interface: JSON over HTTP, by libcurl. Connections are kept; proxies are taken from the
+ * environment as curl does; certificates are checked against the host's bundle. Redirects are not followed, because a
+ * call carries a token. One client, one thread.
+ *
+ * What is logged (debug) is method, address without query, status, time and request id: never a header or a body.
+ */
+#ifndef WHERRY_CONTROL_REST_H
+#define WHERRY_CONTROL_REST_H
+
+#include <stdint.h>
+#include <yyjson.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+struct rest;
+
+struct rest_options {
+	const char *ca_file;        /* NULL or "": $SSL_CERT_FILE, then where distributions keep theirs */
+	bool insecure;              /* do not check certificates */
+	const char *id_header;      /* of a reply, naming the request in the cloud's logs */
+	const char *secret_header;  /* of a reply, kept in rest_reply.secret; NULL: none */
+	uint32_t timeout_s;         /* of one call */
+	const struct log *log;      /* borrowed */
+};
+
+struct rest_call {
+	const char *method;
+	const char *url;
+	const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
+	const char *body;           /* NULL: none, and no file either */
+	const char *type;           /* of the body; NULL: application/json */
+	int file;                   /* > 0: the body is this file from its start, of file_size bytes */
+	uint64_t file_size;
+};
+
+struct rest_reply {
+	int status;
+	yyjson_doc *doc;            /* NULL: empty, or no JSON */
+	char text[256];             /* beginning of a body that is no JSON, printable */
+	char id[80];                /* "": the cloud gave none */
+	char *secret;               /* NULL: none */
+	int64_t retry_after_s;      /* 0: not asked for */
+};
+#define REST_REPLY_INIT {.status = 0}
+
+/* CONFIG when a ca_file that was asked for is not there. */
+struct rest *rest_new(const struct rest_options *o, struct err *e);
+void rest_free(struct rest *r);
+
+/* One call. -1 only when there is no reply: NETWORK (resolve, connect, cut), TIMEOUT, DENIED (the certificate), PROTOCOL.
+ * Whatever the status, *out is the caller's to release. Replies over 16 MiB are PROTOCOL. */
+int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e);
+void rest_reply_fini(struct rest_reply *reply); /* wipes the secret */
+
+/* What an error status means: 429 and what may be over soon (500, 502, 503, 504) are NETWORK, hence retried. */
+enum err_kind rest_kind(int status);
+
+#endif
