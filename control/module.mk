@@ -2,12 +2,12 @@
 # The control client.
 
 ARCHIVES += control
-control_DEPS := yyjson sqlite mbedtls http-parser
+control_DEPS := yyjson sqlite curl yaml mbedtls ipsec-mb http-parser
 
 # Reading, state, journal, the core of the providers.
 control_SRCS := json_read.c json_get.c json_format.c config.c job_limits.c state.c state_keys.c journal.c journal_db.c \
 	journal_schema.c journal_runs.c journal_entries.c journal_generations.c provider.c provider_open.c \
-	provider_table.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c
+	provider_table.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c rest.c
 # What people see.
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
 # The run.
@@ -18,6 +18,9 @@ control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qem
 	qemu_chain_holder.c qemu_cloud.c qemu_commit.c qemu_disk.c qemu_file.c qemu_inventory.c \
 	qemu_live.c qemu_machine.c qemu_options.c qemu_proc.c qemu_record.c qemu_record_machine.c \
 	qemu_snapshot.c qemu_spawn.c qemu_target.c qemu_validate.c qemu_worker.c qemu_worker_ops.c
+# A real cloud.
+control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c openstack_machine.c openstack_object.c \
+	openstack_session.c openstack_worker.c
 # Commands.
 control_SRCS += context.c recover.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c \
 	cmd_runs.c cmd_limit.c cmd_status.c cmd_cleanup.c cmd_discard.c cmd_help.c

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Volumes, their snapshots, and images of root disks that are no volumes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "json_format.h"
+#include "openstack.h"
+
+static struct openstack *of(struct provider *p)
+{
+	return (struct openstack *)p;
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* A root disk that lives on the hypervisor comes out only as an image of its server. */
+static int save_root(struct openstack *o, const char *server, struct res_ref *ref, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	char tags[256], found[RES_ID_SIZE];
+
+	if (os_look_up(o, OS_SAVED_IMAGE, ref, found, e) < 0)
+		return -1;
+	os_tags_write(ref, tags);
+	cleanup(cleanup_free) char *body = json_format("{'createImage':{'name':%s,'metadata':{'wherry':%s}}}", ref->name, tags);
+	if (found[0] == '\0' && os_call(o, OS_COMPUTE, "POST", body, &doc, e, "/servers/%s/action", server) < 0)
+		return err_wrap(e, "saving the root disk of server %s", server);
+	snprintf(ref->id, sizeof ref->id, OS_IMAGE_ID "%.200s",
+		 found[0] != '\0' ? found : os_text(yyjson_doc_get_root(doc), "image_id"));
+	return 0;
+}
+
+/* force: also of a volume in use; newer versions mean that anyway. */
+static int snapshot_volume(struct openstack *o, const char *volume, struct res_ref *ref, struct err *e)
+{
+	char tags[256];
+
+	os_tags_write(ref, tags);
+	cleanup(cleanup_free) char *body = json_format("{'snapshot':{'name':%s,'volume_id':%s,'force':true,'metadata':{"
+						       "'wherry':%s}}}", ref->name, volume, tags);
+	return os_make(o, OS_SNAPSHOT, ref, body, e);
+}
+
+int os_snapshot_machine(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n, struct err *e)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const char *id = m->disks.at[i].id;
+
+		if ((begins(id, OS_ROOT_ID) ? save_root(of(p), id + strlen(OS_ROOT_ID), &refs[i], e)
+					    : snapshot_volume(of(p), id, &refs[i], e)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int os_snapshot_disk(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e)
+{
+	return snapshot_volume(of(p), disk->id, ref, e);
+}
+
+int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e)
+{
+	struct openstack *o = of(p);
+	const char *from = spec->from_snapshot != NULL ? spec->from_snapshot->id : NULL, *volume_type = o->options.volume_type;
+	bool image = from != NULL && begins(from, OS_IMAGE_ID);
+	uint64_t gib = (spec->size + GIB - 1) / GIB;
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+	char tags[256];
+
+	if (from != NULL && !image) {
+		uint64_t held = os_number(os_read(o, OS_SNAPSHOT, from, &doc, e), "size");
+
+		if (held == 0)
+			return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "snapshot %s is not in %s any more",
+								  spec->from_snapshot->name, p->place);
+		gib = gib > held ? gib : held;
+	}
+	os_tags_write(ref, tags);
+	json_format_add(&body, "{'volume':{'name':%s,'size':%u,'metadata':{'wherry':%s}", ref->name, gib, tags);
+	if (from != NULL)
+		json_format_add(&body, ",%j:%s", image ? "\"imageRef\"" : "\"snapshot_id\"", from + (image ? strlen(OS_IMAGE_ID) : 0));
+	else if (volume_type[0] != '\0')
+		json_format_add(&body, ",'volume_type':%s", volume_type);
+	if (from == NULL && o->options.zone[0] != '\0')
+		json_format_add(&body, ",'availability_zone':%s", o->options.zone);
+	buf_adds(&body, "}}");
+	return os_make(o, OS_DISK, ref, body.data, e);
+}
+
+static int is_gone(const struct openstack *o, const struct res_ref *ref, struct err *e)
+{
+	return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "%s %s is not in %s", res_kind_name(ref->kind), ref->name,
+						  o->p.place);
+}
+
+int os_disk_get(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	yyjson_val *v = os_read(of(p), OS_DISK, ref->id, &doc, e);
+
+	*out = (struct machine_disk){.logical_sector = 512};
+	if (v == NULL)
+		return is_gone(of(p), ref, e);
+	snprintf(out->id, sizeof out->id, "%s", ref->id);
+	snprintf(out->name, sizeof out->name, "%s", ref->name);
+	out->size = os_number(v, "size") * GIB;
+	return 0;
+}
+
+int os_disk_resize(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e)
+{
+	cleanup(cleanup_free) char *body = json_format("{'os-extend':{'new_size':%u}}", (size + GIB - 1) / GIB);
+	struct machine_disk now;
+
+	if (os_disk_get(p, ref, &now, e) < 0)
+		return -1;
+	return now.size >= size ? 0 : os_call(of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/action", ref->id);
+}
+
+/* ---- States ---- */
+
+static const struct {
+	const char *word;
+	enum res_state state;
+} states[] = {
+	{"available", RES_READY}, {"in-use", RES_READY}, {"active", RES_READY}, {"reserved", RES_READY}, {"attaching", RES_READY},
+	{"detaching", RES_READY}, {"deleted", RES_ABSENT}, {"killed", RES_FAILED}, {"deactivated", RES_FAILED},
+};
+
+/* Anything unknown is on its way somewhere: creating, downloading, extending, saving, deleting ... */
+static enum res_state state_of(const char *word)
+{
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (strcmp(states[i].word, word) == 0)
+			return states[i].state;
+	return begins(word, "error") ? RES_FAILED : RES_PENDING;
+}
+
+/* Cinder tells users why in messages of its own. */
+static void why_failed(struct openstack *o, const struct res_ref *ref, const char *word, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	struct err ignored = ERR_INIT;
+	yyjson_val *first = NULL;
+
+	if (!begins(ref->id, OS_IMAGE_ID) &&
+	    os_call(o, OS_VOLUME, "GET", NULL, &doc, &ignored, "/messages?resource_uuid=%s", ref->id) == 0)
+		first = yyjson_arr_get_first(yyjson_obj_get(yyjson_doc_get_root(doc), "messages"));
+	err_set(e, ERR_IO, 0, "%s %s (%s) failed in %s, which calls it \"%s\": %s", res_kind_name(ref->kind), ref->name, ref->id,
+		o->p.place, word, first != NULL ? os_text(first, "user_message") : "its operator's logs say why");
+}
+
+static enum os_type type_of(const struct res_ref *ref)
+{
+	return ref->kind == RES_DISK ? OS_DISK : begins(ref->id, OS_IMAGE_ID) ? OS_SAVED_IMAGE : OS_SNAPSHOT;
+}
+
+int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	enum os_type t = type_of(ref);
+	yyjson_val *v = os_read(o, t, ref->id + (t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0), &doc, e);
+
+	*state = RES_ABSENT;
+	if (v == NULL)
+		return e->kind == ERR_NONE ? 0 : -1;
+	snprintf(o->p.seen, sizeof o->p.seen, "%s", os_text(v, "status"));
+	*state = state_of(o->p.seen);
+	if (*state == RES_FAILED)
+		why_failed(o, ref, o->p.seen, e);
+	return 0;
+}
+
+/* ---- Removal ---- */
+
+/* A volume stays "reserved" or "attaching" when its server went away half-way: the attachment is then all that holds it. */
+static int free_from_the_dead(struct openstack *o, const char *volume, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	yyjson_val *a;
+	size_t i, max;
+
+	if (os_call(o, OS_VOLUME, "GET", NULL, &doc, e, "/attachments/detail?volume_id=%s", volume) < 0)
+		return -1;
+	yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "attachments"), i, max, a) {
+		cleanup(os_doc_free) yyjson_doc *server = NULL;
+
+		if (os_read(o, OS_SERVER, os_text(a, "instance"), &server, e) != NULL)
+			continue;
+		if (e->kind != ERR_NONE ||
+		    os_call(o, OS_VOLUME, "DELETE", NULL, NULL, e, "/attachments/%s", os_text(a, "id")) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int prepare_removal(struct openstack *o, const char *id, const char *word, struct err *e)
+{
+	static const char reset[] = "{\"os-reset_status\":{\"status\":\"error\"}}";
+
+	if (strcmp(word, "reserved") == 0 || strcmp(word, "attaching") == 0 || strcmp(word, "detaching") == 0 ||
+	    strcmp(word, "in-use") == 0)
+		return free_from_the_dead(o, id, e);
+	if (o->options.reset_stuck && (strcmp(word, "creating") == 0 || strcmp(word, "downloading") == 0))
+		return os_call(o, OS_VOLUME, "POST", reset, NULL, e, "/volumes/%s/action", id);
+	return 0;
+}
+
+int os_disk_remove(struct openstack *o, enum os_type t, const struct res_ref *ref, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	char id[RES_ID_SIZE];
+
+	if (os_look_up(o, t, ref, id, e) < 0)
+		return -1;
+	yyjson_val *v = id[0] != '\0' ? os_read(o, t, id, &doc, e) : NULL;
+	if (v == NULL)
+		return e->kind == ERR_NONE ? 0 : -1;
+	if (strcmp(os_text(v, "status"), "deleting") == 0)
+		return 0;
+	if (t == OS_DISK && prepare_removal(o, id, os_text(v, "status"), e) < 0)
+		return -1;
+	if (os_delete(o, t, id, e) == 0)
+		return 0;
+	return e->kind == ERR_BUSY ? err_wrap(e, "it is \"%s\"", os_text(v, "status")) : -1;
+}
+
+/* Cinder has no compare and set; between reading and writing only the exclusive attachment keeps others out. */
+int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *expect, const struct res_tags *set,
+	     struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	yyjson_val *v = os_read(of(p), OS_DISK, disk->id, &doc, e);
+	struct res_ref now, next = *disk;
+	char tags[256];
+
+	if (v == NULL || !os_tags_read(OS_DISK, v, &now))
+		return is_gone(of(p), disk, e);
+	if (strcmp(now.tags.owner, expect->owner) != 0 || now.tags.epoch != expect->epoch)
+		return err_set(e, ERR_BUSY, 0, "replica disk %s carries epoch %llu of owner %s instead of epoch %llu of owner %s: "
+			       "another run took it", disk->name, (unsigned long long)now.tags.epoch, now.tags.owner,
+			       (unsigned long long)expect->epoch, expect->owner);
+	next.tags = *set;
+	os_tags_write(&next, tags);
+	cleanup(cleanup_free) char *body = json_format("{'metadata':{'wherry':%s}}", tags);
+	return os_call(of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/metadata", disk->id);
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "openstack.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+const struct os_type_info os_types[OS_TYPES] = {
+	[OS_SERVER] = {OS_COMPUTE, RES_WORKER, "/servers/detail", "/servers", "server", "servers"},
+	[OS_PORT] = {OS_NETWORK, RES_NIC, "/ports", "/ports", "port", "ports"},
+	[OS_FLOATING_IP] = {OS_NETWORK, RES_ADDRESS, "/floatingips", "/floatingips", "floatingip", "floatingips"},
+	[OS_GROUP] = {OS_NETWORK, RES_FIREWALL, "/security-groups", "/security-groups", "security_group", "security_groups"},
+	[OS_DISK] = {OS_VOLUME, RES_DISK, "/volumes/detail", "/volumes", "volume", "volumes"},
+	[OS_SNAPSHOT] = {OS_VOLUME, RES_SNAPSHOT, "/snapshots/detail", "/snapshots", "snapshot", "snapshots"},
+	[OS_SAVED_IMAGE] = {OS_IMAGE, RES_SNAPSHOT, "/images", "/images", NULL, "images"},
+};
+
+/* ---- Tags ---- */
+
+void os_tags_write(const struct res_ref *ref, char out[256])
+{
+	const struct res_tags *t = &ref->tags;
+
+	/* The name comes last: where it is too long only floating IPs miss its end, and are found by their tags. */
+	snprintf(out, 256, "wherry1 o=%s j=%s r=%s e=%" PRIu64 " p=%s x=%" PRId64 " g=%" PRIu64 " d=%d n=%.70s", t->owner, t->job, t->run, t->epoch, res_purpose_name(t->purpose), t->expires_s,
+		 t->generation, (int)t->dirty, ref->name);
+}
+
+static bool parse_tags(const char *text, struct res_ref *ref)
+{
+	struct res_tags *t = &ref->tags;
+	char purpose[24];
+	int dirty, n;
+
+	n = sscanf(text, "wherry1 o=%39s j=%63s r=%39s e=%" SCNu64 " p=%23s x=%" SCNd64 " g=%" SCNu64 " d=%d n=%79s", t->owner,
+		   t->job, t->run, &t->epoch, purpose, &t->expires_s, &t->generation, &dirty, ref->name);
+	int p = n >= 8 ? res_purpose_by_name(purpose) : -1;
+	if (p < 0)
+		return false;
+	t->purpose = (enum res_purpose)p;
+	t->dirty = dirty != 0;
+	return true;
+}
+
+bool os_tags_read(enum os_type t, yyjson_val *object, struct res_ref *ref)
+{
+	const char *text = os_types[t].service == OS_NETWORK ? os_text(object, "description")
+			   : t == OS_SAVED_IMAGE ? os_text(object, "wherry")
+						 : os_text(yyjson_obj_get(object, "metadata"), "wherry");
+
+	*ref = (struct res_ref){.kind = os_types[t].kind};
+	if (!parse_tags(text, ref))
+		return false;
+	if (t == OS_SERVER && ref->tags.purpose == PURPOSE_TARGET)
+		ref->kind = RES_MACHINE;
+	if (os_text(object, "name")[0] != '\0')
+		snprintf(ref->name, sizeof ref->name, "%s", os_text(object, "name"));
+	snprintf(ref->id, sizeof ref->id, "%s%.200s", t == OS_SAVED_IMAGE ? OS_IMAGE_ID : "", os_text(object, "id"));
+	return true;
+}
+
+/* ---- Lists ---- */
+
+/* Whether another page follows: "<many>_links" with rel next, or "next" (images). */
+static bool has_next(yyjson_val *root, const char *many)
+{
+	char key[40];
+	yyjson_val *link;
+	size_t i, max;
+
+	snprintf(key, sizeof key, "%s_links", many);
+	yyjson_arr_foreach(yyjson_obj_get(root, key), i, max, link)
+		if (strcmp(os_text(link, "rel"), "next") == 0)
+			return true;
+	return os_text(root, "next")[0] != '\0';
+}
+
+static int each(struct openstack *o, enum os_service s, const char *list, const char *many, const char *query,
+		os_seen *cb, void *ctx, struct err *e)
+{
+	char marker[128] = "";
+
+	for (;;) {
+		cleanup(os_doc_free) yyjson_doc *doc = NULL;
+		yyjson_val *object, *last = NULL;
+		size_t i, max;
+
+		if (os_call(o, s, "GET", NULL, &doc, e, "%s?limit=500%s%s", list, query, marker) < 0)
+			return -1;
+		yyjson_val *root = yyjson_doc_get_root(doc);
+		yyjson_arr_foreach(yyjson_obj_get(root, many), i, max, object) {
+			int rc = cb(ctx, object);
+
+			if (rc != 0)
+				return rc;
+			last = object;
+		}
+		if (last == NULL || !has_next(root, many))
+			return 0;
+		snprintf(marker, sizeof marker, "&marker=%s", os_text(last, "id"));
+	}
+}
+
+int os_each(struct openstack *o, enum os_type t, const char *query, os_seen *cb, void *ctx, struct err *e)
+{
+	return each(o, os_types[t].service, os_types[t].list, os_types[t].many, query, cb, ctx, e);
+}
+
+/* ---- One of them ---- */
+
+static bool same_owner(const struct res_tags *a, const struct res_tags *b)
+{
+	return strcmp(a->owner, b->owner) == 0 && strcmp(a->job, b->job) == 0 &&
+	       (a->purpose == PURPOSE_REPLICA || strcmp(a->run, b->run) == 0);
+}
+
+static int anothers(const struct res_ref *ref, const struct res_ref *there, struct err *e)
+{
+	return err_set(e, ERR_BUSY, 0, "%s %s (%s) belongs to owner %s, job %s, run %s: it is not touched", res_kind_name(ref->kind),
+		       ref->name, there->id, there->tags.owner, there->tags.job, there->tags.run);
+}
+
+struct search {
+	enum os_type type;
+	const struct res_ref *want;
+	struct res_ref found;
+	bool any, ours;
+};
+
+static int match(void *ctx, yyjson_val *object)
+{
+	struct search *s = ctx;
+	struct res_ref there;
+
+	if (!os_tags_read(s->type, object, &there) || strcmp(there.name, s->want->name) != 0)
+		return 0;
+	s->found = there;
+	s->any = true;
+	s->ours = same_owner(&s->want->tags, &there.tags);
+	return s->ours;
+}
+
+yyjson_val *os_read(struct openstack *o, enum os_type t, const char *id, yyjson_doc **doc, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (os_call(o, os_types[t].service, "GET", NULL, doc, &why, "%s/%s", os_types[t].item, id) < 0) {
+		if (why.kind != ERR_NOT_FOUND)
+			*e = why;
+		return NULL;
+	}
+	yyjson_val *root = yyjson_doc_get_root(*doc);
+	return os_types[t].one != NULL ? yyjson_obj_get(root, os_types[t].one) : root;
+}
+
+int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, char id[RES_ID_SIZE], struct err *e)
+{
+	struct search s = {.type = t, .want = ref};
+	bool image = strncmp(ref->id, OS_IMAGE_ID, strlen(OS_IMAGE_ID)) == 0, own = ref->kind == os_types[t].kind ||
+		     (ref->kind == RES_MACHINE && t == OS_SERVER);
+
+	id[0] = '\0';
+	if (ref->id[0] != '\0' && own && image == (t == OS_SAVED_IMAGE)) {
+		cleanup(os_doc_free) yyjson_doc *doc = NULL;
+		yyjson_val *object = os_read(o, t, ref->id + (image ? strlen(OS_IMAGE_ID) : 0), &doc, e);
+
+		if (object == NULL)
+			return e->kind == ERR_NONE ? 0 : -1;
+		if (!os_tags_read(t, object, &s.found) || !same_owner(&ref->tags, &s.found.tags))
+			return anothers(ref, &s.found, e);
+		snprintf(id, RES_ID_SIZE, "%s", os_text(object, "id"));
+		return 0;
+	}
+	if (ref->id[0] != '\0' && own)
+		return 0; /* it is of the other type that has this kind */
+	if (os_each(o, t, "", match, &s, e) < 0)
+		return -1;
+	if (s.any && !s.ours)
+		return anothers(ref, &s.found, e);
+	if (s.any)
+		memmove(id, s.found.id + (t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0), strlen(s.found.id) + 1 -
+			(t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0));
+	return 0;
+}
+
+int os_make(struct openstack *o, enum os_type t, struct res_ref *ref, const char *body, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+
+	if (os_look_up(o, t, ref, ref->id, e) < 0)
+		return -1;
+	if (ref->id[0] != '\0')
+		return 0;
+	if (os_call(o, os_types[t].service, "POST", body, &doc, e, "%s", os_types[t].item) < 0)
+		return err_wrap(e, "creating %s %s", res_kind_name(ref->kind), ref->name);
+	snprintf(ref->id, sizeof ref->id, "%s", os_text(yyjson_obj_get(yyjson_doc_get_root(doc), os_types[t].one), "id"));
+	return 0;
+}
+
+int os_delete(struct openstack *o, enum os_type t, const char *id, struct err *e)
+{
+	if (os_call(o, os_types[t].service, "DELETE", NULL, NULL, e, "%s/%s", os_types[t].item, id) == 0 ||
+	    e->kind == ERR_NOT_FOUND) {
+		*e = (struct err)ERR_INIT;
+		return 0;
+	}
+	/* "must be available": something that holds it is still going away. */
+	if (e->kind == ERR_CONFIG)
+		e->kind = ERR_BUSY;
+	return -1;
+}
+
+/* ---- Things of the operator's ---- */
+
+static const struct {
+	enum os_service service;
+	const char *list, *many, *what;
+} named[] = {
+	[OS_A_FLAVOR] = {OS_COMPUTE, "/flavors", "flavors", "flavor"},
+	[OS_A_NETWORK] = {OS_NETWORK, "/networks", "networks", "network"},
+	[OS_AN_IMAGE] = {OS_IMAGE, "/images", "images", "image"},
+};
+
+struct resolving {
+	const char *name;
+	char *id;
+	unsigned hits;
+	struct buf known;
+};
+
+static int see_named(void *ctx, yyjson_val *object)
+{
+	struct resolving *r = ctx;
+	const char *id = os_text(object, "id"), *name = os_text(object, "name");
+
+	if (strcmp(id, r->name) == 0 || strcmp(name, r->name) == 0) {
+		snprintf(r->id, RES_ID_SIZE, "%s", id);
+		r->hits++;
+	}
+	if (r->known.len < 200)
+		buf_addf(&r->known, "%s%s", r->known.len != 0 ? ", " : "", name);
+	return 0;
+}
+
+int os_resolve(struct openstack *o, enum os_named what, const char *name, char id[RES_ID_SIZE], struct err *e)
+{
+	struct resolving r = {.name = name, .id = id, .known = BUF_INIT};
+	int rc = each(o, named[what].service, named[what].list, named[what].many, "", see_named, &r, e);
+
+	if (rc == 0 && r.hits == 0)
+		rc = err_set(e, ERR_NOT_FOUND, 0, "%s has no %s \"%s\": it has %s", o->p.place, named[what].what, name,
+			     r.known.len != 0 ? r.known.data : "none that this project may see");
+	else if (rc == 0 && r.hits > 1)
+		rc = err_set(e, ERR_REFUSED, 0, "%s has %u of the %s \"%s\": name one by its id", o->p.place, r.hits,
+			     named[what].what, name);
+	buf_fini(&r.known);
+	return rc;
+}

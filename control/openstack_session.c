@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "openstack.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "json_format.h"
+
+/* types: names of the service in catalogues, best first. version: the part of its address that stands for the version, and
+ * what is appended to an address without. least, most: the microversions that this driver knows. */
+static const struct {
+	const char *name, *types[3], *version;
+	const char *header;
+	unsigned least, most;
+} services[OS_SERVICES] = {
+	[OS_COMPUTE] = {"compute", {"compute"}, "/v2.1", "compute", 47, 79},
+	[OS_VOLUME] = {"volume", {"volumev3", "block-storage", "volume"}, "/v3", "volume", 27, 59},
+	[OS_IMAGE] = {"image", {"image"}, "/v2", NULL, 0, 0},
+	[OS_NETWORK] = {"network", {"network"}, "/v2.0", NULL, 0, 0},
+};
+
+void os_doc_free(yyjson_doc **doc)
+{
+	yyjson_doc_free(*doc);
+}
+
+const char *os_text(yyjson_val *object, const char *key)
+{
+	const char *s = yyjson_get_str(yyjson_obj_get(object, key));
+
+	return s != NULL ? s : "";
+}
+
+uint64_t os_number(yyjson_val *object, const char *key)
+{
+	yyjson_val *v = yyjson_obj_get(object, key);
+
+	return yyjson_is_uint(v) ? yyjson_get_uint(v) : 0;
+}
+
+/* The services wrap their words differently: {"badRequest": {"message": ...}}, {"NeutronError": {...}}, {"message": ...},
+ * {"errors": [{"title", "detail"}]}. */
+static const char *words_of(yyjson_val *root)
+{
+	static const char *const keys[] = {"message", "detail", "title"};
+	yyjson_obj_iter it = yyjson_obj_iter_with(root);
+	yyjson_val *key;
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (os_text(root, keys[i])[0] != '\0')
+			return os_text(root, keys[i]);
+	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
+		yyjson_val *v = yyjson_obj_iter_get_val(key);
+
+		v = yyjson_is_arr(v) ? yyjson_arr_get_first(v) : v;
+		if (yyjson_is_obj(v) && words_of(v)[0] != '\0')
+			return words_of(v);
+	}
+	return "";
+}
+
+static int refusal(struct openstack *o, const char *what, const struct rest_reply *r, struct err *e)
+{
+	const char *words = words_of(yyjson_doc_get_root(r->doc));
+	enum err_kind kind = rest_kind(r->status);
+	char id[100];
+
+	if (words[0] == '\0')
+		words = r->text[0] != '\0' ? r->text : "it does not say why";
+	/* A full quota comes as 403, 409 or 413; only the words tell. */
+	if (r->status / 100 == 4 && r->status != 429 && (strstr(words, "uota") != NULL || strstr(words, "xceed") != NULL))
+		kind = ERR_NO_SPACE;
+	if (r->retry_after_s > 0)
+		o->p.not_before_ns = clock_mono_ns() + r->retry_after_s * NS_PER_S;
+	snprintf(id, sizeof id, r->id[0] != '\0' ? ", request %s" : "%s", r->id);
+	return err_set(e, kind, 0, "%s: %.300s (HTTP %d%s)", what, words, r->status, id);
+}
+
+/* ---- Keystone ---- */
+
+static void add_domain(struct buf *b, const char *id, const char *name)
+{
+	if (id != NULL)
+		json_format_add(b, ",'domain':{'id':%s}", id);
+	else
+		json_format_add(b, ",'domain':{'name':%s}", name != NULL ? name : "Default");
+}
+
+static void add_user(struct buf *b, const struct openstack_config *c)
+{
+	buf_adds(b, "\"user\":{");
+	if (c->user_id != NULL)
+		json_format_add(b, "'id':%s", c->user_id);
+	else
+		json_format_add(b, "'name':%s", c->username);
+	if (c->user_id == NULL)
+		add_domain(b, c->user_domain_id, c->user_domain_name);
+}
+
+/* The body of POST /v3/auth/tokens; false: too little is given, and what is missing. */
+static bool credentials(const struct openstack_config *c, struct buf *b, const char **missing)
+{
+	bool app = c->app_secret != NULL, token = !app && c->token != NULL && c->password == NULL;
+
+	*missing = app ? (c->app_id == NULL && (c->app_name == NULL || (c->username == NULL && c->user_id == NULL)) ?
+			  "application_credential_id" : NULL)
+		   : token ? NULL : c->username == NULL && c->user_id == NULL ? "username" :
+		   c->password == NULL ? "password" : c->project_id == NULL && c->project_name == NULL ? "project_name" : NULL;
+	if (*missing != NULL)
+		return false;
+	buf_adds(b, "{\"auth\":{\"identity\":{");
+	if (app) {
+		json_format_add(b, "'methods':['application_credential'],'application_credential':{'secret':%s,", c->app_secret);
+		if (c->app_id != NULL) {
+			json_format_add(b, "'id':%s}}", c->app_id);
+		} else {
+			json_format_add(b, "'name':%s,", c->app_name);
+			add_user(b, c);
+			buf_adds(b, "}}}");
+		}
+	} else if (token) {
+		json_format_add(b, "'methods':['token'],'token':{'id':%s}}", c->token);
+	} else {
+		json_format_add(b, "'methods':['password'],'password':{", 0);
+		add_user(b, c);
+		json_format_add(b, ",'password':%s}}}", c->password);
+	}
+	/* An application credential has its project already. */
+	if (!app && c->project_id != NULL) {
+		json_format_add(b, ",'scope':{'project':{'id':%s}}", c->project_id);
+	} else if (!app && c->project_name != NULL) {
+		json_format_add(b, ",'scope':{'project':{'name':%s", c->project_name);
+		add_domain(b, c->project_domain_id, c->project_domain_name);
+		buf_adds(b, "}}");
+	}
+	buf_adds(b, "}}");
+	return true;
+}
+
+static bool is_wanted(yyjson_val *endpoint, const char *interface, const char *region)
+{
+	const char *at = os_text(endpoint, "region_id");
+
+	return strncmp(os_text(endpoint, "interface"), interface, strlen(os_text(endpoint, "interface"))) == 0 &&
+	       (region == NULL || strcmp(at[0] != '\0' ? at : os_text(endpoint, "region"), region) == 0);
+}
+
+/* "http://host:8774/v2.1/<project>": the version is there, or is put at the end. */
+static char *with_version(const char *url, const char *version)
+{
+	size_t n = strlen(url);
+
+	while (n > 0 && url[n - 1] == '/')
+		n--;
+	return strstr(url, version) != NULL ? mem_printf("%.*s", (int)n, url) : mem_printf("%.*s%s", (int)n, url, version);
+}
+
+static void add_once(struct buf *list, const char *word)
+{
+	if (strstr(buf_str(list), word) == NULL)
+		buf_addf(list, "%s%s", list->len != 0 ? ", " : "", word);
+}
+
+static int find_service(struct openstack *o, yyjson_val *catalogue, enum os_service s, struct err *e)
+{
+	const char *interface = o->config.interface != NULL ? o->config.interface : "public", *region = o->config.region;
+	cleanup(buf_fini) struct buf regions = BUF_INIT;
+	yyjson_val *service, *endpoint;
+	size_t i, k, max, many;
+	unsigned fits = 0;
+
+	for (size_t t = 0; t < 3 && fits == 0 && services[s].types[t] != NULL; t++)
+		yyjson_arr_foreach(catalogue, i, max, service) {
+			if (strcmp(os_text(service, "type"), services[s].types[t]) != 0)
+				continue;
+			yyjson_arr_foreach(yyjson_obj_get(service, "endpoints"), k, many, endpoint) {
+				add_once(&regions, os_text(endpoint, "region_id"));
+				if (!is_wanted(endpoint, interface, region) || fits++ != 0)
+					continue;
+				free(o->at[s].url);
+				o->at[s].url = with_version(os_text(endpoint, "url"), services[s].version);
+			}
+		}
+	if (fits == 1)
+		return 0;
+	if (regions.len == 0)
+		return err_set(e, ERR_CONFIG, 0, "%s has no %s service for this project: choose another project or cloud",
+			       o->p.place, services[s].name);
+	if (fits == 0)
+		return err_set(e, ERR_CONFIG, 0, "%s has no %s service with a %s address in region %s: its regions are %s",
+			       o->p.place, services[s].name, interface, region != NULL ? region : "(any)", regions.data);
+	return err_set(e, ERR_CONFIG, 0, "%s has several regions (%s): name one by \"region\"", o->p.place, regions.data);
+}
+
+static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
+{
+	yyjson_val *token = yyjson_obj_get(yyjson_doc_get_root(r->doc), "token");
+	yyjson_val *project = yyjson_obj_get(token, "project");
+
+	if (r->secret == NULL || token == NULL)
+		return err_set(e, ERR_PROTOCOL, 0, "%s is no keystone: it answered without a token; correct auth_url",
+			       o->config.auth_url);
+	if (project == NULL)
+		return err_set(e, ERR_CONFIG, 0, "%s: the credentials are for no project: add project_name", o->p.place);
+	free(o->token);
+	o->token = take_ptr(&r->secret);
+	snprintf(o->project, sizeof o->project, "%s", os_text(project, "id"));
+	for (int s = 0; s < OS_SERVICES; s++)
+		if (find_service(o, yyjson_obj_get(token, "catalog"), (enum os_service)s, e) < 0)
+			return -1;
+	snprintf(o->p.place, sizeof o->p.place, "openstack project %.64s at %.120s%s%.48s", os_text(project, "name"),
+		 o->config.auth_url, o->config.region != NULL ? ", region " : "",
+		 o->config.region != NULL ? o->config.region : "");
+	return 0;
+}
+
+int os_login(struct openstack *o, struct err *e)
+{
+	const struct openstack_config *c = &o->config;
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	cleanup(cleanup_free) char *base = with_version(c->auth_url, "/v3"), *url = mem_printf("%s/auth/tokens", base);
+	const struct rest_call call = {.method = "POST", .url = url};
+	const char *missing, *who = c->username != NULL ? c->username : c->user_id != NULL ? c->user_id :
+				    c->app_secret != NULL ? "the application credential" : "the token";
+
+	if (o->p.place[0] == '\0')
+		snprintf(o->p.place, sizeof o->p.place, "openstack at %.200s", c->auth_url);
+	if (!credentials(c, &body, &missing))
+		return err_set(e, ERR_CONFIG, 0, "the credentials for %s lack %s: add it to clouds.yaml, or set its OS_* variable",
+			       o->p.place, missing);
+	struct rest_call with_body = call;
+	with_body.body = body.data;
+	int rc = rest_call(o->rest, &with_body, &reply, e);
+	mem_wipe(body.data, body.len);
+	if (rc < 0)
+		return -1;
+	if (reply.status == 401)
+		return err_set(e, ERR_DENIED, 0, "keystone at %s does not accept %s: wrong password, unknown or expired (request %s)",
+			       c->auth_url, who, reply.id);
+	if (reply.status / 100 != 2)
+		return refusal(o, "logging in to keystone", &reply, e);
+	return take_token(o, &reply, e);
+}
+
+/* ---- Services ---- */
+
+static int rest(struct openstack *o, enum os_service s, struct rest_call *c, struct rest_reply *reply, struct err *e)
+{
+	for (int tries = 0;; tries++) {
+		cleanup(cleanup_free) char *token = mem_printf("X-Auth-Token: %s", o->token);
+		char version[64] = "Accept-Language: en";
+
+		if (o->at[s].microversion[0] != '\0')
+			snprintf(version, sizeof version, "OpenStack-API-Version: %s %s", services[s].header,
+				 o->at[s].microversion);
+		const char *const headers[] = {token, version, NULL};
+		c->headers = headers;
+		int rc = rest_call(o->rest, c, reply, e);
+		c->headers = NULL;
+		mem_wipe(token, strlen(token));
+		if (rc < 0 || reply->status != 401 || tries == 1)
+			return rc;
+		rest_reply_fini(reply);
+		if (os_login(o, e) < 0)
+			return err_wrap(e, "the token expired");
+	}
+}
+
+/* "3.59": the minor part; the major ones are fixed by the address. */
+static unsigned minor_of(const char *version)
+{
+	const char *dot = strchr(version, '.');
+
+	return dot != NULL ? (unsigned)strtoul(dot + 1, NULL, 10) : 0;
+}
+
+static int negotiate(struct openstack *o, enum os_service s, struct err *e)
+{
+	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	const char *at = strstr(o->at[s].url, services[s].version);
+	cleanup(cleanup_free) char *url = mem_printf("%.*s/", (int)(at - o->at[s].url + (long)strlen(services[s].version)),
+						     o->at[s].url);
+	struct rest_call call = {.method = "GET", .url = url};
+
+	if (o->at[s].asked || services[s].header == NULL)
+		return 0;
+	if (rest(o, s, &call, &reply, e) < 0)
+		return -1;
+	if (reply.status / 100 != 2 && reply.status != 300)
+		return refusal(o, "asking for the versions of a service", &reply, e);
+	yyjson_val *root = yyjson_doc_get_root(reply.doc), *v = yyjson_obj_get(root, "version");
+	if (v == NULL)
+		v = yyjson_arr_get_first(yyjson_obj_get(root, "versions"));
+	unsigned least = minor_of(os_text(v, "min_version")), most = minor_of(os_text(v, "version"));
+	if (most < services[s].least || least > services[s].most)
+		return err_set(e, ERR_UNSUPPORTED, 0, "the %s service at %s speaks microversions %s to %s, and %u to %u are known "
+			       "here: use a cloud of 2017 (Pike) or later", services[s].name, url, os_text(v, "min_version"),
+			       os_text(v, "version"), services[s].least, services[s].most);
+	most = most < services[s].most ? most : services[s].most;
+	snprintf(o->at[s].microversion, sizeof o->at[s].microversion, "%c.%u", services[s].version[2], most);
+	o->at[s].asked = true;
+	return 0;
+}
+
+int os_call(struct openstack *o, enum os_service s, const char *method, const char *body, yyjson_doc **doc, struct err *e,
+	    const char *path, ...)
+{
+	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	char what[200];
+	va_list ap;
+
+	va_start(ap, path);
+	cleanup(cleanup_free) char *tail = mem_vprintf(path, ap);
+	va_end(ap);
+	if (doc != NULL)
+		*doc = NULL;
+	if (negotiate(o, s, e) < 0)
+		return -1;
+	cleanup(cleanup_free) char *url = mem_printf("%s%s", o->at[s].url, tail);
+	struct rest_call call = {.method = method, .url = url, .body = body};
+	if (rest(o, s, &call, &reply, e) < 0)
+		return -1;
+	snprintf(what, sizeof what, "the %s service refused %s %.*s", services[s].name, method, (int)strcspn(tail, "?"), tail);
+	if (reply.status / 100 != 2)
+		return refusal(o, what, &reply, e);
+	if (doc != NULL)
+		*doc = take_ptr(&reply.doc);
+	return 0;
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A worker is a server with a port, a security group of its own and, where asked for, a floating IP. All have its name and
+ * tags; what is left of one is found by them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "json_format.h"
+#include "openstack.h"
+
+#define VIRTIO_SERIAL 20 /* bytes of a serial that a virtio-blk device has room for */
+
+static struct openstack *of(struct provider *p)
+{
+	return (struct openstack *)p;
+}
+
+/* ---- Network ---- */
+
+/* A part of the worker as a resource of its own: made like any other, adopted like any other. */
+static struct res_ref part(const struct res_ref *worker, enum os_type t)
+{
+	struct res_ref ref = *worker;
+
+	ref.kind = os_types[t].kind;
+	ref.id[0] = '\0';
+	return ref;
+}
+
+static int allow(struct openstack *o, const char *group, const char *cidr, uint16_t port, struct err *e)
+{
+	cleanup(cleanup_free) char *body =
+		json_format("{'security_group_rule':{'security_group_id':%s,'direction':'ingress','protocol':'tcp','ethertype':%s,"
+			    "'port_range_min':%d,'port_range_max':%d,'remote_ip_prefix':%s}}", group,
+			    strchr(cidr, ':') != NULL ? "IPv6" : "IPv4", (int)port, (int)port, cidr);
+
+	if (os_call(o, OS_NETWORK, "POST", body, NULL, e, "/security-group-rules") == 0 || e->kind == ERR_BUSY) {
+		*e = (struct err)ERR_INIT; /* BUSY: that rule is there */
+		return 0;
+	}
+	return -1;
+}
+
+static int make_group(struct openstack *o, const struct res_ref *ref, uint16_t port, char id[RES_ID_SIZE], struct err *e)
+{
+	static const char *const everybody[] = {"0.0.0.0/0", "::/0"};
+	struct res_ref group = part(ref, OS_GROUP);
+	char tags[256];
+
+	os_tags_write(ref, tags);
+	cleanup(cleanup_free) char *body = json_format("{'security_group':{'name':%s,'description':%s}}", ref->name, tags);
+	if (os_make(o, OS_GROUP, &group, body, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < o->options.allow_count; i++)
+		if (allow(o, group.id, o->options.allow[i], port, e) < 0)
+			return -1;
+	for (unsigned i = 0; o->options.allow_count == 0 && i < 2; i++)
+		if (allow(o, group.id, everybody[i], port, e) < 0)
+			return -1;
+	snprintf(id, RES_ID_SIZE, "%s", group.id);
+	return 0;
+}
+
+static int make_network(struct openstack *o, const struct res_ref *ref, uint16_t tcp_port, char port_id[RES_ID_SIZE],
+			struct err *e)
+{
+	struct res_ref port = part(ref, OS_PORT), address = part(ref, OS_FLOATING_IP);
+	char group[RES_ID_SIZE], network[RES_ID_SIZE], outside[RES_ID_SIZE], tags[256];
+
+	os_tags_write(ref, tags);
+	if (os_resolve(o, OS_A_NETWORK, o->options.network, network, e) < 0 || make_group(o, ref, tcp_port, group, e) < 0)
+		return -1;
+	cleanup(cleanup_free) char *body = json_format("{'port':{'name':%s,'description':%s,'network_id':%s,'security_groups':[%s]}}",
+						       ref->name, tags, network, group);
+	if (os_make(o, OS_PORT, &port, body, e) < 0)
+		return -1;
+	snprintf(port_id, RES_ID_SIZE, "%s", port.id);
+	if (o->options.floating_network[0] == '\0')
+		return 0;
+	if (os_resolve(o, OS_A_NETWORK, o->options.floating_network, outside, e) < 0)
+		return -1;
+	cleanup(cleanup_free) char *ip = json_format("{'floatingip':{'floating_network_id':%s,'port_id':%s,'description':%s}}", outside,
+						     port.id, tags);
+	return os_make(o, OS_FLOATING_IP, &address, ip, e);
+}
+
+/* ---- Server ---- */
+
+/* What the guest sees of a volume's id as the serial of its disk depends on the bus that the image asks for. */
+static int set_serials(struct openstack *o, const char *image, struct worker_spec *spec, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	yyjson_val *v = os_read(o, OS_SAVED_IMAGE, image, &doc, e);
+	bool whole = strcmp(os_text(v, "hw_disk_bus"), "scsi") == 0;
+
+	if (v == NULL)
+		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "image %s was just removed", image);
+	for (unsigned i = 0; i < spec->disk_count; i++)
+		snprintf(spec->disks[i].serial, sizeof spec->disks[i].serial, "%.*s", whole ? 60 : VIRTIO_SERIAL,
+			 spec->disks[i].disk->id);
+	return 0;
+}
+
+static char *server_body(const struct openstack *o, const struct worker_spec *spec, const struct res_ref *ref, const char *image,
+			 const char *flavor, const char *port)
+{
+	cleanup(buf_fini) struct buf data = BUF_INIT;
+	struct buf b = BUF_INIT;
+	char tags[256];
+
+	os_tags_write(ref, tags);
+	base64_encode(spec->bootdata, strlen(spec->bootdata), &data);
+	json_format_add(&b, "{'server':{'name':%s,'imageRef':%s,'flavorRef':%s,'networks':[{'port':%s}],'config_drive':true,"
+			"'user_data':%s,'metadata':{'wherry':%s},", ref->name, image, flavor, port, data.data, tags);
+	if (o->options.zone[0] != '\0')
+		json_format_add(&b, "'availability_zone':%s,", o->options.zone);
+	json_format_add(&b, "'block_device_mapping_v2':[{'boot_index':0,'uuid':%s,'source_type':'image','destination_type':'local',"
+			"'delete_on_termination':true}", image);
+	for (unsigned i = 0; i < spec->disk_count; i++)
+		json_format_add(&b, ",{'boot_index':-1,'uuid':%s,'source_type':'volume','destination_type':'volume',"
+				"'delete_on_termination':false}", spec->disks[i].disk->id);
+	buf_adds(&b, "]}}");
+	return buf_take(&b);
+}
+
+int os_worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e)
+{
+	struct openstack *o = of(p);
+	char image[RES_ID_SIZE], flavor[RES_ID_SIZE], port[RES_ID_SIZE];
+
+	if (os_resolve(o, OS_AN_IMAGE, o->options.image, image, e) < 0 ||
+	    os_resolve(o, OS_A_FLAVOR, o->options.flavor, flavor, e) < 0 || set_serials(o, image, spec, e) < 0 ||
+	    make_network(o, ref, spec->port, port, e) < 0)
+		return -1;
+	cleanup(cleanup_free) char *body = server_body(o, spec, ref, image, flavor, port);
+	return os_make(o, OS_SERVER, ref, body, e);
+}
+
+static const enum os_type parts[] = {OS_FLOATING_IP, OS_PORT, OS_GROUP};
+
+/* What the server leaves behind it, or never got: any of it is there? */
+static int parts_left(struct openstack *o, const struct res_ref *ref, bool *left, struct err *e)
+{
+	char id[RES_ID_SIZE];
+
+	*left = false;
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !*left; i++) {
+		struct res_ref it = part(ref, parts[i]);
+
+		if (os_look_up(o, parts[i], &it, id, e) < 0)
+			return -1;
+		*left = id[0] != '\0';
+	}
+	return 0;
+}
+
+int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	char id[RES_ID_SIZE];
+	bool left;
+
+	if (os_look_up(o, OS_SERVER, ref, id, e) < 0)
+		return -1;
+	yyjson_val *server = id[0] != '\0' ? os_read(o, OS_SERVER, id, &doc, e) : NULL;
+	if (e->kind != ERR_NONE)
+		return -1;
+	if (server == NULL) {
+		if (parts_left(o, ref, &left, e) < 0)
+			return -1;
+		*state = left ? RES_FAILED : RES_ABSENT;
+		snprintf(o->p.seen, sizeof o->p.seen, "gone, but for its network");
+		return 0;
+	}
+	const char *word = os_text(server, "status"), *task = os_text(server, "OS-EXT-STS:task_state");
+	snprintf(o->p.seen, sizeof o->p.seen, "%s", task[0] != '\0' ? task : word);
+	*state = strcmp(task, "deleting") == 0 || strcmp(word, "BUILD") == 0 ? RES_PENDING
+		 : strcmp(word, "ERROR") == 0 ? RES_FAILED : RES_READY;
+	if (strcmp(word, "SHUTOFF") == 0 && ref->kind == RES_WORKER && task[0] == '\0')
+		*state = RES_FAILED;
+	if (*state == RES_FAILED)
+		err_set(e, ERR_IO, 0, "server %s (%s) is \"%s\" in %s: %.250s", ref->name, id, word, o->p.place,
+			yyjson_obj_get(server, "fault") != NULL ? os_text(yyjson_obj_get(server, "fault"), "message")
+								: "it went off by itself");
+	return 0;
+}
+
+/* The server first; while it is there, its port is in use. Asked again until poll says that all is gone. */
+int os_server_remove(struct openstack *o, const struct res_ref *ref, struct err *e)
+{
+	char id[RES_ID_SIZE];
+
+	if (os_look_up(o, OS_SERVER, ref, id, e) < 0)
+		return -1;
+	if (id[0] != '\0')
+		return os_delete(o, OS_SERVER, id, e);
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		struct res_ref it = part(ref, parts[i]);
+
+		if (os_look_up(o, parts[i], &it, id, e) < 0 || (id[0] != '\0' && os_delete(o, parts[i], id, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+int os_console(struct provider *p, const struct res_ref *worker, struct buf *out, struct err *e)
+{
+	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+
+	if (os_call(of(p), OS_COMPUTE, "POST", "{\"os-getConsoleOutput\":{}}", &doc, e, "/servers/%s/action", worker->id) < 0) {
+		/* While a server is being built it has no console yet. */
+		if (e->kind != ERR_NOT_FOUND && e->kind != ERR_BUSY)
+			return -1;
+		*e = (struct err)ERR_INIT;
+		return 0;
+	}
+	buf_adds(out, os_text(yyjson_doc_get_root(doc), "output"));
+	return 0;
+}
+
+static int take_address(void *ctx, yyjson_val *port)
+{
+	struct endpoint *out = ctx;
+	const char *ip = os_text(port, "floating_ip_address");
+
+	if (ip[0] == '\0')
+		ip = os_text(yyjson_arr_get_first(yyjson_obj_get(port, "fixed_ips")), "ip_address");
+	snprintf(out->host, sizeof out->host, "%s", ip);
+	return ip[0] != '\0';
+}
+
+int os_endpoint(struct provider *p, const struct res_ref *worker, uint16_t port, struct endpoint *out, struct err *e)
+{
+	struct res_ref nic = part(worker, OS_PORT);
+	char id[RES_ID_SIZE], query[RES_ID_SIZE + 16];
+	bool floating = of(p)->options.floating_network[0] != '\0';
+
+	*out = (struct endpoint){.reach = REACH_NETWORK, .port = port};
+	if (os_look_up(of(p), OS_PORT, &nic, id, e) < 0)
+		return -1;
+	snprintf(query, sizeof query, "&%s=%.200s", floating ? "port_id" : "id", id);
+	if (os_each(of(p), floating ? OS_FLOATING_IP : OS_PORT, query, take_address, out, e) < 0)
+		return -1;
+	return out->host[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, 0, "worker %s has no address in %s", worker->name, p->place);
+}
