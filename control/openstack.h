@@ -46,10 +46,6 @@ int os_login(struct openstack *o, struct err *e);
  * it means, and whose message holds the cloud's words and the request id. */
 int os_call(struct openstack *o, enum os_service s, const char *method, const char *body, yyjson_doc **doc, struct err *e,
 	    const char *path, ...) __attribute__((format(printf, 7, 8)));
-void os_doc_free(yyjson_doc **doc); /* for cleanup() */
-/* The text or number at `key`; "" and 0 when it is not there or of another type. */
-const char *os_text(yyjson_val *object, const char *key);
-uint64_t os_number(yyjson_val *object, const char *key);
 
 /* ---- openstack_object.c ---- */
 /* What we make and find again by name and tags. Tags are one line of text: in metadata "wherry" of servers, volumes and

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "openstack_config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <yaml.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "yaml_read.h"
 
 #define AT(member) offsetof(struct openstack_config, member)
 
@@ -48,79 +47,33 @@ static char **slot(struct openstack_config *c, const struct setting *s)
 	return (char **)((char *)c + s->at);
 }
 
-static void set(struct openstack_config *c, const struct setting *s, const char *value, size_t len)
+static void set(struct openstack_config *c, const struct setting *s, const char *value)
 {
 	char **at = slot(c, s);
 
 	free(*at);
-	*at = mem_printf("%.*s", (int)len, value);
+	*at = mem_strdup(value);
 }
 
-static const yaml_node_t *child(yaml_document_t *doc, const yaml_node_t *map, const char *key)
-{
-	if (map == NULL || map->type != YAML_MAPPING_NODE)
-		return NULL;
-	for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-		const yaml_node_t *k = yaml_document_get_node(doc, p->key);
-
-		if (k != NULL && k->type == YAML_SCALAR_NODE && strcmp((const char *)k->data.scalar.value, key) == 0)
-			return yaml_document_get_node(doc, p->value);
-	}
-	return NULL;
-}
-
-static void take_settings(yaml_document_t *doc, const yaml_node_t *cloud, struct openstack_config *c)
-{
-	const yaml_node_t *auth = child(doc, cloud, "auth");
-
-	for (size_t i = 0; i < SETTINGS; i++) {
-		const yaml_node_t *v = child(doc, settings[i].auth ? auth : cloud, settings[i].key);
-
-		if (v != NULL && v->type == YAML_SCALAR_NODE)
-			set(c, &settings[i], (const char *)v->data.scalar.value, v->data.scalar.length);
-	}
-}
-
-static void add_names(yaml_document_t *doc, const yaml_node_t *clouds, struct buf *out)
-{
-	if (clouds == NULL || clouds->type != YAML_MAPPING_NODE)
-		return;
-	for (const yaml_node_pair_t *p = clouds->data.mapping.pairs.start; p < clouds->data.mapping.pairs.top; p++) {
-		const yaml_node_t *k = yaml_document_get_node(doc, p->key);
-
-		if (k != NULL && k->type == YAML_SCALAR_NODE)
-			buf_addf(out, "%s\"%s\"", out->len == 0 ? "" : ", ", (const char *)k->data.scalar.value);
-	}
-}
-
-/* found: whether the file has that cloud; its names into `names`. The parser's excerpt of a line is not shown: it may be
- * that of a password. */
+/* What the file says of that cloud; found false when it has none of the name. */
 static int read_yaml(const char *file, const char *cloud, struct openstack_config *c, bool *found, struct buf *names,
 		     struct err *e)
 {
-	cleanup(cleanup_file) FILE *f = fopen(file, "re");
-	yaml_parser_t parser;
-	yaml_document_t doc;
+	struct yaml_file *f = yaml_open(file, e);
 
-	*found = false;
 	if (f == NULL)
-		return err_set(e, err_kind_of_errno(errno), errno, "cannot open %s", file);
-	if (!yaml_parser_initialize(&parser))
-		return err_set(e, ERR_INTERNAL, 0, "the YAML parser cannot be set up");
-	yaml_parser_set_input_file(&parser, f);
-	if (!yaml_parser_load(&parser, &doc)) {
-		err_set(e, ERR_CONFIG, 0, "%s:%zu: this is not YAML (%s): correct it there", file,
-			parser.problem_mark.line + 1, parser.problem != NULL ? parser.problem : "it cannot be read");
-		yaml_parser_delete(&parser);
 		return -1;
+	yaml_mapping(f, (const char *const[]){"clouds", NULL}, names);
+	*found = yaml_mapping(f, (const char *const[]){"clouds", cloud, NULL}, NULL);
+	for (size_t i = 0; i < SETTINGS; i++) {
+		const char *key = settings[i].key;
+		const char *v = settings[i].auth ? yaml_text(f, (const char *const[]){"clouds", cloud, "auth", key, NULL})
+						 : yaml_text(f, (const char *const[]){"clouds", cloud, key, NULL});
+
+		if (v != NULL)
+			set(c, &settings[i], v);
 	}
-	const yaml_node_t *clouds = child(&doc, yaml_document_get_root_node(&doc), "clouds");
-	const yaml_node_t *it = child(&doc, clouds, cloud);
-	*found = it != NULL;
-	take_settings(&doc, it, c);
-	add_names(&doc, clouds, names);
-	yaml_document_delete(&doc);
-	yaml_parser_delete(&parser);
+	yaml_close(f);
 	return 0;
 }
 
@@ -176,7 +129,7 @@ static void read_environment(struct openstack_config *c)
 		if ((v == NULL || v[0] == '\0') && settings[i].old != NULL)
 			v = getenv(settings[i].old);
 		if (v != NULL && v[0] != '\0')
-			set(c, &settings[i], v, strlen(v));
+			set(c, &settings[i], v);
 	}
 }
 

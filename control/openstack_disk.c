@@ -21,7 +21,7 @@ static bool begins(const char *text, const char *with)
 /* A root disk that lives on the hypervisor comes out only as an image of its server. */
 static int save_root(struct openstack *o, const char *server, struct res_ref *ref, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	char tags[256], found[RES_ID_SIZE];
 
 	if (os_look_up(o, OS_SAVED_IMAGE, ref, found, e) < 0)
@@ -31,7 +31,7 @@ static int save_root(struct openstack *o, const char *server, struct res_ref *re
 	if (found[0] == '\0' && os_call(o, OS_COMPUTE, "POST", body, &doc, e, "/servers/%s/action", server) < 0)
 		return err_wrap(e, "saving the root disk of server %s", server);
 	snprintf(ref->id, sizeof ref->id, OS_IMAGE_ID "%.200s",
-		 found[0] != '\0' ? found : os_text(yyjson_doc_get_root(doc), "image_id"));
+		 found[0] != '\0' ? found : rest_text(yyjson_doc_get_root(doc), "image_id"));
 	return 0;
 }
 
@@ -69,12 +69,12 @@ int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_
 	const char *from = spec->from_snapshot != NULL ? spec->from_snapshot->id : NULL, *volume_type = o->options.volume_type;
 	bool image = from != NULL && begins(from, OS_IMAGE_ID);
 	uint64_t gib = (spec->size + GIB - 1) / GIB;
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	char tags[256];
 
 	if (from != NULL && !image) {
-		uint64_t held = os_number(os_read(o, OS_SNAPSHOT, from, &doc, e), "size");
+		uint64_t held = rest_number(os_read(o, OS_SNAPSHOT, from, &doc, e), "size");
 
 		if (held == 0)
 			return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "snapshot %s is not in %s any more",
@@ -101,7 +101,7 @@ static int is_gone(const struct openstack *o, const struct res_ref *ref, struct 
 
 int os_disk_get(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_read(of(p), OS_DISK, ref->id, &doc, e);
 
 	*out = (struct machine_disk){.logical_sector = 512};
@@ -109,7 +109,7 @@ int os_disk_get(struct provider *p, const struct res_ref *ref, struct machine_di
 		return is_gone(of(p), ref, e);
 	snprintf(out->id, sizeof out->id, "%s", ref->id);
 	snprintf(out->name, sizeof out->name, "%s", ref->name);
-	out->size = os_number(v, "size") * GIB;
+	out->size = rest_number(v, "size") * GIB;
 	return 0;
 }
 
@@ -145,7 +145,7 @@ static enum res_state state_of(const char *word)
 /* Cinder tells users why in messages of its own. */
 static void why_failed(struct openstack *o, const struct res_ref *ref, const char *word, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	struct err ignored = ERR_INIT;
 	yyjson_val *first = NULL;
 
@@ -153,7 +153,7 @@ static void why_failed(struct openstack *o, const struct res_ref *ref, const cha
 	    os_call(o, OS_VOLUME, "GET", NULL, &doc, &ignored, "/messages?resource_uuid=%s", ref->id) == 0)
 		first = yyjson_arr_get_first(yyjson_obj_get(yyjson_doc_get_root(doc), "messages"));
 	err_set(e, ERR_IO, 0, "%s %s (%s) failed in %s, which calls it \"%s\": %s", res_kind_name(ref->kind), ref->name, ref->id,
-		o->p.place, word, first != NULL ? os_text(first, "user_message") : "its operator's logs say why");
+		o->p.place, word, first != NULL ? rest_text(first, "user_message") : "its operator's logs say why");
 }
 
 static enum os_type type_of(const struct res_ref *ref)
@@ -163,14 +163,14 @@ static enum os_type type_of(const struct res_ref *ref)
 
 int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	enum os_type t = type_of(ref);
 	yyjson_val *v = os_read(o, t, ref->id + (t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0), &doc, e);
 
 	*state = RES_ABSENT;
 	if (v == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
-	snprintf(o->p.seen, sizeof o->p.seen, "%s", os_text(v, "status"));
+	snprintf(o->p.seen, sizeof o->p.seen, "%s", rest_text(v, "status"));
 	*state = state_of(o->p.seen);
 	if (*state == RES_FAILED)
 		why_failed(o, ref, o->p.seen, e);
@@ -182,19 +182,19 @@ int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state 
 /* A volume stays "reserved" or "attaching" when its server went away half-way: the attachment is then all that holds it. */
 static int free_from_the_dead(struct openstack *o, const char *volume, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *a;
 	size_t i, max;
 
 	if (os_call(o, OS_VOLUME, "GET", NULL, &doc, e, "/attachments/detail?volume_id=%s", volume) < 0)
 		return -1;
 	yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "attachments"), i, max, a) {
-		cleanup(os_doc_free) yyjson_doc *server = NULL;
+		cleanup(rest_doc_free) yyjson_doc *server = NULL;
 
-		if (os_read(o, OS_SERVER, os_text(a, "instance"), &server, e) != NULL)
+		if (os_read(o, OS_SERVER, rest_text(a, "instance"), &server, e) != NULL)
 			continue;
 		if (e->kind != ERR_NONE ||
-		    os_call(o, OS_VOLUME, "DELETE", NULL, NULL, e, "/attachments/%s", os_text(a, "id")) < 0)
+		    os_call(o, OS_VOLUME, "DELETE", NULL, NULL, e, "/attachments/%s", rest_text(a, "id")) < 0)
 			return -1;
 	}
 	return 0;
@@ -214,7 +214,7 @@ static int prepare_removal(struct openstack *o, const char *id, const char *word
 
 int os_disk_remove(struct openstack *o, enum os_type t, const struct res_ref *ref, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	char id[RES_ID_SIZE];
 
 	if (os_look_up(o, t, ref, id, e) < 0)
@@ -222,20 +222,20 @@ int os_disk_remove(struct openstack *o, enum os_type t, const struct res_ref *re
 	yyjson_val *v = id[0] != '\0' ? os_read(o, t, id, &doc, e) : NULL;
 	if (v == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
-	if (strcmp(os_text(v, "status"), "deleting") == 0)
+	if (strcmp(rest_text(v, "status"), "deleting") == 0)
 		return 0;
-	if (t == OS_DISK && prepare_removal(o, id, os_text(v, "status"), e) < 0)
+	if (t == OS_DISK && prepare_removal(o, id, rest_text(v, "status"), e) < 0)
 		return -1;
 	if (os_delete(o, t, id, e) == 0)
 		return 0;
-	return e->kind == ERR_BUSY ? err_wrap(e, "it is \"%s\"", os_text(v, "status")) : -1;
+	return e->kind == ERR_BUSY ? err_wrap(e, "it is \"%s\"", rest_text(v, "status")) : -1;
 }
 
 /* Cinder has no compare and set; between reading and writing only the exclusive attachment keeps others out. */
 int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *expect, const struct res_tags *set,
 	     struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_read(of(p), OS_DISK, disk->id, &doc, e);
 	struct res_ref now, next = *disk;
 	char tags[256];

@@ -22,9 +22,9 @@ static int see_server(void *ctx, yyjson_val *server)
 {
 	struct by_name *b = ctx;
 
-	if (strcmp(os_text(server, "id"), b->name) != 0 && strcmp(os_text(server, "name"), b->name) != 0)
+	if (strcmp(rest_text(server, "id"), b->name) != 0 && strcmp(rest_text(server, "name"), b->name) != 0)
 		return 0;
-	snprintf(b->id, RES_ID_SIZE, "%s", os_text(server, "id"));
+	snprintf(b->id, RES_ID_SIZE, "%s", rest_text(server, "id"));
 	b->hits++;
 	return 0;
 }
@@ -49,7 +49,7 @@ static void refuse_disk(struct machine_disk *d, const char *why)
 
 static int add_volume(struct openstack *o, const char *id, struct machine *m, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_read(o, OS_DISK, id, &doc, e);
 
 	if (v == NULL)
@@ -57,13 +57,13 @@ static int add_volume(struct openstack *o, const char *id, struct machine *m, st
 							  o->p.place);
 	struct machine_disk *d = vec_push(&m->disks);
 	snprintf(d->id, sizeof d->id, "%s", id);
-	snprintf(d->name, sizeof d->name, "%s", os_text(v, os_text(v, "name")[0] != '\0' ? "name" : "id"));
-	d->size = os_number(v, "size") * GIB;
+	snprintf(d->name, sizeof d->name, "%s", rest_text(v, rest_text(v, "name")[0] != '\0' ? "name" : "id"));
+	d->size = rest_number(v, "size") * GIB;
 	d->logical_sector = 512;
 	d->boot = m->disks.len == 1;
 	if (yyjson_is_true(yyjson_obj_get(v, "encrypted")))
 		refuse_disk(d, "the volume is encrypted, and its replica would not be: move it to a type without encryption first");
-	if (d->boot && strcmp(os_text(yyjson_obj_get(v, "volume_image_metadata"), "hw_firmware_type"), "uefi") == 0)
+	if (d->boot && strcmp(rest_text(yyjson_obj_get(v, "volume_image_metadata"), "hw_firmware_type"), "uefi") == 0)
 		m->firmware = FIRMWARE_UEFI;
 	return 0;
 }
@@ -71,7 +71,7 @@ static int add_volume(struct openstack *o, const char *id, struct machine *m, st
 /* "/dev/vdb" before "/dev/vdaa". */
 static int by_device(const void *a, const void *b)
 {
-	const char *x = os_text(*(yyjson_val *const *)a, "device"), *y = os_text(*(yyjson_val *const *)b, "device");
+	const char *x = rest_text(*(yyjson_val *const *)a, "device"), *y = rest_text(*(yyjson_val *const *)b, "device");
 	size_t n = strlen(x), k = strlen(y);
 
 	return n != k ? (n < k ? -1 : 1) : strcmp(x, y);
@@ -79,7 +79,7 @@ static int by_device(const void *a, const void *b)
 
 static int add_volumes(struct openstack *o, struct machine *m, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *sorted[64], *a;
 	size_t i, max, n = 0;
 
@@ -90,7 +90,7 @@ static int add_volumes(struct openstack *o, struct machine *m, struct err *e)
 			sorted[n++] = a;
 	qsort(sorted, n, sizeof sorted[0], by_device);
 	for (i = 0; i < n; i++)
-		if (add_volume(o, os_text(sorted[i], "volumeId"), m, e) < 0)
+		if (add_volume(o, rest_text(sorted[i], "volumeId"), m, e) < 0)
 			return -1;
 	return 0;
 }
@@ -98,7 +98,7 @@ static int add_volumes(struct openstack *o, struct machine *m, struct err *e)
 /* Disks that live on the hypervisor: the root of a server booted from an image, and what its flavor adds. */
 static void add_local(struct machine *m, yyjson_val *server, yyjson_val *flavor)
 {
-	uint64_t gib = os_number(flavor, "disk");
+	uint64_t gib = rest_number(flavor, "disk");
 
 	if (yyjson_is_obj(yyjson_obj_get(server, "image"))) {
 		struct machine_disk *d = vec_push(&m->disks);
@@ -111,7 +111,7 @@ static void add_local(struct machine *m, yyjson_val *server, yyjson_val *flavor)
 		if (gib == 0)
 			refuse_disk(d, "its flavor gives the root disk no size: resize the server to one that does");
 	}
-	if (os_number(flavor, "ephemeral") != 0) {
+	if (rest_number(flavor, "ephemeral") != 0) {
 		struct machine_disk *d = vec_push(&m->disks);
 
 		snprintf(d->name, sizeof d->name, "ephemeral");
@@ -124,15 +124,15 @@ static int see_port(void *ctx, yyjson_val *port)
 	struct machine *m = ctx;
 	struct machine_nic *n = vec_push(&m->nics);
 
-	snprintf(n->mac, sizeof n->mac, "%s", os_text(port, "mac_address"));
-	snprintf(n->network, sizeof n->network, "%s", os_text(port, "network_id"));
+	snprintf(n->mac, sizeof n->mac, "%s", rest_text(port, "mac_address"));
+	snprintf(n->network, sizeof n->network, "%s", rest_text(port, "network_id"));
 	snprintf(n->model, sizeof n->model, "virtio-net-pci");
 	return 0;
 }
 
 int os_machine_get(struct provider *p, const char *name, struct machine *out, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	char query[RES_ID_SIZE + 16];
 
 	*out = (struct machine){0};
@@ -141,10 +141,10 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 	yyjson_val *server = os_read(of(p), OS_SERVER, out->id, &doc, e), *flavor = yyjson_obj_get(server, "flavor");
 	if (server == NULL)
 		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "server %s was just removed", name);
-	snprintf(out->name, sizeof out->name, "%s", os_text(server, "name"));
-	out->running = strcmp(os_text(server, "status"), "SHUTOFF") != 0;
-	out->vcpus = (unsigned)os_number(flavor, "vcpus");
-	out->memory_mib = os_number(flavor, "ram");
+	snprintf(out->name, sizeof out->name, "%s", rest_text(server, "name"));
+	out->running = strcmp(rest_text(server, "status"), "SHUTOFF") != 0;
+	out->vcpus = (unsigned)rest_number(flavor, "vcpus");
+	out->memory_mib = rest_number(flavor, "ram");
 	add_local(out, server, flavor);
 	snprintf(query, sizeof query, "&device_id=%.200s", out->id);
 	if (add_volumes(of(p), out, e) < 0 || os_each(of(p), OS_PORT, query, see_port, out, e) < 0) {
@@ -172,7 +172,7 @@ static void check_named(struct openstack *o, enum os_named what, const char *key
 static void check_limit(struct openstack *o, yyjson_val *limits, const char *max, const char *used, const char *what,
 			uint64_t need, bool source, struct findings *out)
 {
-	int64_t limit = yyjson_get_sint(yyjson_obj_get(limits, max)), have = (int64_t)os_number(limits, used);
+	int64_t limit = yyjson_get_sint(yyjson_obj_get(limits, max)), have = (int64_t)rest_number(limits, used);
 
 	if (limit >= 0 && have + (int64_t)need > limit)
 		findings_add(out, source ? FINDING_ERROR : FINDING_WARNING, ERR_NO_SPACE,
@@ -183,8 +183,8 @@ static void check_limit(struct openstack *o, yyjson_val *limits, const char *max
 
 static void check_quota(struct openstack *o, bool source, const struct machine *m, struct findings *out)
 {
-	cleanup(os_doc_free) yyjson_doc *compute = NULL;
-	cleanup(os_doc_free) yyjson_doc *volume = NULL;
+	cleanup(rest_doc_free) yyjson_doc *compute = NULL;
+	cleanup(rest_doc_free) yyjson_doc *volume = NULL;
 	struct err e = ERR_INIT;
 	uint64_t n = m->disks.len, gib = 0;
 

@@ -47,18 +47,18 @@ static bool parse_tags(const char *text, struct res_ref *ref)
 
 bool os_tags_read(enum os_type t, yyjson_val *object, struct res_ref *ref)
 {
-	const char *text = os_types[t].service == OS_NETWORK ? os_text(object, "description")
-			   : t == OS_SAVED_IMAGE ? os_text(object, "wherry")
-						 : os_text(yyjson_obj_get(object, "metadata"), "wherry");
+	const char *text = os_types[t].service == OS_NETWORK ? rest_text(object, "description")
+			   : t == OS_SAVED_IMAGE ? rest_text(object, "wherry")
+						 : rest_text(yyjson_obj_get(object, "metadata"), "wherry");
 
 	*ref = (struct res_ref){.kind = os_types[t].kind};
 	if (!parse_tags(text, ref))
 		return false;
 	if (t == OS_SERVER && ref->tags.purpose == PURPOSE_TARGET)
 		ref->kind = RES_MACHINE;
-	if (os_text(object, "name")[0] != '\0')
-		snprintf(ref->name, sizeof ref->name, "%s", os_text(object, "name"));
-	snprintf(ref->id, sizeof ref->id, "%s%.200s", t == OS_SAVED_IMAGE ? OS_IMAGE_ID : "", os_text(object, "id"));
+	if (rest_text(object, "name")[0] != '\0')
+		snprintf(ref->name, sizeof ref->name, "%s", rest_text(object, "name"));
+	snprintf(ref->id, sizeof ref->id, "%s%.200s", t == OS_SAVED_IMAGE ? OS_IMAGE_ID : "", rest_text(object, "id"));
 	return true;
 }
 
@@ -73,9 +73,9 @@ static bool has_next(yyjson_val *root, const char *many)
 
 	snprintf(key, sizeof key, "%s_links", many);
 	yyjson_arr_foreach(yyjson_obj_get(root, key), i, max, link)
-		if (strcmp(os_text(link, "rel"), "next") == 0)
+		if (strcmp(rest_text(link, "rel"), "next") == 0)
 			return true;
-	return os_text(root, "next")[0] != '\0';
+	return rest_text(root, "next")[0] != '\0';
 }
 
 static int each(struct openstack *o, enum os_service s, const char *list, const char *many, const char *query,
@@ -84,7 +84,7 @@ static int each(struct openstack *o, enum os_service s, const char *list, const 
 	char marker[128] = "";
 
 	for (;;) {
-		cleanup(os_doc_free) yyjson_doc *doc = NULL;
+		cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 		yyjson_val *object, *last = NULL;
 		size_t i, max;
 
@@ -100,7 +100,7 @@ static int each(struct openstack *o, enum os_service s, const char *list, const 
 		}
 		if (last == NULL || !has_next(root, many))
 			return 0;
-		snprintf(marker, sizeof marker, "&marker=%s", os_text(last, "id"));
+		snprintf(marker, sizeof marker, "&marker=%s", rest_text(last, "id"));
 	}
 }
 
@@ -164,14 +164,14 @@ int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, c
 
 	id[0] = '\0';
 	if (ref->id[0] != '\0' && own && image == (t == OS_SAVED_IMAGE)) {
-		cleanup(os_doc_free) yyjson_doc *doc = NULL;
+		cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 		yyjson_val *object = os_read(o, t, ref->id + (image ? strlen(OS_IMAGE_ID) : 0), &doc, e);
 
 		if (object == NULL)
 			return e->kind == ERR_NONE ? 0 : -1;
 		if (!os_tags_read(t, object, &s.found) || !same_owner(&ref->tags, &s.found.tags))
 			return anothers(ref, &s.found, e);
-		snprintf(id, RES_ID_SIZE, "%s", os_text(object, "id"));
+		snprintf(id, RES_ID_SIZE, "%s", rest_text(object, "id"));
 		return 0;
 	}
 	if (ref->id[0] != '\0' && own)
@@ -188,7 +188,7 @@ int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, c
 
 int os_make(struct openstack *o, enum os_type t, struct res_ref *ref, const char *body, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 
 	if (os_look_up(o, t, ref, ref->id, e) < 0)
 		return -1;
@@ -196,7 +196,7 @@ int os_make(struct openstack *o, enum os_type t, struct res_ref *ref, const char
 		return 0;
 	if (os_call(o, os_types[t].service, "POST", body, &doc, e, "%s", os_types[t].item) < 0)
 		return err_wrap(e, "creating %s %s", res_kind_name(ref->kind), ref->name);
-	snprintf(ref->id, sizeof ref->id, "%s", os_text(yyjson_obj_get(yyjson_doc_get_root(doc), os_types[t].one), "id"));
+	snprintf(ref->id, sizeof ref->id, "%s", rest_text(yyjson_obj_get(yyjson_doc_get_root(doc), os_types[t].one), "id"));
 	return 0;
 }
 
@@ -234,7 +234,7 @@ struct resolving {
 static int see_named(void *ctx, yyjson_val *object)
 {
 	struct resolving *r = ctx;
-	const char *id = os_text(object, "id"), *name = os_text(object, "name");
+	const char *id = rest_text(object, "id"), *name = rest_text(object, "name");
 
 	if (strcmp(id, r->name) == 0 || strcmp(name, r->name) == 0) {
 		snprintf(r->id, RES_ID_SIZE, "%s", id);

@@ -25,54 +25,12 @@ static const struct {
 	[OS_NETWORK] = {"network", {"network"}, "/v2.0", NULL, 0, 0},
 };
 
-void os_doc_free(yyjson_doc **doc)
-{
-	yyjson_doc_free(*doc);
-}
-
-const char *os_text(yyjson_val *object, const char *key)
-{
-	const char *s = yyjson_get_str(yyjson_obj_get(object, key));
-
-	return s != NULL ? s : "";
-}
-
-uint64_t os_number(yyjson_val *object, const char *key)
-{
-	yyjson_val *v = yyjson_obj_get(object, key);
-
-	return yyjson_is_uint(v) ? yyjson_get_uint(v) : 0;
-}
-
-/* The services wrap their words differently: {"badRequest": {"message": ...}}, {"NeutronError": {...}}, {"message": ...},
- * {"errors": [{"title", "detail"}]}. */
-static const char *words_of(yyjson_val *root)
-{
-	static const char *const keys[] = {"message", "detail", "title"};
-	yyjson_obj_iter it = yyjson_obj_iter_with(root);
-	yyjson_val *key;
-
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		if (os_text(root, keys[i])[0] != '\0')
-			return os_text(root, keys[i]);
-	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
-		yyjson_val *v = yyjson_obj_iter_get_val(key);
-
-		v = yyjson_is_arr(v) ? yyjson_arr_get_first(v) : v;
-		if (yyjson_is_obj(v) && words_of(v)[0] != '\0')
-			return words_of(v);
-	}
-	return "";
-}
-
 static int refusal(struct openstack *o, const char *what, const struct rest_reply *r, struct err *e)
 {
-	const char *words = words_of(yyjson_doc_get_root(r->doc));
+	const char *words = rest_words(r);
 	enum err_kind kind = rest_kind(r->status);
 	char id[100];
 
-	if (words[0] == '\0')
-		words = r->text[0] != '\0' ? r->text : "it does not say why";
 	/* A full quota comes as 403, 409 or 413; only the words tell. */
 	if (r->status / 100 == 4 && r->status != 429 && (strstr(words, "uota") != NULL || strstr(words, "xceed") != NULL))
 		kind = ERR_NO_SPACE;
@@ -145,10 +103,10 @@ static bool credentials(const struct openstack_config *c, struct buf *b, const c
 
 static bool is_wanted(yyjson_val *endpoint, const char *interface, const char *region)
 {
-	const char *at = os_text(endpoint, "region_id");
+	const char *at = rest_text(endpoint, "region_id");
 
-	return strncmp(os_text(endpoint, "interface"), interface, strlen(os_text(endpoint, "interface"))) == 0 &&
-	       (region == NULL || strcmp(at[0] != '\0' ? at : os_text(endpoint, "region"), region) == 0);
+	return strncmp(rest_text(endpoint, "interface"), interface, strlen(rest_text(endpoint, "interface"))) == 0 &&
+	       (region == NULL || strcmp(at[0] != '\0' ? at : rest_text(endpoint, "region"), region) == 0);
 }
 
 /* "http://host:8774/v2.1/<project>": the version is there, or is put at the end. */
@@ -177,14 +135,14 @@ static int find_service(struct openstack *o, yyjson_val *catalogue, enum os_serv
 
 	for (size_t t = 0; t < 3 && fits == 0 && services[s].types[t] != NULL; t++)
 		yyjson_arr_foreach(catalogue, i, max, service) {
-			if (strcmp(os_text(service, "type"), services[s].types[t]) != 0)
+			if (strcmp(rest_text(service, "type"), services[s].types[t]) != 0)
 				continue;
 			yyjson_arr_foreach(yyjson_obj_get(service, "endpoints"), k, many, endpoint) {
-				add_once(&regions, os_text(endpoint, "region_id"));
+				add_once(&regions, rest_text(endpoint, "region_id"));
 				if (!is_wanted(endpoint, interface, region) || fits++ != 0)
 					continue;
 				free(o->at[s].url);
-				o->at[s].url = with_version(os_text(endpoint, "url"), services[s].version);
+				o->at[s].url = with_version(rest_text(endpoint, "url"), services[s].version);
 			}
 		}
 	if (fits == 1)
@@ -210,11 +168,11 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 		return err_set(e, ERR_CONFIG, 0, "%s: the credentials are for no project: add project_name", o->p.place);
 	free(o->token);
 	o->token = take_ptr(&r->secret);
-	snprintf(o->project, sizeof o->project, "%s", os_text(project, "id"));
+	snprintf(o->project, sizeof o->project, "%s", rest_text(project, "id"));
 	for (int s = 0; s < OS_SERVICES; s++)
 		if (find_service(o, yyjson_obj_get(token, "catalog"), (enum os_service)s, e) < 0)
 			return -1;
-	snprintf(o->p.place, sizeof o->p.place, "openstack project %.64s at %.120s%s%.48s", os_text(project, "name"),
+	snprintf(o->p.place, sizeof o->p.place, "openstack project %.64s at %.120s%s%.48s", rest_text(project, "name"),
 		 o->config.auth_url, o->config.region != NULL ? ", region " : "",
 		 o->config.region != NULL ? o->config.region : "");
 	return 0;
@@ -298,11 +256,11 @@ static int negotiate(struct openstack *o, enum os_service s, struct err *e)
 	yyjson_val *root = yyjson_doc_get_root(reply.doc), *v = yyjson_obj_get(root, "version");
 	if (v == NULL)
 		v = yyjson_arr_get_first(yyjson_obj_get(root, "versions"));
-	unsigned least = minor_of(os_text(v, "min_version")), most = minor_of(os_text(v, "version"));
+	unsigned least = minor_of(rest_text(v, "min_version")), most = minor_of(rest_text(v, "version"));
 	if (most < services[s].least || least > services[s].most)
 		return err_set(e, ERR_UNSUPPORTED, 0, "the %s service at %s speaks microversions %s to %s, and %u to %u are known "
-			       "here: use a cloud of 2017 (Pike) or later", services[s].name, url, os_text(v, "min_version"),
-			       os_text(v, "version"), services[s].least, services[s].most);
+			       "here: use a cloud of 2017 (Pike) or later", services[s].name, url, rest_text(v, "min_version"),
+			       rest_text(v, "version"), services[s].least, services[s].most);
 	most = most < services[s].most ? most : services[s].most;
 	snprintf(o->at[s].microversion, sizeof o->at[s].microversion, "%c.%u", services[s].version[2], most);
 	o->at[s].asked = true;

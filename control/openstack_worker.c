@@ -91,9 +91,9 @@ static int make_network(struct openstack *o, const struct res_ref *ref, uint16_t
 /* What the guest sees of a volume's id as the serial of its disk depends on the bus that the image asks for. */
 static int set_serials(struct openstack *o, const char *image, struct worker_spec *spec, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_read(o, OS_SAVED_IMAGE, image, &doc, e);
-	bool whole = strcmp(os_text(v, "hw_disk_bus"), "scsi") == 0;
+	bool whole = strcmp(rest_text(v, "hw_disk_bus"), "scsi") == 0;
 
 	if (v == NULL)
 		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "image %s was just removed", image);
@@ -158,7 +158,7 @@ static int parts_left(struct openstack *o, const struct res_ref *ref, bool *left
 
 int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	char id[RES_ID_SIZE];
 	bool left;
 
@@ -174,7 +174,7 @@ int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_stat
 		snprintf(o->p.seen, sizeof o->p.seen, "gone, but for its network");
 		return 0;
 	}
-	const char *word = os_text(server, "status"), *task = os_text(server, "OS-EXT-STS:task_state");
+	const char *word = rest_text(server, "status"), *task = rest_text(server, "OS-EXT-STS:task_state");
 	snprintf(o->p.seen, sizeof o->p.seen, "%s", task[0] != '\0' ? task : word);
 	*state = strcmp(task, "deleting") == 0 || strcmp(word, "BUILD") == 0 ? RES_PENDING
 		 : strcmp(word, "ERROR") == 0 ? RES_FAILED : RES_READY;
@@ -182,7 +182,7 @@ int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_stat
 		*state = RES_FAILED;
 	if (*state == RES_FAILED)
 		err_set(e, ERR_IO, 0, "server %s (%s) is \"%s\" in %s: %.250s", ref->name, id, word, o->p.place,
-			yyjson_obj_get(server, "fault") != NULL ? os_text(yyjson_obj_get(server, "fault"), "message")
+			yyjson_obj_get(server, "fault") != NULL ? rest_text(yyjson_obj_get(server, "fault"), "message")
 								: "it went off by itself");
 	return 0;
 }
@@ -207,7 +207,7 @@ int os_server_remove(struct openstack *o, const struct res_ref *ref, struct err 
 
 int os_console(struct provider *p, const struct res_ref *worker, struct buf *out, struct err *e)
 {
-	cleanup(os_doc_free) yyjson_doc *doc = NULL;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 
 	if (os_call(of(p), OS_COMPUTE, "POST", "{\"os-getConsoleOutput\":{}}", &doc, e, "/servers/%s/action", worker->id) < 0) {
 		/* While a server is being built it has no console yet. */
@@ -216,17 +216,17 @@ int os_console(struct provider *p, const struct res_ref *worker, struct buf *out
 		*e = (struct err)ERR_INIT;
 		return 0;
 	}
-	buf_adds(out, os_text(yyjson_doc_get_root(doc), "output"));
+	buf_adds(out, rest_text(yyjson_doc_get_root(doc), "output"));
 	return 0;
 }
 
 static int take_address(void *ctx, yyjson_val *port)
 {
 	struct endpoint *out = ctx;
-	const char *ip = os_text(port, "floating_ip_address");
+	const char *ip = rest_text(port, "floating_ip_address");
 
 	if (ip[0] == '\0')
-		ip = os_text(yyjson_arr_get_first(yyjson_obj_get(port, "fixed_ips")), "ip_address");
+		ip = rest_text(yyjson_arr_get_first(yyjson_obj_get(port, "fixed_ips")), "ip_address");
 	snprintf(out->host, sizeof out->host, "%s", ip);
 	return ip[0] != '\0';
 }

@@ -267,3 +267,51 @@ enum err_kind rest_kind(int status)
 	default: return status / 100 == 5 ? ERR_UNSUPPORTED : ERR_PROTOCOL;
 	}
 }
+
+/* ---- What replies say ---- */
+
+void rest_doc_free(yyjson_doc **doc)
+{
+	yyjson_doc_free(*doc);
+}
+
+const char *rest_text(yyjson_val *object, const char *key)
+{
+	const char *s = yyjson_get_str(yyjson_obj_get(object, key));
+
+	return s != NULL ? s : "";
+}
+
+uint64_t rest_number(yyjson_val *object, const char *key)
+{
+	yyjson_val *v = yyjson_obj_get(object, key);
+
+	return yyjson_is_uint(v) ? yyjson_get_uint(v) : 0;
+}
+
+/* Services wrap their words differently: {"message": ...}, {"badRequest": {"message": ...}}, {"errors": [{"detail": ...}]}. */
+static const char *words_of(yyjson_val *root)
+{
+	static const char *const keys[] = {"message", "detail", "title"};
+	yyjson_obj_iter it = yyjson_obj_iter_with(root);
+	yyjson_val *key;
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (rest_text(root, keys[i])[0] != '\0')
+			return rest_text(root, keys[i]);
+	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
+		yyjson_val *v = yyjson_obj_iter_get_val(key);
+
+		v = yyjson_is_arr(v) ? yyjson_arr_get_first(v) : v;
+		if (yyjson_is_obj(v) && words_of(v)[0] != '\0')
+			return words_of(v);
+	}
+	return "";
+}
+
+const char *rest_words(const struct rest_reply *reply)
+{
+	const char *words = words_of(yyjson_doc_get_root(reply->doc));
+
+	return words[0] != '\0' ? words : reply->text[0] != '\0' ? reply->text : "it does not say why";
+}

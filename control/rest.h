@@ -55,6 +55,13 @@ void rest_free(struct rest *r);
 int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e);
 void rest_reply_fini(struct rest_reply *reply); /* wipes the secret */
 
+void rest_doc_free(yyjson_doc **doc); /* for cleanup() */
+/* The text or number at `key`; "" and 0 when it is not there or of another type. */
+const char *rest_text(yyjson_val *object, const char *key);
+uint64_t rest_number(yyjson_val *object, const char *key);
+/* What a refusal says for itself; never empty. Lives as long as the reply. */
+const char *rest_words(const struct rest_reply *reply);
+
 /* What an error status means: 429 and what may be over soon (500, 502, 503, 504) are NETWORK, hence retried. */
 enum err_kind rest_kind(int status);
 
