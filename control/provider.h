@@ -175,6 +175,9 @@ struct provider_ops {
 	int (*disk_create)(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);
 	int (*disk_get)(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e);
 	int (*disk_resize)(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e);
+	/* A worker may be several things of the cloud's: a NIC, an address, a firewall. They carry its name and tags, are made
+	 * and removed with it, and poll calls it ABSENT only when all of them are gone; what is left of one without its
+	 * machine `find` names under their own kinds. */
 	int (*worker_create)(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e);
 	/* A disk for which worker_create set `hotplug`, to a worker that is READY. */
 	int (*attach)(struct provider *p, const struct res_ref *worker, struct worker_disk *disk, struct err *e);
@@ -193,7 +196,9 @@ struct provider_ops {
 
 	/* Hold the replica for the life of this process; BUSY names the holder. Released by close or death. */
 	int (*replica_lock)(struct provider *p, const struct res_ref *disk, const char *holder, struct err *e);
-	/* Compare and set of the tags on a replica disk: BUSY when its epoch or owner is not `expect`'s. */
+	/* Compare and set of the tags on a replica disk: BUSY when its epoch or owner is not `expect`'s. Where the cloud has
+	 * no such call it is a reading and a writing, and the exclusive attachment of the disk to one worker, under which
+	 * a run claims it, keeps others out. */
 	int (*replica_claim)(struct provider *p, struct res_ref *disk, const struct res_tags *expect,
 			     const struct res_tags *set, struct err *e);
 
@@ -201,7 +206,9 @@ struct provider_ops {
 	int (*changed_ranges)(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
 			      struct byte_range **out, size_t *count, struct err *e);
 
-	/* Created, not started. */
+	/* Created, not started; where a cloud cannot make a machine without starting it, `target_runs_at_once`: then what
+	 * has to be durable before the guest may write is so before this call. */
+	bool target_runs_at_once;
 	int (*target_create)(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e);
 	/* Running already is success. */
 	int (*machine_start)(struct provider *p, const char *name, struct err *e);

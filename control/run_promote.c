@@ -94,8 +94,8 @@ static int finish_hand_over(struct context *c, struct promote *p, const struct r
 	return replica_hand_over(c, last, &p->replica, e);
 }
 
-/* The machine is not there. Was it the undoing of a promotion that took it away, and died before it took back the fact?
- * Then that is done now, and there is no earlier promotion. */
+/* The machine is not there. Was it the undoing of a promotion that took it away, and died before it took back the fact, or
+ * a promotion that died before it made it? Then the fact is taken back now, and there is no earlier promotion. */
 static int finish_undo(struct context *c, const char *machine, struct err *e)
 {
 	struct journal_entry entry;
@@ -105,7 +105,7 @@ static int finish_undo(struct context *c, const char *machine, struct err *e)
 		return err_wrap(e, "job %s was promoted", c->job.name);
 	if (journal_find_entry(c->journal, c->job.name, PURPOSE_TARGET, machine, &entry, &found, e) < 0)
 		return -1;
-	if (found && entry.state != ENTRY_REMOVING)
+	if (found && entry.state == ENTRY_CREATED)
 		return err_wrap(e, "job %s was promoted", c->job.name);
 	*e = (struct err)ERR_INIT;
 	return journal_fact_set(c->journal, c->job.name, "promoted", NULL, e);
@@ -143,24 +143,30 @@ static int finish_earlier(struct context *c, struct promote *p, bool start, stru
 	return journal_run_end(c->journal, &last, e) < 0 ? -1 : 1;
 }
 
-static int create_machine(struct context *c, struct promote *p, struct err *e)
+/* From here on the guest may write. */
+static int hand_over(struct context *c, struct promote *p, struct err *e)
+{
+	if (journal_fact_set(c->journal, c->job.name, "promoted", p->target.ref.name, e) < 0)
+		return -1;
+	p->handed = true;
+	return p->restored_count == 0 ? replica_hand_over(c, &p->run, &p->replica, e) : 0;
+}
+
+static int create_machine(struct context *c, struct promote *p, bool start, struct err *e)
 {
 	struct target_spec spec = {.like = &p->machine, .disks = p->disks, .disk_count = p->replica.count};
+	bool at_once = c->target_p->ops->target_runs_at_once;
 
 	cloud_ref(&p->target, RES_MACHINE, PURPOSE_TARGET, journal_owner(c->journal), &p->run, "machine", 0);
 	snprintf(p->target.ref.name, sizeof p->target.ref.name, "%s", c->job.target_machine);
 	events_step(c->events, "promote", "machine %s in %s from generation %llu", p->target.ref.name, c->target_p->place,
 		    (unsigned long long)p->replica.generation);
-	return cloud_target_create(&c->target, &spec, &p->target, e);
-}
-
-/* From here on the guest may write. */
-static int hand_over(struct context *c, struct promote *p, bool start, struct err *e)
-{
-	if (journal_fact_set(c->journal, c->job.name, "promoted", p->target.ref.name, e) < 0)
+	if (at_once && hand_over(c, p, e) < 0)
 		return -1;
-	p->handed = true;
-	if (p->restored_count == 0 && replica_hand_over(c, &p->run, &p->replica, e) < 0)
+	if (cloud_target_create(&c->target, &spec, &p->target, e) < 0 ||
+	    cloud_wait_ready(&c->target, &p->target.ref, READY_TIMEOUT_NS, e) < 0)
+		return -1;
+	if (!at_once && hand_over(c, p, e) < 0)
 		return -1;
 	return start ? cloud_machine_start(&c->target, p->target.ref.name, e) : 0;
 }
@@ -171,6 +177,9 @@ static int work(struct context *c, struct promote *p, bool last_good, bool start
 
 	if (c->target_p->ops->target_create == NULL || c->target_p->ops->machine_start == NULL)
 		return err_set(e, ERR_UNSUPPORTED, 0, "%s cannot create machines", c->target_p->place);
+	if (c->target_p->ops->target_runs_at_once && !start)
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s starts a machine when it makes it: leave out --no-start",
+			       c->target_p->place);
 	if (recover(c, &removed, e) < 0 || replica_open_committed(c, &p->replica, e) < 0)
 		return -1;
 	if (p->replica.dirty && !last_good)
@@ -182,10 +191,9 @@ static int work(struct context *c, struct promote *p, bool last_good, bool start
 	if (journal_run_raise(c->journal, &p->run, p->replica.top_epoch + 1, e) < 0)
 		return -1;
 	/* A way back, should the machine spoil what it starts from. */
-	if (replica_keep_generation(c, &p->run, &p->replica, e) < 0 || choose_disks(c, p, last_good, e) < 0 ||
-	    create_machine(c, p, e) < 0)
+	if (replica_keep_generation(c, &p->run, &p->replica, e) < 0 || choose_disks(c, p, last_good, e) < 0)
 		return -1;
-	return hand_over(c, p, start, e);
+	return create_machine(c, p, start, e);
 }
 
 /* A promotion that failed leaves no half machine. What its guest may have written is found by the next sync. */

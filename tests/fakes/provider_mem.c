@@ -12,6 +12,7 @@
 
 struct provider_mem {
 	struct provider base;
+	struct provider_ops ops;
 	struct mem_cloud *cloud;
 	bool own;
 };
@@ -231,6 +232,7 @@ static int target_create(struct provider *p, const struct target_spec *spec, str
 	struct mem_item *it = make(c, ref, e);
 	if (it == NULL)
 		return -1;
+	it->running = c->starts_at_once;
 	for (it->disk_count = 0; it->disk_count < spec->disk_count && it->disk_count < 4; it->disk_count++)
 		snprintf(it->disks[it->disk_count], sizeof it->disks[0], "%s", spec->disks[it->disk_count].name);
 	return end(c, MEM_TARGET_CREATE, e);
@@ -446,7 +448,9 @@ struct provider *provider_mem_new(struct mem_cloud *c, const struct log *log)
 {
 	struct provider_mem *m = mem_alloc(sizeof *m);
 
-	m->base.ops = &provider_mem_ops;
+	m->ops = provider_mem_ops;
+	m->ops.target_runs_at_once = c->starts_at_once;
+	m->base.ops = &m->ops;
 	m->base.log = log;
 	snprintf(m->base.place, sizeof m->base.place, "memory cloud");
 	m->cloud = c;

@@ -404,6 +404,52 @@ static void promote_killed_after_the_start_is_done(void **state)
 	check_promoted_already(w);
 }
 
+/* ---- Clouds that start a machine when they make it ---- */
+
+static void promote_where_machines_run_at_once_hands_over_first(void **state)
+{
+	static const enum mem_when whens[] = {MEM_KILL_BEFORE, MEM_KILL_AFTER};
+
+	for (size_t i = 0; i < sizeof whens / sizeof whens[0]; i++) {
+		struct world *w = fresh(state);
+
+		w->to->starts_at_once = true;
+		sync_at(w, "a");
+		mem_cloud_fault(w->to, MEM_TARGET_CREATE, whens[i], ERR_NONE, 0, 1);
+		run_and_die(w, "a", AT_NOWHERE, promote);
+		assert_true(replica_item(w, 0)->ref.tags.dirty);
+		assert_true(replica_item(w, 1)->ref.tags.dirty);
+		fail_as(w, sync_for_real, ERR_REFUSED, "was promoted: its replica now is machine " MACHINE);
+		if (whens[i] == MEM_KILL_BEFORE) { /* nothing ran, which nobody can know */
+			fail_as(w, promote, ERR_REFUSED, "is DIRTY");
+			check_undone(w);
+			succeed(w, promote_last_good);
+		}
+		check_machine(w, w->source);
+		check_promoted_already(w);
+	}
+}
+
+static void promote_where_machines_run_at_once_each_end(void **state)
+{
+	struct world *w = fresh(state);
+
+	w->to->starts_at_once = true;
+	sync_at(w, "a");
+	fail_as(w, promote_cold, ERR_UNSUPPORTED, "leave out --no-start");
+	succeed(w, promote);
+	check_machine(w, w->source);
+	check_promoted_already(w);
+
+	w = fresh(state);
+	w->to->starts_at_once = true;
+	sync_at(w, "a");
+	mem_cloud_fault(w->to, MEM_TARGET_CREATE, MEM_AFTER, ERR_IO, 0, 1);
+	fail_as(w, promote, ERR_IO, "told to fail");
+	check_undone(w);
+	fail_as(w, promote, ERR_REFUSED, "is DIRTY");
+}
+
 /* Another copy of the state directory knows nothing of the promotion and synced into the machine's disks. */
 static void promote_is_not_finished_on_disks_that_were_written_since(void **state)
 {
@@ -614,6 +660,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(promote_killed_before_the_fact_is_undone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(promote_killed_after_the_fact_is_finished, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(promote_killed_after_the_start_is_done, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(promote_where_machines_run_at_once_hands_over_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(promote_where_machines_run_at_once_each_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(promote_is_not_finished_on_disks_that_were_written_since, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(promote_failing_start_is_undone_and_distrusted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(promote_killed_while_it_is_undone_is_undone, set_up, tear_down),
