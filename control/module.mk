@@ -20,7 +20,7 @@ control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qem
 	qemu_snapshot.c qemu_spawn.c qemu_target.c qemu_validate.c qemu_worker.c qemu_worker_ops.c
 # A real cloud.
 control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c openstack_machine.c openstack_object.c \
-	openstack_session.c openstack_worker.c
+	openstack_session.c openstack_target.c openstack_worker.c
 # Commands.
 control_SRCS += context.c recover.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c \
 	cmd_runs.c cmd_limit.c cmd_status.c cmd_cleanup.c cmd_discard.c cmd_help.c

@@ -40,6 +40,11 @@ struct openstack {
 	} at[OS_SERVICES];
 };
 
+static inline struct openstack *os_of(struct provider *p)
+{
+	return (struct openstack *)p;
+}
+
 /* ---- openstack_session.c ---- */
 int os_login(struct openstack *o, struct err *e);
 /* One call. body: JSON or NULL. doc: the reply, caller frees; may be NULL. An HTTP error is an error whose kind tells what
@@ -66,7 +71,9 @@ void os_tags_write(const struct res_ref *ref, char out[256]);
 bool os_tags_read(enum os_type t, yyjson_val *object, struct res_ref *ref);
 
 typedef int os_seen(void *ctx, yyjson_val *object); /* non-zero stops and is returned */
-/* All of a type, page by page. query: "" or "&name=x". */
+/* All of a list (path, key in the replies), page by page. query: "" or "&name=x". */
+int os_list(struct openstack *o, enum os_service s, const char *list, const char *many, const char *query, os_seen *cb,
+	    void *ctx, struct err *e);
 int os_each(struct openstack *o, enum os_type t, const char *query, os_seen *cb, void *ctx, struct err *e);
 /* The one that `ref` names: by its id, else by name and tags. id "" when there is none. BUSY: it is another's. */
 int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, char id[RES_ID_SIZE], struct err *e);

@@ -8,11 +8,6 @@
 #include "json_format.h"
 #include "openstack.h"
 
-static struct openstack *of(struct provider *p)
-{
-	return (struct openstack *)p;
-}
-
 static bool begins(const char *text, const char *with)
 {
 	return strncmp(text, with, strlen(with)) == 0;
@@ -51,8 +46,8 @@ int os_snapshot_machine(struct provider *p, const struct machine *m, struct res_
 	for (unsigned i = 0; i < n; i++) {
 		const char *id = m->disks.at[i].id;
 
-		if ((begins(id, OS_ROOT_ID) ? save_root(of(p), id + strlen(OS_ROOT_ID), &refs[i], e)
-					    : snapshot_volume(of(p), id, &refs[i], e)) < 0)
+		if ((begins(id, OS_ROOT_ID) ? save_root(os_of(p), id + strlen(OS_ROOT_ID), &refs[i], e)
+					    : snapshot_volume(os_of(p), id, &refs[i], e)) < 0)
 			return -1;
 	}
 	return 0;
@@ -60,12 +55,12 @@ int os_snapshot_machine(struct provider *p, const struct machine *m, struct res_
 
 int os_snapshot_disk(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e)
 {
-	return snapshot_volume(of(p), disk->id, ref, e);
+	return snapshot_volume(os_of(p), disk->id, ref, e);
 }
 
 int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e)
 {
-	struct openstack *o = of(p);
+	struct openstack *o = os_of(p);
 	const char *from = spec->from_snapshot != NULL ? spec->from_snapshot->id : NULL, *volume_type = o->options.volume_type;
 	bool image = from != NULL && begins(from, OS_IMAGE_ID);
 	uint64_t gib = (spec->size + GIB - 1) / GIB;
@@ -102,11 +97,11 @@ static int is_gone(const struct openstack *o, const struct res_ref *ref, struct 
 int os_disk_get(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	yyjson_val *v = os_read(of(p), OS_DISK, ref->id, &doc, e);
+	yyjson_val *v = os_read(os_of(p), OS_DISK, ref->id, &doc, e);
 
 	*out = (struct machine_disk){.logical_sector = 512};
 	if (v == NULL)
-		return is_gone(of(p), ref, e);
+		return is_gone(os_of(p), ref, e);
 	snprintf(out->id, sizeof out->id, "%s", ref->id);
 	snprintf(out->name, sizeof out->name, "%s", ref->name);
 	out->size = rest_number(v, "size") * GIB;
@@ -120,7 +115,7 @@ int os_disk_resize(struct provider *p, const struct res_ref *ref, uint64_t size,
 
 	if (os_disk_get(p, ref, &now, e) < 0)
 		return -1;
-	return now.size >= size ? 0 : os_call(of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/action", ref->id);
+	return now.size >= size ? 0 : os_call(os_of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/action", ref->id);
 }
 
 /* ---- States ---- */
@@ -236,12 +231,12 @@ int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *ex
 	     struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	yyjson_val *v = os_read(of(p), OS_DISK, disk->id, &doc, e);
+	yyjson_val *v = os_read(os_of(p), OS_DISK, disk->id, &doc, e);
 	struct res_ref now, next = *disk;
 	char tags[256];
 
 	if (v == NULL || !os_tags_read(OS_DISK, v, &now))
-		return is_gone(of(p), disk, e);
+		return is_gone(os_of(p), disk, e);
 	if (strcmp(now.tags.owner, expect->owner) != 0 || now.tags.epoch != expect->epoch)
 		return err_set(e, ERR_BUSY, 0, "replica disk %s carries epoch %llu of owner %s instead of epoch %llu of owner %s: "
 			       "another run took it", disk->name, (unsigned long long)now.tags.epoch, now.tags.owner,
@@ -249,5 +244,5 @@ int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *ex
 	next.tags = *set;
 	os_tags_write(&next, tags);
 	cleanup(cleanup_free) char *body = json_format("{'metadata':{'wherry':%s}}", tags);
-	return os_call(of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/metadata", disk->id);
+	return os_call(os_of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/metadata", disk->id);
 }

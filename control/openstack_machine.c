@@ -7,11 +7,6 @@
 #include "base/cleanup.h"
 #include "openstack.h"
 
-static struct openstack *of(struct provider *p)
-{
-	return (struct openstack *)p;
-}
-
 struct by_name {
 	const char *name;
 	char *id;
@@ -136,9 +131,9 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 	char query[RES_ID_SIZE + 16];
 
 	*out = (struct machine){0};
-	if (os_server_id(of(p), name, out->id, e) < 0)
+	if (os_server_id(os_of(p), name, out->id, e) < 0)
 		return -1;
-	yyjson_val *server = os_read(of(p), OS_SERVER, out->id, &doc, e), *flavor = yyjson_obj_get(server, "flavor");
+	yyjson_val *server = os_read(os_of(p), OS_SERVER, out->id, &doc, e), *flavor = yyjson_obj_get(server, "flavor");
 	if (server == NULL)
 		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "server %s was just removed", name);
 	snprintf(out->name, sizeof out->name, "%s", rest_text(server, "name"));
@@ -147,7 +142,7 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 	out->memory_mib = rest_number(flavor, "ram");
 	add_local(out, server, flavor);
 	snprintf(query, sizeof query, "&device_id=%.200s", out->id);
-	if (add_volumes(of(p), out, e) < 0 || os_each(of(p), OS_PORT, query, see_port, out, e) < 0) {
+	if (add_volumes(os_of(p), out, e) < 0 || os_each(os_of(p), OS_PORT, query, see_port, out, e) < 0) {
 		machine_fini(out);
 		return -1;
 	}
@@ -205,7 +200,7 @@ static void check_quota(struct openstack *o, bool source, const struct machine *
 
 int os_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e)
 {
-	struct openstack *o = of(p);
+	struct openstack *o = os_of(p);
 	const struct os_options *w = &o->options;
 
 	(void)e;

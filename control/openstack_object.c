@@ -78,8 +78,8 @@ static bool has_next(yyjson_val *root, const char *many)
 	return rest_text(root, "next")[0] != '\0';
 }
 
-static int each(struct openstack *o, enum os_service s, const char *list, const char *many, const char *query,
-		os_seen *cb, void *ctx, struct err *e)
+int os_list(struct openstack *o, enum os_service s, const char *list, const char *many, const char *query,
+	    os_seen *cb, void *ctx, struct err *e)
 {
 	char marker[128] = "";
 
@@ -106,7 +106,7 @@ static int each(struct openstack *o, enum os_service s, const char *list, const 
 
 int os_each(struct openstack *o, enum os_type t, const char *query, os_seen *cb, void *ctx, struct err *e)
 {
-	return each(o, os_types[t].service, os_types[t].list, os_types[t].many, query, cb, ctx, e);
+	return os_list(o, os_types[t].service, os_types[t].list, os_types[t].many, query, cb, ctx, e);
 }
 
 /* ---- One of them ---- */
@@ -248,7 +248,7 @@ static int see_named(void *ctx, yyjson_val *object)
 int os_resolve(struct openstack *o, enum os_named what, const char *name, char id[RES_ID_SIZE], struct err *e)
 {
 	struct resolving r = {.name = name, .id = id, .known = BUF_INIT};
-	int rc = each(o, named[what].service, named[what].list, named[what].many, "", see_named, &r, e);
+	int rc = os_list(o, named[what].service, named[what].list, named[what].many, "", see_named, &r, e);
 
 	if (rc == 0 && r.hits == 0)
 		rc = err_set(e, ERR_NOT_FOUND, 0, "%s has no %s \"%s\": it has %s", o->p.place, named[what].what, name,

@@ -12,11 +12,6 @@
 
 #define VIRTIO_SERIAL 20 /* bytes of a serial that a virtio-blk device has room for */
 
-static struct openstack *of(struct provider *p)
-{
-	return (struct openstack *)p;
-}
-
 /* ---- Network ---- */
 
 /* A part of the worker as a resource of its own: made like any other, adopted like any other. */
@@ -127,7 +122,7 @@ static char *server_body(const struct openstack *o, const struct worker_spec *sp
 
 int os_worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e)
 {
-	struct openstack *o = of(p);
+	struct openstack *o = os_of(p);
 	char image[RES_ID_SIZE], flavor[RES_ID_SIZE], port[RES_ID_SIZE];
 
 	if (os_resolve(o, OS_AN_IMAGE, o->options.image, image, e) < 0 ||
@@ -209,7 +204,7 @@ int os_console(struct provider *p, const struct res_ref *worker, struct buf *out
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 
-	if (os_call(of(p), OS_COMPUTE, "POST", "{\"os-getConsoleOutput\":{}}", &doc, e, "/servers/%s/action", worker->id) < 0) {
+	if (os_call(os_of(p), OS_COMPUTE, "POST", "{\"os-getConsoleOutput\":{}}", &doc, e, "/servers/%s/action", worker->id) < 0) {
 		/* While a server is being built it has no console yet. */
 		if (e->kind != ERR_NOT_FOUND && e->kind != ERR_BUSY)
 			return -1;
@@ -235,13 +230,13 @@ int os_endpoint(struct provider *p, const struct res_ref *worker, uint16_t port,
 {
 	struct res_ref nic = part(worker, OS_PORT);
 	char id[RES_ID_SIZE], query[RES_ID_SIZE + 16];
-	bool floating = of(p)->options.floating_network[0] != '\0';
+	bool floating = os_of(p)->options.floating_network[0] != '\0';
 
 	*out = (struct endpoint){.reach = REACH_NETWORK, .port = port};
-	if (os_look_up(of(p), OS_PORT, &nic, id, e) < 0)
+	if (os_look_up(os_of(p), OS_PORT, &nic, id, e) < 0)
 		return -1;
 	snprintf(query, sizeof query, "&%s=%.200s", floating ? "port_id" : "id", id);
-	if (os_each(of(p), floating ? OS_FLOATING_IP : OS_PORT, query, take_address, out, e) < 0)
+	if (os_each(os_of(p), floating ? OS_FLOATING_IP : OS_PORT, query, take_address, out, e) < 0)
 		return -1;
 	return out->host[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, 0, "worker %s has no address in %s", worker->name, p->place);
 }

@@ -10,11 +10,6 @@
 
 #define CALL_TIMEOUT_S 120
 
-static struct openstack *of(struct provider *p)
-{
-	return (struct openstack *)p;
-}
-
 static void read_text(struct json_at *block, const char *key, char *out, size_t size)
 {
 	const char *text = json_string(block, key, JSON_OPTIONAL, "");
@@ -62,7 +57,7 @@ static void read_options(struct json_at *block, struct os_options *w)
 
 static void close_cloud(struct provider *p)
 {
-	struct openstack *o = of(p);
+	struct openstack *o = os_of(p);
 
 	rest_free(o->rest);
 	openstack_config_fini(&o->config);
@@ -122,11 +117,11 @@ static int poll_resource(struct provider *p, const struct res_ref *ref, enum res
 
 	p->seen[0] = '\0';
 	if (ref->kind == RES_DISK || ref->kind == RES_SNAPSHOT)
-		return os_disk_poll(of(p), ref, state, e);
+		return os_disk_poll(os_of(p), ref, state, e);
 	if (ref->kind == RES_WORKER || ref->kind == RES_MACHINE)
-		return os_server_poll(of(p), ref, state, e);
+		return os_server_poll(os_of(p), ref, state, e);
 	for (int t = 0; t < OS_TYPES; t++)
-		if (os_types[t].kind == ref->kind && os_look_up(of(p), (enum os_type)t, ref, id, e) < 0)
+		if (os_types[t].kind == ref->kind && os_look_up(os_of(p), (enum os_type)t, ref, id, e) < 0)
 			return -1;
 		else if (os_types[t].kind == ref->kind)
 			*state = id[0] != '\0' ? RES_READY : RES_ABSENT;
@@ -136,9 +131,9 @@ static int poll_resource(struct provider *p, const struct res_ref *ref, enum res
 static int remove_resource(struct provider *p, const struct res_ref *ref, struct err *e)
 {
 	if (ref->kind == RES_WORKER || ref->kind == RES_MACHINE)
-		return os_server_remove(of(p), ref, e);
+		return os_server_remove(os_of(p), ref, e);
 	for (int t = 0; t < OS_TYPES; t++)
-		if (os_types[t].kind == ref->kind && os_disk_remove(of(p), (enum os_type)t, ref, e) < 0)
+		if (os_types[t].kind == ref->kind && os_disk_remove(os_of(p), (enum os_type)t, ref, e) < 0)
 			return -1;
 	return 0;
 }
@@ -182,7 +177,7 @@ static int find(struct provider *p, const char *job, provider_found *cb, void *c
 
 	for (int t = 0; rc == 0 && t < OS_TYPES; t++) {
 		f.type = (enum os_type)t;
-		rc = os_each(of(p), f.type, "", collect, &f, e);
+		rc = os_each(os_of(p), f.type, "", collect, &f, e);
 	}
 	for (size_t i = 0; rc == 0 && i < f.found.len; i++)
 		if (!is_part(&f, &f.found.at[i]) && cb(ctx, &f.found.at[i]) != 0)
@@ -211,4 +206,8 @@ const struct provider_ops provider_openstack_ops = {
 	.console = os_console,
 	.endpoint = os_endpoint,
 	.replica_claim = os_claim,
+	.target_runs_at_once = true,
+	.target_create = os_target_create,
+	.machine_start = os_machine_start,
+	.machine_stop = os_machine_stop,
 };

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A promoted machine: a server on the replica's volumes. Nova starts a server when it makes it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "json_format.h"
+#include "openstack.h"
+
+struct choice {
+	const struct machine *like;
+	char *id;
+	uint64_t memory, vcpus; /* of the best so far */
+};
+
+/* The smallest that is large enough, by memory first. */
+static int see_flavor(void *ctx, yyjson_val *flavor)
+{
+	struct choice *c = ctx;
+	uint64_t memory = rest_number(flavor, "ram"), vcpus = rest_number(flavor, "vcpus");
+
+	if (memory < c->like->memory_mib || vcpus < c->like->vcpus ||
+	    (c->id[0] != '\0' && (memory > c->memory || (memory == c->memory && vcpus >= c->vcpus))))
+		return 0;
+	snprintf(c->id, RES_ID_SIZE, "%s", rest_text(flavor, "id"));
+	c->memory = memory;
+	c->vcpus = vcpus;
+	return 0;
+}
+
+static int choose_flavor(struct openstack *o, const struct machine *like, char id[RES_ID_SIZE], struct err *e)
+{
+	struct choice c = {.like = like, .id = id};
+
+	id[0] = '\0';
+	if (o->options.target_flavor[0] != '\0')
+		return os_resolve(o, OS_A_FLAVOR, o->options.target_flavor, id, e);
+	if (os_list(o, OS_COMPUTE, "/flavors/detail", "flavors", "", see_flavor, &c, e) < 0)
+		return -1;
+	return id[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, 0, "no flavor of %s has %u CPUs and %llu MiB of memory: have one made, or "
+					   "name a smaller one by \"target_flavor\"", o->p.place, like->vcpus,
+					   (unsigned long long)like->memory_mib);
+}
+
+/* Cinder remembers of a volume made empty neither that it boots nor how. */
+static int make_bootable(struct openstack *o, const struct machine *like, const char *volume, struct err *e)
+{
+	static const char uefi[] = "{\"os-set_image_metadata\":{\"metadata\":{\"hw_firmware_type\":\"uefi\"}}}";
+
+	if (os_call(o, OS_VOLUME, "POST", "{\"os-set_bootable\":{\"bootable\":true}}", NULL, e, "/volumes/%s/action", volume) < 0)
+		return -1;
+	return like->firmware == FIRMWARE_UEFI ? os_call(o, OS_VOLUME, "POST", uefi, NULL, e, "/volumes/%s/action", volume) : 0;
+}
+
+int os_target_create(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e)
+{
+	struct openstack *o = os_of(p);
+	const char *wanted = o->options.target_network[0] != '\0' ? o->options.target_network : o->options.network;
+	struct res_ref port = *ref;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	char flavor[RES_ID_SIZE], network[RES_ID_SIZE], tags[256];
+
+	os_tags_write(ref, tags);
+	port.kind = RES_NIC;
+	if (choose_flavor(o, spec->like, flavor, e) < 0 || os_resolve(o, OS_A_NETWORK, wanted, network, e) < 0)
+		return -1;
+	json_format_add(&b, "{'port':{'name':%s,'description':%s,'network_id':%s}}", ref->name, tags, network);
+	if (os_make(o, OS_PORT, &port, b.data, e) < 0)
+		return -1;
+	buf_clear(&b);
+	json_format_add(&b, "{'server':{'name':%s,'flavorRef':%s,'networks':[{'port':%s}],'metadata':{'wherry':%s},"
+			"'block_device_mapping_v2':[", ref->name, flavor, port.id, tags);
+	for (unsigned i = 0; i < spec->disk_count; i++) {
+		bool boot = i < spec->like->disks.len && spec->like->disks.at[i].boot;
+
+		if (boot && make_bootable(o, spec->like, spec->disks[i].id, e) < 0)
+			return -1;
+		json_format_add(&b, "%j{'boot_index':%d,'uuid':%s,'source_type':'volume','destination_type':'volume',"
+				"'delete_on_termination':false}", i == 0 ? "" : ",", boot ? 0 : -1, spec->disks[i].id);
+	}
+	buf_adds(&b, "]}}");
+	return os_make(o, OS_SERVER, ref, b.data, e);
+}
+
+static int power(struct provider *p, const char *name, const char *unless, const char *body, struct err *e)
+{
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+	char id[RES_ID_SIZE];
+
+	if (os_server_id(os_of(p), name, id, e) < 0)
+		return -1;
+	yyjson_val *server = os_read(os_of(p), OS_SERVER, id, &doc, e);
+	if (server == NULL || strcmp(rest_text(server, "status"), unless) == 0)
+		return e->kind == ERR_NONE ? 0 : -1;
+	return os_call(os_of(p), OS_COMPUTE, "POST", body, NULL, e, "/servers/%s/action", id);
+}
+
+int os_machine_start(struct provider *p, const char *name, struct err *e)
+{
+	return power(p, name, "ACTIVE", "{\"os-start\":null}", e);
+}
+
+int os_machine_stop(struct provider *p, const char *name, struct err *e)
+{
+	return power(p, name, "SHUTOFF", "{\"os-stop\":null}", e);
+}
