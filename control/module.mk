@@ -29,4 +29,4 @@ PROGRAMS += wherry
 wherry_SRCS := control/main.c
 wherry_LIBS := control worker/manifest worker/net worker/base
 
-UNIT_SRCS_control := tests/unit/control/unit.c tests/fakes/provider_mem.c
+UNIT_SRCS_control := tests/unit/control/unit.c tests/fakes/provider_mem.c tests/fakes/rest_replay.c

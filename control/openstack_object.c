@@ -91,6 +91,9 @@ int os_list(struct openstack *o, enum os_service s, const char *list, const char
 		if (os_call(o, s, "GET", NULL, &doc, e, "%s?limit=500%s%s", list, query, marker) < 0)
 			return -1;
 		yyjson_val *root = yyjson_doc_get_root(doc);
+		/* No list is not an empty one: from what is missing here others conclude that it was removed. */
+		if (!yyjson_is_arr(yyjson_obj_get(root, many)))
+			return err_set(e, ERR_PROTOCOL, 0, "%s%s answered without \"%s\"", o->at[s].url, list, many);
 		yyjson_arr_foreach(yyjson_obj_get(root, many), i, max, object) {
 			int rc = cb(ctx, object);
 

@@ -258,9 +258,10 @@ static int negotiate(struct openstack *o, enum os_service s, struct err *e)
 		v = yyjson_arr_get_first(yyjson_obj_get(root, "versions"));
 	unsigned least = minor_of(rest_text(v, "min_version")), most = minor_of(rest_text(v, "version"));
 	if (most < services[s].least || least > services[s].most)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the %s service at %s speaks microversions %s to %s, and %u to %u are known "
+		return err_set(e, ERR_UNSUPPORTED, 0, "the %s service at %s speaks microversions %s to %s, and %c.%u to %c.%u are known "
 			       "here: use a cloud of 2017 (Pike) or later", services[s].name, url, rest_text(v, "min_version"),
-			       rest_text(v, "version"), services[s].least, services[s].most);
+			       rest_text(v, "version"), services[s].version[2], services[s].least, services[s].version[2],
+			       services[s].most);
 	most = most < services[s].most ? most : services[s].most;
 	snprintf(o->at[s].microversion, sizeof o->at[s].microversion, "%c.%u", services[s].version[2], most);
 	o->at[s].asked = true;
@@ -288,6 +289,8 @@ int os_call(struct openstack *o, enum os_service s, const char *method, const ch
 	snprintf(what, sizeof what, "the %s service refused %s %.*s", services[s].name, method, (int)strcspn(tail, "?"), tail);
 	if (reply.status / 100 != 2)
 		return refusal(o, what, &reply, e);
+	if (doc != NULL && reply.doc == NULL)
+		return err_set(e, ERR_PROTOCOL, 0, "%s answered what is no JSON: %.100s (request %s)", url, reply.text, reply.id);
 	if (doc != NULL)
 		*doc = take_ptr(&reply.doc);
 	return 0;

@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The driver against what a real cloud said (openstack/read.txt), and against what clouds say when they refuse. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "fakes/rest_replay.h"
+#include "provider_openstack.h"
+#include "unit.h"
+
+#define PROJECT  "8d1aff806790464497953ef6d5914827"
+#define ROOT_VOL "505539c6-38b7-4aef-9105-6809b4e88a9c"
+#define DATA_VOL "38511e52-ab25-4d7f-8d43-5665c5ada2d6"
+#define TAGS     "wherry1 o=me j=web1 r=run1 e=3 p=%s x=0 g=0 d=0 n=%s"
+
+struct world {
+	char *dir;
+	struct rest_replay *cloud;
+	struct log log;
+	struct provider *p; /* NULL until it is opened */
+};
+
+/* Tests run from anywhere: the sources lie above the build folder. */
+static char *transcript(const char *name)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+
+	assert_true(n > 0);
+	exe[n] = '\0';
+	char *build = strstr(exe, "/build/");
+	assert_non_null(build);
+	return mem_printf("%.*s/tests/unit/control/openstack/%s", (int)(build - exe), exe, name);
+}
+
+static int set_up(void **state)
+{
+	struct world *w = mem_alloc(sizeof *w);
+	char *path = transcript("read.txt");
+
+	w->dir = temp_make();
+	w->cloud = rest_replay_start(path);
+	free(path);
+	char *log = mem_printf("%s/log", w->dir);
+	w->log = (struct log){.fd = open(log, O_CREAT | O_RDWR | O_CLOEXEC, 0600), .level = LOG_DEBUG, .name = "test"};
+	free(log);
+	unsetenv("OS_CLOUD");
+	unsetenv("OS_AUTH_URL");
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	provider_close(w->p);
+	rest_replay_stop(w->cloud);
+	close(w->log.fd);
+	temp_remove(w->dir);
+	free(w);
+	return 0;
+}
+
+static void write_clouds(const struct world *w, const char *auth)
+{
+	char *path = mem_printf("%s/clouds.yaml", w->dir);
+	char *text = mem_printf("clouds:\n  lab:\n    region_name: regionOne\n    auth:\n      auth_url: http://127.0.0.1:%d/5000\n%s",
+				rest_replay_port(w->cloud), auth);
+
+	temp_write(path, text, strlen(text));
+	free(text);
+	free(path);
+}
+
+#define MOVER "      username: mover\n      password: hush\n      project_name: lab\n"
+
+/* 0 with w->p open; -1 with *e. */
+static int open_with(struct world *w, const char *auth, const char *more, struct err *e)
+{
+	write_clouds(w, auth);
+	char *block = mem_printf("{\"provider\":\"openstack\",\"cloud\":\"lab\",\"clouds_file\":\"%s/clouds.yaml\","
+				 "\"flavor\":\"worker\",\"network\":\"ext\",\"allow\":[\"192.0.2.0/24\"]%s}", w->dir, more);
+	struct json_doc *doc = json_parse(block, strlen(block), "job", e);
+	struct json_at at = json_root(doc);
+
+	w->p = provider_openstack_ops.open(&at, &w->log, e);
+	assert_string_equal(json_findings(doc), "");
+	json_free(doc);
+	free(block);
+	return w->p == NULL ? -1 : 0;
+}
+
+static struct world *opened(void **state)
+{
+	struct world *w = *state;
+
+	ok(open_with(w, MOVER, "", e));
+	return w;
+}
+
+static struct res_ref a_ref(enum res_kind kind, enum res_purpose purpose, const char *name, const char *id)
+{
+	struct res_ref ref = {.kind = kind, .tags = {.owner = "me", .job = "web1", .run = "run1", .epoch = 3, .purpose = purpose}};
+
+	snprintf(ref.name, sizeof ref.name, "%s", name);
+	snprintf(ref.id, sizeof ref.id, "%s", id);
+	return ref;
+}
+
+/* ---- Logging in ---- */
+
+static void open_each_credential_asks_for_a_token_with_it(void **state)
+{
+	static const struct {
+		const char *auth, *body;
+	} cases[] = {
+		{MOVER, "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{\"user\":{\"name\":\"mover\",\"domain\":{\"name\":"
+			"\"Default\"},\"password\":\"hush\"}}},\"scope\":{\"project\":{\"name\":\"lab\",\"domain\":{\"name\":\"Default\"}}}}}"},
+		{"      user_id: u1\n      password: hush\n      project_id: p1\n",
+		 "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{\"user\":{\"id\":\"u1\",\"password\":\"hush\"}}},"
+		 "\"scope\":{\"project\":{\"id\":\"p1\"}}}}"},
+		{"      application_credential_id: a1\n      application_credential_secret: hush\n",
+		 "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"secret\":\"hush\","
+		 "\"id\":\"a1\"}}}}"},
+		{"      application_credential_name: mine\n      application_credential_secret: hush\n      username: mover\n"
+		 "      user_domain_id: d1\n",
+		 "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"secret\":\"hush\","
+		 "\"name\":\"mine\",\"user\":{\"name\":\"mover\",\"domain\":{\"id\":\"d1\"}}}}}}"},
+		{"      token: hush\n      project_id: p1\n",
+		 "{\"auth\":{\"identity\":{\"methods\":[\"token\"],\"token\":{\"id\":\"hush\"}},\"scope\":{\"project\":{\"id\":\"p1\"}}}}"},
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ok(open_with(w, cases[i].auth, "", e));
+		assert_string_equal(rest_replay_body(w->cloud, "POST /5000/v3/auth/tokens"), cases[i].body);
+		assert_has(w->p->place, "openstack project lab at http://127.0.0.1:");
+		provider_close(w->p);
+		w->p = NULL;
+	}
+}
+
+static void open_what_is_missing_or_wrong_is_one_sentence(void **state)
+{
+	static const struct {
+		const char *auth, *more;
+		int status;
+		const char *reply;
+		enum err_kind kind;
+		const char *words;
+	} cases[] = {
+		{"      password: hush\n", "", 0, NULL, ERR_CONFIG, "lack username"},
+		{"      username: mover\n      project_name: lab\n", "", 0, NULL, ERR_CONFIG, "lack password"},
+		{"      username: mover\n      password: hush\n", "", 0, NULL, ERR_CONFIG, "lack project_name"},
+		{"      application_credential_secret: hush\n", "", 0, NULL, ERR_CONFIG, "lack application_credential_id"},
+		{MOVER, ",\"region\":\"moon\"", 0, NULL, ERR_CONFIG, "in region moon: its regions are regionOne"},
+		{MOVER, "", 401, "{\"error\":{\"code\":401,\"message\":\"The request you have made requires authentication.\"}}",
+		 ERR_DENIED, "does not accept mover: wrong password, unknown or expired (request req-1234)"},
+		{MOVER, "", 200, "<html>hello</html>", ERR_PROTOCOL, "is no keystone"},
+		{MOVER, "", 201, "{\"token\":{\"catalog\":[]}}", ERR_CONFIG, "for no project"},
+		{MOVER, "", 201, "{\"token\":{\"project\":{\"id\":\"x\"},\"catalog\":[]}}", ERR_CONFIG, "has no compute service"},
+		{MOVER, "", 503, "busy", ERR_NETWORK, "logging in to keystone: busy (HTTP 503, request req-1234)"},
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		if (cases[i].reply != NULL)
+			rest_replay_fault(w->cloud, "/auth/tokens", cases[i].status, cases[i].reply, 0, 1);
+		refused(open_with(w, cases[i].auth, cases[i].more, e), cases[i].kind, cases[i].words);
+	}
+}
+
+static void open_clouds_yaml_that_lacks_the_cloud_lists_those_it_has(void **state)
+{
+	struct world *w = *state;
+	char *path = mem_printf("%s/clouds.yaml", w->dir);
+
+	temp_write(path, "clouds:\n  a: {}\n  b: {}\n", 24);
+	char *block = mem_printf("{\"provider\":\"openstack\",\"cloud\":\"lab\",\"clouds_file\":\"%s\"}", path);
+	struct json_doc *doc = json_parse(block, strlen(block), "job", &(struct err)ERR_INIT);
+	struct json_at at = json_root(doc);
+	struct err e = ERR_INIT;
+
+	assert_null(provider_openstack_ops.open(&at, &w->log, &e));
+	assert_has(e.msg, "has no cloud \"lab\": it has \"a\", \"b\"");
+	temp_write(path, "clouds: [\n", 10);
+	e = (struct err)ERR_INIT;
+	at = json_root(doc);
+	assert_null(provider_openstack_ops.open(&at, &w->log, &e));
+	assert_has(e.msg, "this is not YAML");
+	json_free(doc);
+	free(block);
+	free(path);
+}
+
+static void open_from_the_environment_and_secure_yaml(void **state)
+{
+	struct world *w = *state;
+	char *url = mem_printf("http://127.0.0.1:%d/5000/v3/", rest_replay_port(w->cloud));
+	char *secure = mem_printf("%s/secure.yaml", w->dir);
+	struct json_doc *doc = json_parse("{\"provider\":\"openstack\"}", 24, "job", &(struct err)ERR_INIT);
+	struct json_at at = json_root(doc);
+
+	refused((w->p = provider_openstack_ops.open(&at, &w->log, e)) == NULL ? -1 : 0, ERR_CONFIG, "set OS_CLOUD, or OS_AUTH_URL");
+	setenv("OS_AUTH_URL", url, 1);
+	setenv("OS_USERNAME", "mover", 1);
+	setenv("OS_PASSWORD", "of the env", 1);
+	setenv("OS_TENANT_NAME", "lab", 1);
+	at = json_root(doc);
+	ok((w->p = provider_openstack_ops.open(&at, &w->log, e)) == NULL ? -1 : 0);
+	assert_has(rest_replay_body(w->cloud, "auth/tokens"), "\"of the env\"");
+	provider_close(w->p);
+	temp_write(secure, "clouds:\n  lab:\n    auth:\n      password: of secure\n", 51);
+	ok(open_with(w, MOVER, "", e));
+	assert_has(rest_replay_body(w->cloud, "auth/tokens"), "\"of secure\"");
+	unsetenv("OS_AUTH_URL");
+	json_free(doc);
+	free(url);
+	free(secure);
+}
+
+/* ---- Reading ---- */
+
+static void machine_get_of_a_real_server_reads_disks_and_ports(void **state)
+{
+	struct world *w = opened(state);
+	struct machine m;
+
+	ok(w->p->ops->machine_get(w->p, "web1", &m, e));
+	assert_string_equal(m.name, "web1");
+	assert_false(m.running);
+	assert_false(m.not_one_instant);
+	assert_int_equal(m.vcpus, 1);
+	assert_int_equal(m.memory_mib, 256);
+	assert_int_equal(m.disks.len, 2);
+	assert_string_equal(m.disks.at[0].id, ROOT_VOL);
+	assert_string_equal(m.disks.at[0].name, "web1-root");
+	assert_true(m.disks.at[0].boot);
+	assert_string_equal(m.disks.at[1].id, DATA_VOL);
+	assert_false(m.disks.at[1].boot);
+	assert_int_equal(m.disks.at[1].size, 1 << 30);
+	assert_string_equal(m.disks.at[1].why_not, "");
+	assert_int_equal(m.nics.len, 1);
+	assert_string_equal(m.nics.at[0].mac, "fa:16:3e:58:58:83");
+	machine_fini(&m);
+	refused(w->p->ops->machine_get(w->p, "web2", &m, e), ERR_NOT_FOUND, "there is no server web2 in openstack project lab");
+}
+
+static void machine_get_what_cannot_be_copied_is_named(void **state)
+{
+	struct world *w = opened(state);
+	struct machine m;
+
+	rest_replay_fault(w->cloud, "/servers/c19ac43b-bba7-4aac-b033-969e8caf8479", 200,
+			  "{\"server\":{\"name\":\"web1\",\"status\":\"ACTIVE\",\"image\":{\"id\":\"i\"},\"flavor\":{\"disk\":5,\"ephemeral\":9}}}", 0, 1);
+	rest_replay_fault(w->cloud, "/volumes/" DATA_VOL, 200, "{\"volume\":{\"name\":\"d\",\"size\":3,\"encrypted\":true}}", 0, 1);
+	ok(w->p->ops->machine_get(w->p, "web1", &m, e));
+	assert_int_equal(m.disks.len, 4);
+	assert_true(m.running && m.not_one_instant);
+	assert_starts(m.disks.at[0].id, "root-of:c19ac43b");
+	assert_true(m.disks.at[0].boot);
+	assert_true(m.disks.at[0].size == UINT64_C(5) << 30);
+	assert_string_equal(m.disks.at[0].why_not, "");
+	assert_has(m.disks.at[1].why_not, "an ephemeral disk has no snapshots");
+	assert_has(m.disks.at[3].why_not, "is encrypted");
+	machine_fini(&m);
+}
+
+static void validate_each_lack_is_a_finding(void **state)
+{
+	static const struct {
+		const char *more, *part, *reply, *words; /* words NULL: nothing stands against it */
+	} cases[] = {
+		{"", NULL, NULL, NULL},
+		{",\"image\":\"nix\"", NULL, NULL, "\"image\": openstack project lab"},
+		{",\"floating_network\":\"out\"", NULL, NULL, "has no network \"out\": it has net1, ext"},
+		{"", "/v2.1/limits", "{\"limits\":{\"absolute\":{\"maxTotalInstances\":1,\"totalInstancesUsed\":1}}}",
+		 "allows 1 servers, 1 are used and 1 more are needed"},
+		{"", "/limits", "{\"limits\":{\"absolute\":{\"maxTotalInstances\":-1,\"totalInstancesUsed\":9}}}", NULL},
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct findings f = {0};
+		struct machine m;
+		const char *found = NULL;
+
+		ok(open_with(w, MOVER, cases[i].more, e));
+		ok(w->p->ops->machine_get(w->p, "web1", &m, e));
+		if (cases[i].part != NULL)
+			rest_replay_fault(w->cloud, cases[i].part, 200, cases[i].reply, 0, 1);
+		ok(w->p->ops->validate(w->p, true, &m, &f, e));
+		for (size_t k = 0; k < f.list.len; k++)
+			if (f.list.at[k].level == FINDING_ERROR)
+				found = f.list.at[k].text;
+		if (cases[i].words == NULL && found != NULL)
+			fail_msg("case %zu: %s", i, found);
+		if (cases[i].words != NULL)
+			assert_has(found != NULL ? found : "nothing", cases[i].words);
+		findings_fini(&f);
+		machine_fini(&m);
+		provider_close(w->p);
+		w->p = NULL;
+	}
+}
+
+/* ---- What clouds say when they refuse ---- */
+
+static void call_each_refusal_is_a_kind_and_a_sentence(void **state)
+{
+	static const struct {
+		int status;
+		const char *reply;
+		int retry_after_s;
+		enum err_kind kind;
+		const char *words;
+	} cases[] = {
+		{403, "{\"forbidden\":{\"message\":\"Policy doesn't allow it.\",\"code\":403}}", 0, ERR_DENIED,
+		 "Policy doesn't allow it. (HTTP 403, request req-1234)"},
+		{403, "{\"forbidden\":{\"message\":\"Quota exceeded for cores\",\"code\":403}}", 0, ERR_NO_SPACE, "Quota exceeded for cores"},
+		{413, "{\"overLimit\":{\"message\":\"VolumeLimitExceeded: Maximum number of volumes\"}}", 0, ERR_NO_SPACE, "Maximum number"},
+		{409, "{\"NeutronError\":{\"type\":\"OverQuota\",\"message\":\"Quota exceeded for resources: ['port'].\"}}", 0,
+		 ERR_NO_SPACE, "['port']"},
+		{409, "{\"conflictingRequest\":{\"message\":\"Cannot do it while building\"}}", 0, ERR_BUSY, "while building"},
+		{429, "{\"overLimit\":{\"message\":\"slow down, limit exceeded\"}}", 7, ERR_NETWORK, "slow down"},
+		{500, "", 0, ERR_NETWORK, "it does not say why (HTTP 500"},
+		{503, "<html>no server</html>", 0, ERR_NETWORK, "<html>no server</html>"},
+		{0, "", 0, ERR_NETWORK, "GET http://127.0.0.1"},
+		{200, "{\"servers\":[", 0, ERR_PROTOCOL, "answered what is no JSON: {\"servers\":["},
+		{200, "{\"volumes\":[]}", 0, ERR_PROTOCOL, "answered without \"servers\""},
+		{200, "{\"servers\":[]}", 0, ERR_NOT_FOUND, "there is no server web1"},
+	};
+	struct world *w = opened(state);
+	struct machine m;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		rest_replay_fault(w->cloud, "/servers/detail", cases[i].status, cases[i].reply, cases[i].retry_after_s, 1);
+		w->p->not_before_ns = 0;
+		int64_t now = clock_mono_ns();
+		refused(w->p->ops->machine_get(w->p, "web1", &m, e), cases[i].kind, cases[i].words);
+		assert_true(cases[i].retry_after_s == 0 ? w->p->not_before_ns == 0
+							: w->p->not_before_ns >= now + cases[i].retry_after_s * NS_PER_S);
+	}
+}
+
+static void call_with_an_expired_token_logs_in_once_more(void **state)
+{
+	struct world *w = opened(state);
+	struct machine m;
+
+	rest_replay_fault(w->cloud, "/servers/detail", 401, "{}", 0, 1);
+	ok(w->p->ops->machine_get(w->p, "web1", &m, e));
+	assert_int_equal(rest_replay_seen(w->cloud, "auth/tokens"), 2);
+	machine_fini(&m);
+	rest_replay_fault(w->cloud, "/servers/detail", 401, "{}", 0, 1);
+	rest_replay_fault(w->cloud, "/auth/tokens", 401, "{}", 0, 1);
+	refused(w->p->ops->machine_get(w->p, "web1", &m, e), ERR_DENIED, "the token expired: keystone at");
+}
+
+static void call_old_services_are_refused(void **state)
+{
+	struct world *w = opened(state);
+	struct machine m;
+
+	rest_replay_fault(w->cloud, "GET /8774/v2.1/", 200, "{\"version\":{\"min_version\":\"2.1\",\"version\":\"2.42\"}}", 0, 1);
+	refused(w->p->ops->machine_get(w->p, "web1", &m, e), ERR_UNSUPPORTED, "speaks microversions 2.1 to 2.42, and 2.47 to 2.79");
+}
+
+static void log_holds_calls_but_no_secret(void **state)
+{
+	struct world *w = opened(state);
+	struct machine m;
+	char text[65536];
+
+	ok(w->p->ops->machine_get(w->p, "web1", &m, e));
+	machine_fini(&m);
+	ssize_t n = pread(w->log.fd, text, sizeof text - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_has(text, "/5000/v3/auth/tokens: 201");
+	assert_has(text, "(request req-1234)");
+	assert_null(strstr(text, "hush"));
+	assert_null(strstr(text, "secret-token"));
+}
+
+/* ---- Making, finding, removing ---- */
+
+#define VOLUMES "/volumes/detail"
+
+static void disk_create_after_a_lost_reply_adopts_what_is_there(void **state)
+{
+	struct world *w = opened(state);
+	struct disk_spec spec = {.size = (UINT64_C(1) << 30) + 1};
+	struct res_ref ref = a_ref(RES_DISK, PURPOSE_REPLICA, "wherry-web1-disk0", "");
+	char tags[200], reply[400];
+
+	rest_replay_fault(w->cloud, VOLUMES, 200, "{\"volumes\":[]}", 0, 1);
+	rest_replay_fault(w->cloud, "POST /8776", 0, "", 0, 1);
+	refused(w->p->ops->disk_create(w->p, &spec, &ref, e), ERR_NETWORK, "creating disk wherry-web1-disk0");
+	assert_has(rest_replay_body(w->cloud, "POST /8776"), "\"size\":2,\"metadata\":{\"wherry\":\"wherry1 o=me j=web1 r=run1 e=3 p=replica");
+	snprintf(tags, sizeof tags, TAGS, "replica", "wherry-web1-disk0");
+	snprintf(reply, sizeof reply, "{\"volumes\":[{\"id\":\"v0\",\"name\":\"theirs\",\"metadata\":{}},"
+		 "{\"id\":\"v1\",\"name\":\"wherry-web1-disk0\",\"metadata\":{\"wherry\":\"%s\"}}]}", tags);
+	rest_replay_fault(w->cloud, VOLUMES, 200, reply, 0, 2);
+	ok(w->p->ops->disk_create(w->p, &spec, &ref, e));
+	assert_string_equal(ref.id, "v1");
+	assert_int_equal(rest_replay_seen(w->cloud, "POST /8776"), 1);
+	ref.id[0] = '\0';
+	snprintf(ref.tags.owner, sizeof ref.tags.owner, "you");
+	refused(w->p->ops->disk_create(w->p, &spec, &ref, e), ERR_BUSY, "belongs to owner me, job web1, run run1");
+}
+
+static void poll_each_status_is_a_state(void **state)
+{
+	static const struct {
+		const char *status;
+		enum res_state state;
+	} cases[] = {
+		{"creating", RES_PENDING}, {"downloading", RES_PENDING}, {"available", RES_READY}, {"in-use", RES_READY},
+		{"attaching", RES_READY}, {"extending", RES_PENDING}, {"deleting", RES_PENDING}, {"error", RES_FAILED},
+		{"error_deleting", RES_FAILED},
+	};
+	struct world *w = opened(state);
+	struct res_ref ref = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "x", "v9");
+	enum res_state got;
+	struct err e = ERR_INIT;
+
+	rest_replay_fault(w->cloud, "/messages", 200, "{\"messages\":[{\"user_message\":\"no room on any back end\"}]}", 0, 2);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char reply[100];
+
+		e = (struct err)ERR_INIT;
+		snprintf(reply, sizeof reply, "{\"volume\":{\"status\":\"%s\"}}", cases[i].status);
+		rest_replay_fault(w->cloud, "/volumes/v9", 200, reply, 0, 1);
+		assert_int_equal(w->p->ops->poll(w->p, &ref, &got, &e), 0);
+		assert_int_equal(got, cases[i].state);
+		assert_string_equal(w->p->seen, cases[i].status);
+		if (got == RES_FAILED)
+			assert_has(e.msg, "no room on any back end");
+	}
+	rest_replay_fault(w->cloud, "/volumes/v9", 404, "{}", 0, 1);
+	e = (struct err)ERR_INIT;
+	assert_int_equal(w->p->ops->poll(w->p, &ref, &got, &e), 0);
+	assert_int_equal(got, RES_ABSENT);
+}
+
+static void remove_frees_a_volume_whose_server_is_gone(void **state)
+{
+	struct world *w = opened(state);
+	struct res_ref ref = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "x", "v9");
+	char tags[200], reply[400];
+
+	snprintf(tags, sizeof tags, TAGS, "scaffold", "x");
+	snprintf(reply, sizeof reply, "{\"volume\":{\"id\":\"v9\",\"name\":\"x\",\"status\":\"attaching\",\"metadata\":{\"wherry\":\"%s\"}}}", tags);
+	rest_replay_fault(w->cloud, "GET /8776/v3/" PROJECT "/volumes/v9", 200, reply, 0, 5);
+	rest_replay_fault(w->cloud, "/attachments/detail", 200, "{\"attachments\":[{\"id\":\"a1\",\"instance\":\"s1\"}]}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /8774/v2.1/servers/s1", 404, "{}", 0, 1);
+	rest_replay_fault(w->cloud, "DELETE /8776/v3/" PROJECT "/attachments/a1", 200, "{}", 0, 1);
+	rest_replay_fault(w->cloud, "DELETE /8776/v3/" PROJECT "/volumes/v9", 202, "", 0, 1);
+	ok(w->p->ops->remove(w->p, &ref, e));
+	assert_int_equal(rest_replay_seen(w->cloud, "/attachments/a1"), 1);
+	/* One whose server is there stays, and so does another's. */
+	rest_replay_fault(w->cloud, "/attachments/detail", 200, "{\"attachments\":[{\"id\":\"a2\",\"instance\":\"s2\"}]}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /8774/v2.1/servers/s2", 200, "{\"server\":{\"id\":\"s2\"}}", 0, 1);
+	rest_replay_fault(w->cloud, "DELETE /8776/v3/" PROJECT "/volumes/v9", 400,
+			  "{\"badRequest\":{\"message\":\"Volume status must be available or error\"}}", 0, 1);
+	refused(w->p->ops->remove(w->p, &ref, e), ERR_BUSY, "it is \"attaching\": ");
+	snprintf(ref.tags.run, sizeof ref.tags.run, "run2");
+	refused(w->p->ops->remove(w->p, &ref, e), ERR_BUSY, "it is not touched");
+	rest_replay_fault(w->cloud, "GET /8776/v3/" PROJECT "/volumes/v9", 404, "{}", 0, 1);
+	ok(w->p->ops->remove(w->p, &ref, e));
+}
+
+static void claim_of_another_epoch_is_busy(void **state)
+{
+	struct world *w = opened(state);
+	struct res_ref ref = a_ref(RES_DISK, PURPOSE_REPLICA, "wherry-web1-disk0", "v1");
+	struct res_tags expect = ref.tags, set = ref.tags;
+	char tags[200], reply[400];
+
+	snprintf(tags, sizeof tags, TAGS, "replica", "wherry-web1-disk0");
+	snprintf(reply, sizeof reply, "{\"volume\":{\"id\":\"v1\",\"name\":\"wherry-web1-disk0\",\"metadata\":{\"wherry\":\"%s\"}}}", tags);
+	rest_replay_fault(w->cloud, "GET /8776/v3/" PROJECT "/volumes/v1", 200, reply, 0, 2);
+	rest_replay_fault(w->cloud, "POST /8776/v3/" PROJECT "/volumes/v1/metadata", 200, "{}", 0, 1);
+	set.epoch = 4;
+	set.dirty = true;
+	ok(w->p->ops->replica_claim(w->p, &ref, &expect, &set, e));
+	assert_has(rest_replay_body(w->cloud, "/metadata"), "e=4 p=replica x=0 g=0 d=1 n=wherry-web1-disk0");
+	expect.epoch = 2;
+	refused(w->p->ops->replica_claim(w->p, &ref, &expect, &set, e), ERR_BUSY, "carries epoch 3 of owner me instead of epoch 2");
+}
+
+static void worker_create_makes_network_then_server(void **state)
+{
+	struct world *w = opened(state);
+	struct res_ref disk = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "clone", DATA_VOL);
+	struct res_ref ref = a_ref(RES_WORKER, PURPOSE_SCAFFOLD, "wherry-web1-export-1", "");
+	struct worker_disk wd = {.disk = &disk};
+	struct worker_spec spec = {.bootdata = "{\"a\":1}", .disks = &wd, .disk_count = 1, .port = 4433};
+
+	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-groups", 201, "{\"security_group\":{\"id\":\"g1\"}}", 0, 1);
+	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-group-rules", 201, "{}", 0, 1);
+	rest_replay_fault(w->cloud, "POST /9696/v2.0/ports", 201, "{\"port\":{\"id\":\"p1\"}}", 0, 1);
+	rest_replay_fault(w->cloud, "POST /8774/v2.1/servers", 202, "{\"server\":{\"id\":\"s1\"}}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /9292/v2/images/", 200, "{\"id\":\"i1\",\"hw_disk_bus\":\"virtio\"}", 0, 1);
+	ok(w->p->ops->worker_create(w->p, &spec, &ref, e));
+	assert_string_equal(ref.id, "s1");
+	assert_string_equal(wd.serial, "38511e52-ab25-4d7f-8");
+	assert_has(rest_replay_body(w->cloud, "security-group-rules"),
+		   "\"port_range_min\":4433,\"port_range_max\":4433,\"remote_ip_prefix\":\"192.0.2.0/24\"");
+	assert_has(rest_replay_body(w->cloud, "POST /9696/v2.0/ports"), "\"security_groups\":[\"g1\"]");
+	const char *body = rest_replay_body(w->cloud, "POST /8774/v2.1/servers");
+	assert_has(body, "\"networks\":[{\"port\":\"p1\"}],\"config_drive\":true,\"user_data\":\"eyJhIjoxfQ==\"");
+	assert_has(body, "{\"boot_index\":-1,\"uuid\":\"" DATA_VOL "\",\"source_type\":\"volume\",\"destination_type\":\"volume\","
+		   "\"delete_on_termination\":false}");
+}
+
+static int see(void *ctx, const struct res_ref *ref)
+{
+	char *out = ctx;
+
+	snprintf(out + strlen(out), 400 - strlen(out), "%s %s, ", res_kind_name(ref->kind), ref->name);
+	return 0;
+}
+
+/* A port of a worker that is there goes with it; one that is left over has to go by itself. */
+static void find_names_what_is_ours_and_parts_left_over(void **state)
+{
+	struct world *w = opened(state);
+	char a[200], b[200], reply[600], found[400] = "";
+
+	snprintf(a, sizeof a, TAGS, "scaffold", "w1");
+	snprintf(b, sizeof b, TAGS, "scaffold", "w2");
+	snprintf(reply, sizeof reply, "{\"servers\":[{\"id\":\"s1\",\"name\":\"w1\",\"metadata\":{\"wherry\":\"%s\"}}]}", a);
+	rest_replay_fault(w->cloud, "/servers/detail", 200, reply, 0, 1);
+	snprintf(reply, sizeof reply, "{\"ports\":[{\"id\":\"p1\",\"name\":\"w1\",\"description\":\"%s\"},{\"id\":\"p2\",\"name\":\"w2\","
+		 "\"description\":\"%s\"}]}", a, b);
+	rest_replay_fault(w->cloud, "/ports", 200, reply, 0, 1);
+	snprintf(reply, sizeof reply, "{\"floatingips\":[{\"id\":\"f2\",\"description\":\"%s\"}]}", b);
+	rest_replay_fault(w->cloud, "/floatingips", 200, reply, 0, 1);
+	rest_replay_fault(w->cloud, VOLUMES, 200, "{\"volumes\":[]}", 0, 1);
+	ok(w->p->ops->find(w->p, NULL, see, found, e));
+	assert_string_equal(found, "worker w1, nic w2, address w2, ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(open_each_credential_asks_for_a_token_with_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_what_is_missing_or_wrong_is_one_sentence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_clouds_yaml_that_lacks_the_cloud_lists_those_it_has, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_from_the_environment_and_secure_yaml, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(machine_get_of_a_real_server_reads_disks_and_ports, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(machine_get_what_cannot_be_copied_is_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(call_each_refusal_is_a_kind_and_a_sentence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(call_with_an_expired_token_logs_in_once_more, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(call_old_services_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(log_holds_calls_but_no_secret, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(disk_create_after_a_lost_reply_adopts_what_is_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(poll_each_status_is_a_state, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(remove_frees_a_volume_whose_server_is_gone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(claim_of_another_epoch_is_busy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(worker_create_makes_network_then_server, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(find_names_what_is_ours_and_parts_left_over, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
