@@ -7,6 +7,7 @@
 #ifndef WHERRY_CONTROL_OPENSTACK_H
 #define WHERRY_CONTROL_OPENSTACK_H
 
+#include <string.h>
 #include <yyjson.h>
 
 #include "openstack_config.h"
@@ -43,6 +44,11 @@ struct openstack {
 static inline struct openstack *os_of(struct provider *p)
 {
 	return (struct openstack *)p;
+}
+
+static inline bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
 }
 
 /* ---- openstack_session.c ---- */
@@ -83,13 +89,11 @@ yyjson_val *os_read(struct openstack *o, enum os_type t, const char *id, yyjson_
 int os_make(struct openstack *o, enum os_type t, struct res_ref *ref, const char *body, struct err *e);
 /* DELETE by id; absent is success; BUSY while something holds it. */
 int os_delete(struct openstack *o, enum os_type t, const char *id, struct err *e);
-/* An image, flavor or network by id or name. NOT_FOUND lists what there is. */
-enum os_named { OS_A_FLAVOR, OS_A_NETWORK, OS_AN_IMAGE };
+/* What others made, by id or name. NOT_FOUND lists what there is. */
+enum os_named { OS_A_SERVER, OS_A_FLAVOR, OS_A_NETWORK, OS_AN_IMAGE };
 int os_resolve(struct openstack *o, enum os_named what, const char *name, char id[RES_ID_SIZE], struct err *e);
 
 /* ---- openstack_machine.c, openstack_disk.c, openstack_worker.c, openstack_target.c: operations of provider.h ---- */
-/* The id of the server of that id or name. */
-int os_server_id(struct openstack *o, const char *name, char id[RES_ID_SIZE], struct err *e);
 int os_machine_get(struct provider *p, const char *name, struct machine *out, struct err *e);
 int os_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);
 int os_snapshot_machine(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n, struct err *e);

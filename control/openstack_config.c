@@ -81,25 +81,17 @@ static int read_yaml(const char *file, const char *cloud, struct openstack_confi
 static char *find_file(const char *file)
 {
 	const char *env = getenv("OS_CLIENT_CONFIG_FILE"), *home = getenv("HOME"), *config = getenv("XDG_CONFIG_HOME");
+	cleanup(cleanup_free) char *dir = config != NULL && config[0] != '\0' ? mem_strdup(config)
+									    : mem_printf("%s/.config", home != NULL ? home : "");
+	cleanup(cleanup_free) char *own = mem_printf("%s/openstack/clouds.yaml", dir);
+	const char *const places[] = {"clouds.yaml", own, "/etc/openstack/clouds.yaml"};
 
-	if (file != NULL && file[0] != '\0')
-		return mem_strdup(file);
-	if (env != NULL && env[0] != '\0')
-		return mem_strdup(env);
-	char *places[] = {
-		mem_strdup("clouds.yaml"),
-		config != NULL && config[0] != '\0' ? mem_printf("%s/openstack/clouds.yaml", config)
-						   : mem_printf("%s/.config/openstack/clouds.yaml", home != NULL ? home : ""),
-		mem_strdup("/etc/openstack/clouds.yaml"),
-	};
-	char *first = NULL;
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		if (first == NULL && access(places[i], F_OK) == 0)
-			first = places[i];
-		else
-			free(places[i]);
-	}
-	return first;
+	if ((file != NULL && file[0] != '\0') || (env != NULL && env[0] != '\0'))
+		return mem_strdup(file != NULL && file[0] != '\0' ? file : env);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		if (access(places[i], F_OK) == 0)
+			return mem_strdup(places[i]);
+	return NULL;
 }
 
 static int read_files(struct openstack_config *c, const char *cloud, const char *wanted, struct err *e)

@@ -8,9 +8,10 @@
 #include "json_format.h"
 #include "openstack.h"
 
-static bool begins(const char *text, const char *with)
+static int is_gone(const struct openstack *o, const struct res_ref *ref, struct err *e)
 {
-	return strncmp(text, with, strlen(with)) == 0;
+	return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "%s %s is not in %s", res_kind_name(ref->kind), ref->name,
+						  o->p.place);
 }
 
 /* A root disk that lives on the hypervisor comes out only as an image of its server. */
@@ -72,8 +73,7 @@ int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_
 		uint64_t held = rest_number(os_read(o, OS_SNAPSHOT, from, &doc, e), "size");
 
 		if (held == 0)
-			return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "snapshot %s is not in %s any more",
-								  spec->from_snapshot->name, p->place);
+			return is_gone(o, spec->from_snapshot, e);
 		gib = gib > held ? gib : held;
 	}
 	os_tags_write(ref, tags);
@@ -86,12 +86,6 @@ int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_
 		json_format_add(&body, ",'availability_zone':%s", o->options.zone);
 	buf_adds(&body, "}}");
 	return os_make(o, OS_DISK, ref, body.data, e);
-}
-
-static int is_gone(const struct openstack *o, const struct res_ref *ref, struct err *e)
-{
-	return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "%s %s is not in %s", res_kind_name(ref->kind), ref->name,
-						  o->p.place);
 }
 
 int os_disk_get(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e)
@@ -151,15 +145,10 @@ static void why_failed(struct openstack *o, const struct res_ref *ref, const cha
 		o->p.place, word, first != NULL ? rest_text(first, "user_message") : "its operator's logs say why");
 }
 
-static enum os_type type_of(const struct res_ref *ref)
-{
-	return ref->kind == RES_DISK ? OS_DISK : begins(ref->id, OS_IMAGE_ID) ? OS_SAVED_IMAGE : OS_SNAPSHOT;
-}
-
 int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	enum os_type t = type_of(ref);
+	enum os_type t = ref->kind == RES_DISK ? OS_DISK : begins(ref->id, OS_IMAGE_ID) ? OS_SAVED_IMAGE : OS_SNAPSHOT;
 	yyjson_val *v = os_read(o, t, ref->id + (t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0), &doc, e);
 
 	*state = RES_ABSENT;

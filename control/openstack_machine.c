@@ -7,33 +7,16 @@
 #include "base/cleanup.h"
 #include "openstack.h"
 
-struct by_name {
-	const char *name;
-	char *id;
-	unsigned hits;
-};
-
-static int see_server(void *ctx, yyjson_val *server)
+static struct machine_disk *add_disk(struct machine *m, const char *id, const char *name, uint64_t gib)
 {
-	struct by_name *b = ctx;
+	struct machine_disk *d = vec_push(&m->disks);
 
-	if (strcmp(rest_text(server, "id"), b->name) != 0 && strcmp(rest_text(server, "name"), b->name) != 0)
-		return 0;
-	snprintf(b->id, RES_ID_SIZE, "%s", rest_text(server, "id"));
-	b->hits++;
-	return 0;
-}
-
-int os_server_id(struct openstack *o, const char *name, char id[RES_ID_SIZE], struct err *e)
-{
-	struct by_name b = {.name = name, .id = id};
-
-	if (os_each(o, OS_SERVER, "", see_server, &b, e) < 0)
-		return -1;
-	if (b.hits == 0)
-		return err_set(e, ERR_NOT_FOUND, 0, "there is no server %s in %s: give the name or id of one", name, o->p.place);
-	return b.hits == 1 ? 0 : err_set(e, ERR_REFUSED, 0, "%u servers in %s have the name %s: name the machine by its id",
-					 b.hits, o->p.place, name);
+	snprintf(d->id, sizeof d->id, "%s", id);
+	snprintf(d->name, sizeof d->name, "%s", name);
+	d->size = gib * GIB;
+	d->logical_sector = 512;
+	d->boot = m->disks.len == 1;
+	return d;
 }
 
 static void refuse_disk(struct machine_disk *d, const char *why)
@@ -50,12 +33,8 @@ static int add_volume(struct openstack *o, const char *id, struct machine *m, st
 	if (v == NULL)
 		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "volume %s of server %s is not in %s", id, m->name,
 							  o->p.place);
-	struct machine_disk *d = vec_push(&m->disks);
-	snprintf(d->id, sizeof d->id, "%s", id);
-	snprintf(d->name, sizeof d->name, "%s", rest_text(v, rest_text(v, "name")[0] != '\0' ? "name" : "id"));
-	d->size = rest_number(v, "size") * GIB;
-	d->logical_sector = 512;
-	d->boot = m->disks.len == 1;
+	struct machine_disk *d = add_disk(m, id, rest_text(v, "name")[0] != '\0' ? rest_text(v, "name") : id,
+					  rest_number(v, "size"));
 	if (yyjson_is_true(yyjson_obj_get(v, "encrypted")))
 		refuse_disk(d, "the volume is encrypted, and its replica would not be: move it to a type without encryption first");
 	if (d->boot && strcmp(rest_text(yyjson_obj_get(v, "volume_image_metadata"), "hw_firmware_type"), "uefi") == 0)
@@ -94,24 +73,18 @@ static int add_volumes(struct openstack *o, struct machine *m, struct err *e)
 static void add_local(struct machine *m, yyjson_val *server, yyjson_val *flavor)
 {
 	uint64_t gib = rest_number(flavor, "disk");
+	char id[RES_ID_SIZE];
 
+	snprintf(id, sizeof id, OS_ROOT_ID "%.200s", m->id);
 	if (yyjson_is_obj(yyjson_obj_get(server, "image"))) {
-		struct machine_disk *d = vec_push(&m->disks);
+		struct machine_disk *d = add_disk(m, id, "root", gib);
 
-		snprintf(d->id, sizeof d->id, OS_ROOT_ID "%.200s", m->id);
-		snprintf(d->name, sizeof d->name, "root");
-		d->size = gib * GIB;
-		d->logical_sector = 512;
-		d->boot = true;
 		if (gib == 0)
 			refuse_disk(d, "its flavor gives the root disk no size: resize the server to one that does");
 	}
-	if (rest_number(flavor, "ephemeral") != 0) {
-		struct machine_disk *d = vec_push(&m->disks);
-
-		snprintf(d->name, sizeof d->name, "ephemeral");
-		refuse_disk(d, "an ephemeral disk has no snapshots: move what counts to a volume and choose another flavor");
-	}
+	if (rest_number(flavor, "ephemeral") != 0)
+		refuse_disk(add_disk(m, "", "ephemeral", rest_number(flavor, "ephemeral")),
+			    "an ephemeral disk has no snapshots: move what counts to a volume and choose another flavor");
 }
 
 static int see_port(void *ctx, yyjson_val *port)
@@ -131,7 +104,7 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 	char query[RES_ID_SIZE + 16];
 
 	*out = (struct machine){0};
-	if (os_server_id(os_of(p), name, out->id, e) < 0)
+	if (os_resolve(os_of(p), OS_A_SERVER, name, out->id, e) < 0)
 		return -1;
 	yyjson_val *server = os_read(os_of(p), OS_SERVER, out->id, &doc, e), *flavor = yyjson_obj_get(server, "flavor");
 	if (server == NULL)

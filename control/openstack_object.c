@@ -130,7 +130,8 @@ struct search {
 	enum os_type type;
 	const struct res_ref *want;
 	struct res_ref found;
-	bool any, ours;
+	char id[RES_ID_SIZE]; /* "": none */
+	bool ours;
 };
 
 static int match(void *ctx, yyjson_val *object)
@@ -141,7 +142,7 @@ static int match(void *ctx, yyjson_val *object)
 	if (!os_tags_read(s->type, object, &there) || strcmp(there.name, s->want->name) != 0)
 		return 0;
 	s->found = there;
-	s->any = true;
+	snprintf(s->id, sizeof s->id, "%s", rest_text(object, "id"));
 	s->ours = same_owner(&s->want->tags, &there.tags);
 	return s->ours;
 }
@@ -162,8 +163,8 @@ yyjson_val *os_read(struct openstack *o, enum os_type t, const char *id, yyjson_
 int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, char id[RES_ID_SIZE], struct err *e)
 {
 	struct search s = {.type = t, .want = ref};
-	bool image = strncmp(ref->id, OS_IMAGE_ID, strlen(OS_IMAGE_ID)) == 0, own = ref->kind == os_types[t].kind ||
-		     (ref->kind == RES_MACHINE && t == OS_SERVER);
+	bool image = begins(ref->id, OS_IMAGE_ID);
+	bool own = ref->kind == os_types[t].kind || (ref->kind == RES_MACHINE && t == OS_SERVER);
 
 	id[0] = '\0';
 	if (ref->id[0] != '\0' && own && image == (t == OS_SAVED_IMAGE)) {
@@ -181,11 +182,9 @@ int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, c
 		return 0; /* it is of the other type that has this kind */
 	if (os_each(o, t, "", match, &s, e) < 0)
 		return -1;
-	if (s.any && !s.ours)
+	if (s.id[0] != '\0' && !s.ours)
 		return anothers(ref, &s.found, e);
-	if (s.any)
-		memmove(id, s.found.id + (t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0), strlen(s.found.id) + 1 -
-			(t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0));
+	memcpy(id, s.id, RES_ID_SIZE);
 	return 0;
 }
 
@@ -216,12 +215,13 @@ int os_delete(struct openstack *o, enum os_type t, const char *id, struct err *e
 	return -1;
 }
 
-/* ---- Things of the operator's ---- */
+/* ---- Things that others made ---- */
 
 static const struct {
 	enum os_service service;
 	const char *list, *many, *what;
 } named[] = {
+	[OS_A_SERVER] = {OS_COMPUTE, "/servers/detail", "servers", "server"},
 	[OS_A_FLAVOR] = {OS_COMPUTE, "/flavors", "flavors", "flavor"},
 	[OS_A_NETWORK] = {OS_NETWORK, "/networks", "networks", "network"},
 	[OS_AN_IMAGE] = {OS_IMAGE, "/images", "images", "image"},

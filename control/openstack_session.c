@@ -184,7 +184,6 @@ int os_login(struct openstack *o, struct err *e)
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	cleanup(cleanup_free) char *base = with_version(c->auth_url, "/v3"), *url = mem_printf("%s/auth/tokens", base);
-	const struct rest_call call = {.method = "POST", .url = url};
 	const char *missing, *who = c->username != NULL ? c->username : c->user_id != NULL ? c->user_id :
 				    c->app_secret != NULL ? "the application credential" : "the token";
 
@@ -193,9 +192,7 @@ int os_login(struct openstack *o, struct err *e)
 	if (!credentials(c, &body, &missing))
 		return err_set(e, ERR_CONFIG, 0, "the credentials for %s lack %s: add it to clouds.yaml, or set its OS_* variable",
 			       o->p.place, missing);
-	struct rest_call with_body = call;
-	with_body.body = body.data;
-	int rc = rest_call(o->rest, &with_body, &reply, e);
+	int rc = rest_call(o->rest, &(struct rest_call){.method = "POST", .url = url, .body = body.data}, &reply, e);
 	mem_wipe(body.data, body.len);
 	if (rc < 0)
 		return -1;

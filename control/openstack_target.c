@@ -87,7 +87,7 @@ static int power(struct provider *p, const char *name, const char *unless, const
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	char id[RES_ID_SIZE];
 
-	if (os_server_id(os_of(p), name, id, e) < 0)
+	if (os_resolve(os_of(p), OS_A_SERVER, name, id, e) < 0)
 		return -1;
 	yyjson_val *server = os_read(os_of(p), OS_SERVER, id, &doc, e);
 	if (server == NULL || strcmp(rest_text(server, "status"), unless) == 0)

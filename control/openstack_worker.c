@@ -48,11 +48,9 @@ static int make_group(struct openstack *o, const struct res_ref *ref, uint16_t p
 	cleanup(cleanup_free) char *body = json_format("{'security_group':{'name':%s,'description':%s}}", ref->name, tags);
 	if (os_make(o, OS_GROUP, &group, body, e) < 0)
 		return -1;
-	for (unsigned i = 0; i < o->options.allow_count; i++)
-		if (allow(o, group.id, o->options.allow[i], port, e) < 0)
-			return -1;
-	for (unsigned i = 0; o->options.allow_count == 0 && i < 2; i++)
-		if (allow(o, group.id, everybody[i], port, e) < 0)
+	unsigned named = o->options.allow_count;
+	for (unsigned i = 0; i < (named != 0 ? named : 2); i++)
+		if (allow(o, group.id, named != 0 ? o->options.allow[i] : everybody[i], port, e) < 0)
 			return -1;
 	snprintf(id, RES_ID_SIZE, "%s", group.id);
 	return 0;
@@ -133,20 +131,19 @@ int os_worker_create(struct provider *p, struct worker_spec *spec, struct res_re
 	return os_make(o, OS_SERVER, ref, body, e);
 }
 
-static const enum os_type parts[] = {OS_FLOATING_IP, OS_PORT, OS_GROUP};
-
-/* What the server leaves behind it, or never got: any of it is there? */
-static int parts_left(struct openstack *o, const struct res_ref *ref, bool *left, struct err *e)
+/* What the server leaves behind it, or never got. *left: any of it is there; removed as well, if so asked. */
+static int parts_of(struct openstack *o, const struct res_ref *ref, bool remove, bool *left, struct err *e)
 {
+	static const enum os_type parts[] = {OS_FLOATING_IP, OS_PORT, OS_GROUP};
 	char id[RES_ID_SIZE];
 
 	*left = false;
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !*left; i++) {
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		struct res_ref it = part(ref, parts[i]);
 
-		if (os_look_up(o, parts[i], &it, id, e) < 0)
+		if (os_look_up(o, parts[i], &it, id, e) < 0 || (remove && id[0] != '\0' && os_delete(o, parts[i], id, e) < 0))
 			return -1;
-		*left = id[0] != '\0';
+		*left |= id[0] != '\0';
 	}
 	return 0;
 }
@@ -163,7 +160,7 @@ int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_stat
 	if (e->kind != ERR_NONE)
 		return -1;
 	if (server == NULL) {
-		if (parts_left(o, ref, &left, e) < 0)
+		if (parts_of(o, ref, false, &left, e) < 0)
 			return -1;
 		*state = left ? RES_FAILED : RES_ABSENT;
 		snprintf(o->p.seen, sizeof o->p.seen, "gone, but for its network");
@@ -186,18 +183,11 @@ int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_stat
 int os_server_remove(struct openstack *o, const struct res_ref *ref, struct err *e)
 {
 	char id[RES_ID_SIZE];
+	bool left;
 
 	if (os_look_up(o, OS_SERVER, ref, id, e) < 0)
 		return -1;
-	if (id[0] != '\0')
-		return os_delete(o, OS_SERVER, id, e);
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-		struct res_ref it = part(ref, parts[i]);
-
-		if (os_look_up(o, parts[i], &it, id, e) < 0 || (id[0] != '\0' && os_delete(o, parts[i], id, e) < 0))
-			return -1;
-	}
-	return 0;
+	return id[0] != '\0' ? os_delete(o, OS_SERVER, id, e) : parts_of(o, ref, true, &left, e);
 }
 
 int os_console(struct provider *p, const struct res_ref *worker, struct buf *out, struct err *e)

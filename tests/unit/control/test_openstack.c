@@ -247,7 +247,7 @@ static void machine_get_of_a_real_server_reads_disks_and_ports(void **state)
 	assert_int_equal(m.nics.len, 1);
 	assert_string_equal(m.nics.at[0].mac, "fa:16:3e:58:58:83");
 	machine_fini(&m);
-	refused(w->p->ops->machine_get(w->p, "web2", &m, e), ERR_NOT_FOUND, "there is no server web2 in openstack project lab");
+	refused(w->p->ops->machine_get(w->p, "web2", &m, e), ERR_NOT_FOUND, " has no server \"web2\": it has web1");
 }
 
 static void machine_get_what_cannot_be_copied_is_named(void **state)
@@ -332,7 +332,7 @@ static void call_each_refusal_is_a_kind_and_a_sentence(void **state)
 		{0, "", 0, ERR_NETWORK, "GET http://127.0.0.1"},
 		{200, "{\"servers\":[", 0, ERR_PROTOCOL, "answered what is no JSON: {\"servers\":["},
 		{200, "{\"volumes\":[]}", 0, ERR_PROTOCOL, "answered without \"servers\""},
-		{200, "{\"servers\":[]}", 0, ERR_NOT_FOUND, "there is no server web1"},
+		{200, "{\"servers\":[]}", 0, ERR_NOT_FOUND, "has no server \"web1\": it has none that this project may see"},
 	};
 	struct world *w = opened(state);
 	struct machine m;
