@@ -69,7 +69,7 @@ static void read_machine(struct json_at *block, enum json_need need, char out[RE
 		snprintf(out, RES_NAME_SIZE, "%s", name);
 }
 
-/* The block as the journal keeps it: its paths without the folder this process happens to be in. */
+/* The block as the journal keeps it: its paths without the folder this process happens to be in, and what place it is. */
 static char *block_text(const struct json_at *block, const struct provider *p)
 {
 	const char *const *key = p != NULL ? p->ops->path_keys : NULL;
@@ -83,6 +83,8 @@ static char *block_text(const struct json_at *block, const struct provider *p)
 		if (real != NULL)
 			yyjson_mut_obj_replace(copy, yyjson_mut_str(doc, *key), yyjson_mut_strcpy(doc, real));
 	}
+	if (p != NULL && p->identity[0] != '\0')
+		yyjson_mut_obj_add_str(doc, copy, "place", p->identity);
 	char *text = yyjson_mut_val_write(copy, 0, NULL);
 	yyjson_mut_doc_free(doc);
 	return text;

@@ -172,6 +172,7 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 	for (int s = 0; s < OS_SERVICES; s++)
 		if (find_service(o, yyjson_obj_get(token, "catalog"), (enum os_service)s, e) < 0)
 			return -1;
+	snprintf(o->p.identity, sizeof o->p.identity, "project %s at %.130s", o->project, o->at[OS_VOLUME].url);
 	snprintf(o->p.place, sizeof o->p.place, "openstack project %.64s at %.120s%s%.48s", rest_text(project, "name"),
 		 o->config.auth_url, o->config.region != NULL ? ", region " : "",
 		 o->config.region != NULL ? o->config.region : "");

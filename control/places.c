@@ -16,12 +16,18 @@ struct provider *place_open(const char *json, const struct log *log, struct err 
 		return NULL;
 	struct json_at block = json_root(doc);
 	json_string(&block, "machine", JSON_OPTIONAL, NULL); /* the core's */
+	const char *identity = json_string(&block, "place", JSON_OPTIONAL, "");
 	struct provider *p = provider_open(&block, log, &why);
 	if (json_finish(doc, e) < 0) {
 		provider_close(p);
 		p = NULL;
 	} else if (p == NULL) {
 		*e = why;
+	} else if (strcmp(p->identity, identity) != 0) {
+		err_set(e, ERR_CONFIG, 0, "what the journal knows of is in %s, but its block now opens %s: bring back the "
+			"configuration (files, environment) that it was made with", identity, p->identity);
+		provider_close(p);
+		p = NULL;
 	}
 	json_free(doc);
 	return p;

@@ -220,6 +220,8 @@ struct provider {
 	const struct provider_ops *ops;
 	const struct log *log;
 	char place[256];     /* one line for people: "qemu cloud /srv/cloud-a" */
+	char identity[256];  /* tells this place from all others where the block alone does not (it may say "as the environment
+			      * says"): kept with the block, so that what is in one place is never sought in another; "": it does */
 	char seen[96];       /* of what was polled last, the cloud's own word ("attaching") for messages; "": it has none */
 	int64_t not_before_ns; /* monotonic: the cloud asked not to be called again before that (Retry-After); 0: it did not */
 };

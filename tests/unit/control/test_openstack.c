@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fakes/rest_replay.h"
+#include "config.h"
+#include "places.h"
 #include "provider_openstack.h"
 #include "unit.h"
 
@@ -221,6 +223,52 @@ static void open_from_the_environment_and_secure_yaml(void **state)
 	json_free(doc);
 	free(url);
 	free(secure);
+}
+
+/* The same block, another project: what the journal knows of is not sought there. */
+static void place_open_of_another_project_is_refused(void **state)
+{
+	struct world *w = opened(state);
+	const char *id = w->p->identity;
+
+	assert_has(id, "project " PROJECT " at http://127.0.0.1:");
+	for (int other = 0; other < 2; other++) {
+		char *block = mem_printf("{\"provider\":\"openstack\",\"cloud\":\"lab\",\"clouds_file\":\"%s/clouds.yaml\","
+					 "\"place\":\"%s%s\"}", w->dir, other ? "not " : "", id);
+		struct err e = ERR_INIT;
+		struct provider *p = place_open(block, &w->log, &e);
+
+		assert_true((p == NULL) == (other == 1));
+		if (other)
+			assert_has(e.msg, "is in not project " PROJECT);
+		provider_close(p);
+		free(block);
+	}
+}
+
+static void job_load_keeps_what_place_it_is(void **state)
+{
+	struct world *w = *state;
+	char *file = mem_printf("%s/job.json", w->dir);
+	char *block = mem_printf("{\"provider\":\"openstack\",\"cloud\":\"lab\",\"clouds_file\":\"%s/clouds.yaml\","
+				 "\"machine\":\"web1\"}", w->dir);
+	char *text = mem_printf("{\"job\":\"j\",\"source\":%s,\"target\":%s}", block, block);
+	struct provider *source, *target;
+	struct job job;
+
+	write_clouds(w, MOVER);
+	temp_write(file, text, strlen(text));
+	ok(job_load(file, &job, &source, &target, &w->log, e));
+	assert_has(job.source_json, "\"place\":\"project " PROJECT);
+	struct provider *again = NULL;
+	ok((again = place_open(job.source_json, &w->log, e)) == NULL ? -1 : 0);
+	provider_close(again);
+	provider_close(source);
+	provider_close(target);
+	job_fini(&job);
+	free(text);
+	free(block);
+	free(file);
 }
 
 /* ---- Reading ---- */
@@ -554,6 +602,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_what_is_missing_or_wrong_is_one_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_clouds_yaml_that_lacks_the_cloud_lists_those_it_has, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_from_the_environment_and_secure_yaml, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(place_open_of_another_project_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(job_load_keeps_what_place_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(machine_get_of_a_real_server_reads_disks_and_ports, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(machine_get_what_cannot_be_copied_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
