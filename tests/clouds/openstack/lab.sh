@@ -131,7 +131,7 @@ case $command in
 up) up "$dir" ;;
 run) box "$(pid_of "$dir")" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root \
 	bash -c '. /root/admin.rc; exec "$@"' run "$@" ;;
-net) nsenter --target "$(pid_of "$dir")" --net -- "$@" ;;
+net) exec nsenter --target "$(pid_of "$dir")" --net -- "$@" ;;
 down) down "$dir" ;;
 enter) enter "$dir" "$@" ;;
 *) die "there is no command \"$command\": up, run, net or down" ;;

@@ -12,7 +12,7 @@ mkdir -p "$log"
 launch() {
 	local name=$1 user=$2
 	shift 2
-	setsid sudo -u "$user" -- "$@" >"$log/$name.out" 2>&1 </dev/null &
+	setsid setpriv --reuid="$user" --regid="$user" --init-groups -- "$@" >"$log/$name.out" 2>&1 </dev/null &
 }
 
 # until_true SECONDS WHAT COMMAND...: polls; fails with WHAT

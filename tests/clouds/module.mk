@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests against clouds that are not ours, each in a lab of its own.
+
+packages-openstack: packages ## install what the OpenStack lab needs (.mk/packages-openstack.list)
+	$(Q).mk/packages.sh .mk/packages-openstack.list
+
+e2e-openstack: all packages-openstack $(BUILD)/image/wherry.raw ## replicate and promote a server of a whole OpenStack, run here (root)
+	$(Q)$(TEST_ENV) TEST_TIMEOUT=3600 tests/run.sh tests/clouds/openstack/e2e.sh
+
+.PHONY: packages-openstack e2e-openstack
