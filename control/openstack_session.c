@@ -109,14 +109,25 @@ static bool is_wanted(yyjson_val *endpoint, const char *interface, const char *r
 	       (region == NULL || strcmp(at[0] != '\0' ? at : rest_text(endpoint, "region"), region) == 0);
 }
 
-/* "http://host:8774/v2.1/<project>": the version is there, or is put at the end. */
+/* Behind the version in "http://host:8774/v2.1/<project>"; 0: it has none. */
+static size_t end_of_version(const char *url, const char *version)
+{
+	size_t len = strlen(version);
+
+	for (const char *at = url; (at = strstr(at, version)) != NULL; at++)
+		if (at[len] == '/' || at[len] == '\0')
+			return (size_t)(at - url) + len;
+	return 0;
+}
+
+/* The version is there, or is put at the end. */
 static char *with_version(const char *url, const char *version)
 {
 	size_t n = strlen(url);
 
 	while (n > 0 && url[n - 1] == '/')
 		n--;
-	return strstr(url, version) != NULL ? mem_printf("%.*s", (int)n, url) : mem_printf("%.*s%s", (int)n, url, version);
+	return mem_printf("%.*s%s", (int)n, url, end_of_version(url, version) != 0 ? "" : version);
 }
 
 static void add_once(struct buf *list, const char *word)
@@ -145,7 +156,7 @@ static int find_service(struct openstack *o, yyjson_val *catalogue, enum os_serv
 				o->at[s].url = with_version(rest_text(endpoint, "url"), services[s].version);
 			}
 		}
-	if (fits == 1)
+	if (fits == 1 || (fits > 1 && region != NULL))
 		return 0;
 	if (regions.len == 0)
 		return err_set(e, ERR_CONFIG, 0, "%s has no %s service for this project: choose another project or cloud",
@@ -240,8 +251,7 @@ static unsigned minor_of(const char *version)
 static int negotiate(struct openstack *o, enum os_service s, struct err *e)
 {
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
-	const char *at = strstr(o->at[s].url, services[s].version);
-	cleanup(cleanup_free) char *url = mem_printf("%.*s/", (int)(at - o->at[s].url + (long)strlen(services[s].version)),
+	cleanup(cleanup_free) char *url = mem_printf("%.*s/", (int)end_of_version(o->at[s].url, services[s].version),
 						     o->at[s].url);
 	struct rest_call call = {.method = "GET", .url = url};
 

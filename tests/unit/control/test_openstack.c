@@ -199,6 +199,29 @@ static void open_clouds_yaml_that_lacks_the_cloud_lists_those_it_has(void **stat
 	free(path);
 }
 
+/* Two regions; an address whose host looks like a version. */
+static void open_each_catalogue_chooses_or_asks(void **state)
+{
+#define ENDPOINT(region, url) "{\"interface\":\"public\",\"region_id\":\"" region "\",\"url\":\"" url "\"}"
+#define SERVICE(type, endpoints) "{\"type\":\"" type "\",\"endpoints\":[" endpoints "]}"
+#define ALL(endpoints) "{\"token\":{\"project\":{\"id\":\"x\",\"name\":\"lab\"},\"catalog\":[" SERVICE("compute", endpoints) "," \
+	SERVICE("volumev3", endpoints) "," SERVICE("image", endpoints) "," SERVICE("network", endpoints) "]}}"
+	static const char two[] = ALL(ENDPOINT("regionOne", "http://v3.example/x") "," ENDPOINT("b", "http://b/v3/x/"));
+	struct world *w = *state;
+
+	rest_replay_fault(w->cloud, "/auth/tokens", 201, two, 0, 2);
+	ok(open_with(w, MOVER, "", e));
+	assert_has(w->p->identity, "project x at http://v3.example/x/v3");
+	provider_close(w->p);
+	ok(open_with(w, MOVER, ",\"region\":\"b\"", e));
+	assert_has(w->p->identity, "project x at http://b/v3/x");
+	provider_close(w->p);
+	w->p = NULL;
+	rest_replay_fault(w->cloud, "/auth/tokens", 201,
+			  ALL(ENDPOINT("a", "http://a") "," ENDPOINT("b", "http://b")), 0, 1);
+	refused(open_with(w, MOVER, ",\"region\":\"c\"", e), ERR_CONFIG, "in region c: its regions are a, b");
+}
+
 static void open_from_the_environment_and_secure_yaml(void **state)
 {
 	struct world *w = *state;
@@ -601,6 +624,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_each_credential_asks_for_a_token_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_what_is_missing_or_wrong_is_one_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_clouds_yaml_that_lacks_the_cloud_lists_those_it_has, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_each_catalogue_chooses_or_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_from_the_environment_and_secure_yaml, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(place_open_of_another_project_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(job_load_keeps_what_place_it_is, set_up, tear_down),
