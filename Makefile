@@ -140,6 +140,7 @@ define program_rule
 $(call link_rule,$(BUILD)/full/$(1),$($(1)_SRCS),$($(1)_LIBS),$(call uniq,$($(1)_DEPS) $(call deps_of,$($(1)_LIBS))))
 $(BUILD)/$(1): $(BUILD)/full/$(1)
 	$$(call say,STRIP,$$@)
+	$$(Q)mkdir -p $$(@D)
 	$$(Q)objcopy --only-keep-debug $$< $$@.debug && objcopy --strip-all --add-gnu-debuglink=$$@.debug $$< $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
