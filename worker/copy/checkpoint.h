@@ -20,7 +20,7 @@
 
 #include "copy/copy.h"
 
-#define CHECKPOINT_MAX_PAGES      1024
+#define CHECKPOINT_MAX_PAGES      512
 #define CHECKPOINT_MAX_CLOSED     1
 #define CHECKPOINT_MAX_ZERO_PAGES 65536  /* kept without their hashes */
 #define CHECKPOINT_MAX_CHUNKS     131072 /* handed on: a target refuses more than twice as many */

@@ -6,8 +6,8 @@ static int run_export(struct run *r, struct session *s, struct err *e)
 {
 	const struct copy_config *c = r->c;
 
-	if (run_slabs(r, &r->slabs, 12, e) != 0 || run_pool(r, &r->packed, 4, c->chunk_size, e) != 0 ||
-	    run_pool(r, &r->again, 0, c->chunk_size, e) != 0)
+	if (run_slabs(r, &r->slabs, 12, 2, e) != 0 || run_pool(r, &r->packed, 4, 2, c->chunk_size, e) != 0 ||
+	    run_pool(r, &r->again, 1, 1, c->chunk_size, e) != 0)
 		return -1;
 	struct stage *filter = filter_new(c, r->ledger, r->checkpoints);
 	struct stage *compressor = compressor_new(c, r->ledger, r->packed, run_threads(r));

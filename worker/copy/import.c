@@ -7,8 +7,8 @@ static int run_import(struct run *r, struct session *s, struct intake *k, struct
 	const struct copy_config *c = r->c;
 
 	/* Three pools, not one: a stage that waits for a buffer must never wait for those before it. */
-	if (run_slabs(r, &r->slabs, 8, e) != 0 || run_slabs(r, &r->unpacked, 4, e) != 0 ||
-	    run_slabs(r, &r->read_back, 4, e) != 0)
+	if (run_slabs(r, &r->slabs, 8, 2, e) != 0 || run_slabs(r, &r->unpacked, 4, 1, e) != 0 ||
+	    run_slabs(r, &r->read_back, 4, 1, e) != 0)
 		return -1;
 	struct stage *receiver = receiver_new(c, s, k, r->slabs);
 	struct stage *decompressor = decompressor_new(c, r->unpacked);

@@ -8,7 +8,7 @@ int copy_local(const struct copy_config *c, struct ledger *l, struct err *e)
 		return -1;
 	cleanup(run_fini) struct run r;
 	run_init(&r, c, l);
-	if (run_slabs(&r, &r.slabs, 12, e) != 0 || run_slabs(&r, &r.read_back, 4, e) != 0)
+	if (run_slabs(&r, &r.slabs, 12, 2, e) != 0 || run_slabs(&r, &r.read_back, 4, 1, e) != 0)
 		return -1;
 	struct stage *filter = filter_new(c, l, r.checkpoints);
 	struct stage *writer = writer_new(c);

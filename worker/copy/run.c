@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define MAX_THREADS 16
-#define LEAST_BUFFERS 2
 
 static void stop_pool(void *pool)
 {
@@ -56,18 +55,18 @@ void run_fini(struct run *r)
 	pool_free(r->again);
 }
 
-int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e)
+int run_pool(struct run *r, struct pool **pool, unsigned parts, unsigned least, size_t unit, struct err *e)
 {
-	*pool = pool_new(r->c->pool_bytes / 16 * parts, unit, LEAST_BUFFERS, e);
+	*pool = pool_new(r->c->pool_bytes / 16 * parts, unit, least, e);
 	if (*pool == NULL)
 		return -1;
 	pipeline_on_stop(r->pipeline, stop_pool, *pool);
 	return 0;
 }
 
-int run_slabs(struct run *r, struct pool **pool, unsigned parts, struct err *e)
+int run_slabs(struct run *r, struct pool **pool, unsigned parts, unsigned least, struct err *e)
 {
-	return run_pool(r, pool, parts, r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES, e);
+	return run_pool(r, pool, parts, least, r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES, e);
 }
 
 unsigned run_threads(const struct run *r)

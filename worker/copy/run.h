@@ -17,10 +17,12 @@ struct run {
 void run_init(struct run *r, const struct copy_config *c, struct ledger *l);
 void run_fini(struct run *r); /* closes all stages */
 
-/* A pool of `parts` sixteenths of the configured memory, closed when the pipeline stops. */
-int run_pool(struct run *r, struct pool **pool, unsigned parts, size_t unit, struct err *e);
+/* A pool of `parts` sixteenths of the configured memory, closed when the pipeline stops. At least so many buffers are in
+ * it, whatever that takes: two where both neighbours of the pool stand still without one; else one, for with chunks of
+ * 4 MiB every buffer counts. */
+int run_pool(struct run *r, struct pool **pool, unsigned parts, unsigned least, size_t unit, struct err *e);
 /* Buffers of a read: as large as a read or a chunk. */
-int run_slabs(struct run *r, struct pool **pool, unsigned parts, struct err *e);
+int run_slabs(struct run *r, struct pool **pool, unsigned parts, unsigned least, struct err *e);
 
 unsigned run_threads(const struct run *r);
 /* Of those, what is left besides `busy` threads that have enough to do. */

@@ -8,7 +8,7 @@ int copy_scan(const struct copy_config *c, struct ledger *l, struct err *e)
 		return -1;
 	cleanup(run_fini) struct run r;
 	run_init(&r, c, l);
-	if (run_slabs(&r, &r.slabs, 16, e) != 0)
+	if (run_slabs(&r, &r.slabs, 16, 2, e) != 0)
 		return -1;
 	struct stage *recorder = recorder_new(c, l);
 	pipeline_add(r.pipeline, recorder, 0);

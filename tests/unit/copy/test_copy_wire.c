@@ -148,20 +148,30 @@ static void wire_tight_pipe_does_not_lock_up(void **state)
 /* What is sent as it is comes in the buffers that the chunks before it are unpacked into. */
 static void wire_few_buffers_for_raw_and_packed_do_not_lock_up(void **state)
 {
-	struct fx *f = fx_new();
+	static const struct {
+		unsigned threads, disks;
+		uint64_t size;
+	} cases[] = {{1, 1, 8 * FX_PAGE}, {5, 3, 2 * FX_PAGE}};
 
 	(void)state;
-	f->compression = COMPRESSION_ZSTD;
-	f->pool_bytes = 8 * FX_CHUNK;
-	f->threads = 1;
-	fx_add(f, 8 * FX_PAGE, 8 * FX_PAGE, false);
-	fx_start(f);
-	fx_fill(f->source[0], 0, 8 * FX_PAGE, 7);
-	for (uint64_t at = 0; at < 8 * FX_PAGE; at += 8 * FX_CHUNK)
-		fx_set(f->source[0], at, 2 * FX_CHUNK, 'x');
-	assert_int_equal(fx_wire(f), 0);
-	fx_assert_equal(f);
-	fx_free(f);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fx *f = fx_new();
+
+		f->compression = COMPRESSION_ZSTD;
+		f->pool_bytes = 8 * FX_CHUNK; /* of most pools one buffer */
+		f->threads = cases[i].threads;
+		for (unsigned d = 0; d < cases[i].disks; d++)
+			fx_add(f, cases[i].size, cases[i].size, false);
+		fx_start(f);
+		for (unsigned d = 0; d < cases[i].disks; d++) {
+			fx_fill(f->source[d], 0, cases[i].size, 7 + d);
+			for (uint64_t at = 0; at < cases[i].size; at += 8 * FX_CHUNK)
+				fx_set(f->source[d], at, 2 * FX_CHUNK, 'x');
+		}
+		assert_int_equal(fx_wire(f), 0);
+		fx_assert_equal(f);
+		fx_free(f);
+	}
 }
 
 struct spoil {
