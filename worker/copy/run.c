@@ -64,9 +64,14 @@ int run_pool(struct run *r, struct pool **pool, unsigned parts, unsigned least, 
 	return 0;
 }
 
+size_t run_slab_bytes(const struct run *r)
+{
+	return r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES;
+}
+
 int run_slabs(struct run *r, struct pool **pool, unsigned parts, unsigned least, struct err *e)
 {
-	return run_pool(r, pool, parts, least, r->c->chunk_size > READ_BYTES ? r->c->chunk_size : READ_BYTES, e);
+	return run_pool(r, pool, parts, least, run_slab_bytes(r), e);
 }
 
 unsigned run_threads(const struct run *r)

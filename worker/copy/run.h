@@ -22,6 +22,7 @@ void run_fini(struct run *r); /* closes all stages */
  * 4 MiB every buffer counts. */
 int run_pool(struct run *r, struct pool **pool, unsigned parts, unsigned least, size_t unit, struct err *e);
 /* Buffers of a read: as large as a read or a chunk. */
+size_t run_slab_bytes(const struct run *r);
 int run_slabs(struct run *r, struct pool **pool, unsigned parts, unsigned least, struct err *e);
 
 unsigned run_threads(const struct run *r);
