@@ -8,6 +8,7 @@
 #define FIRST_BYTES   (UINT64_C(16) << 20) /* A run that sends no more ends before anything is known: few bytes count. */
 #define KEEP          0.95 /* what another level must come below, of home's time */
 #define UNEXPLAINED   1.15
+#define SLOW_LINK     16.0 /* ns a byte, 500 Mbit/s: it is not for want of a processor that a byte takes longer */
 #define OTHER_LINK    1.5
 #define RECENT        8    /* probes that count */
 #define FORGET_NS     (32 * NS_PER_S) /* in which `spare` grows from nothing to all processors */
@@ -91,32 +92,44 @@ static double weight(int64_t ns)
 	return (double)ns / (double)(ns + SMOOTH_NS);
 }
 
-static void end_raw(struct pack_choice *p, int64_t now, double time)
+/* true: it is another one than before. */
+static bool set_link(struct pack_choice *p, int64_t now, double link)
 {
 	bool first = p->link == 0, tried = p->home != PACK_RAW;
-	bool other = !first && tried && (time > OTHER_LINK * p->link || OTHER_LINK * time < p->link);
+	bool other = !first && tried && (link > OTHER_LINK * p->link || OTHER_LINK * link < p->link);
 
-	p->link += (time - p->link) * (first || other ? 1 : weight(now - p->epoch.began_ns));
+	p->link += (link - p->link) * (first || other ? 1 : weight(now - p->epoch.began_ns));
 	p->measured_ns = now;
 	p->took_ns = now - p->epoch.chosen_ns;
 	if (other) /* then what was seen at any level was seen on another link */
 		p->spare = p->threads;
-	else if (tried && p->seen.time > UNEXPLAINED * p->link)
+	return other;
+}
+
+static void end_raw(struct pack_choice *p, int64_t now, double time)
+{
+	if (!set_link(p, now, time) && p->home != PACK_RAW && p->seen.time > UNEXPLAINED * p->link)
 		p->spare = p->seen.used;
 	p->pause = p->pause < PAUSE_MOST ? 2 * p->pause : PAUSE_MOST;
 	choose(p, now);
 }
 
-static void end_packed(struct pack_choice *p, int64_t now, double time)
+/* time: a byte of disk took, of which `ratio` went over the wire. */
+static void end_packed(struct pack_choice *p, int64_t now, double time, double ratio)
 {
 	const struct pack_epoch *o = &p->epoch;
-	double cost = (double)o->cpu_ns / (double)o->bytes, on_link = p->link * (double)o->sent / (double)o->bytes;
+	double cost = (double)o->cpu_ns / (double)o->bytes, on_link = p->link * ratio;
 	double used = cost / time;
 
 	p->seen.time = time;
 	p->seen.used = used;
 	if (used > p->spare)
 		p->spare += (used - p->spare) * weight(now - o->began_ns);
+	if (!o->starved && time > SLOW_LINK * ratio) {
+		set_link(p, now, time / ratio);
+		choose(p, now);
+		return;
+	}
 	if (p->link == 0) {
 		begin_epoch(p, now, p->given / o->chunks * o->bytes >= FIRST_BYTES ? PACK_RAW : p->home);
 		return;
@@ -134,13 +147,23 @@ static void end_packed(struct pack_choice *p, int64_t now, double time)
 	choose(p, now);
 }
 
+/* Bytes that have left a queue of so many chunks. */
+static uint64_t left_queue(const struct pack_choice *p, size_t queue)
+{
+	size_t n = queue < PACK_QUEUE ? queue : PACK_QUEUE;
+
+	n = n < p->passed ? n : p->passed;
+	return n == 0 ? p->sent : p->last[(p->passed - n) % PACK_QUEUE];
+}
+
 static void end_epoch(struct pack_choice *p, int64_t now, size_t queue)
 {
 	const struct pack_epoch *o = &p->epoch;
 	int64_t ns = now - o->began_ns;
-	/* What left the queue, not what was put there: it may have been filling. */
+	/* What left the queue, not what was put there: it may have been filling, and chunks differ. */
 	double left = (double)(o->chunks + o->queue) - (double)queue;
 	double bytes = (double)o->bytes / (double)o->chunks * larger(left, 1);
+	double wire = larger((double)left_queue(p, queue) - (double)o->left, 1);
 
 	p->spare += p->threads * (double)ns / FORGET_NS;
 	if (p->spare > p->threads)
@@ -148,13 +171,15 @@ static void end_epoch(struct pack_choice *p, int64_t now, size_t queue)
 	if (p->rung == PACK_RAW)
 		end_raw(p, now, (double)ns / bytes);
 	else
-		end_packed(p, now, (double)ns / bytes);
+		end_packed(p, now, (double)ns / bytes, wire / bytes);
 }
 
 void pack_choice_passed(struct pack_choice *p, int64_t now, const struct pack_sample *s)
 {
 	struct pack_epoch *o = &p->epoch;
 
+	p->last[p->passed++ % PACK_QUEUE] = p->sent;
+	p->sent += s->result.sent;
 	if (!o->settled) {
 		o->chunks += s->rung == p->rung;
 		if (s->to_send > o->chunks)
@@ -164,12 +189,13 @@ void pack_choice_passed(struct pack_choice *p, int64_t now, const struct pack_sa
 	if (o->began_ns == 0) {
 		o->began_ns = now;
 		o->queue = s->to_send;
+		o->left = left_queue(p, s->to_send);
 		return;
 	}
 	o->chunks++;
 	o->fed += s->to_pack > 0;
 	o->bytes += s->bytes;
-	o->sent += s->result.sent;
+	o->starved |= s->to_send < 2;
 	o->cpu_ns += s->result.cpu_ns;
 	if (o->chunks >= EPOCH_CHUNKS && now - o->began_ns >= EPOCH_NS)
 		end_epoch(p, now, s->to_send);

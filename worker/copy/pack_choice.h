@@ -2,7 +2,7 @@
 /*
  * Chooses how hard to compress, so that the whole copy is as fast as it can be: by a model of what a byte of disk takes,
  *
- *     sent as it is:  link                          nanoseconds a byte, measured while nothing is packed
+ *     sent as it is:  link                          nanoseconds a byte on the wire
  *     at a level:     max(link * ratio, cost / spare)
  *
  * and the level whose figure is the least. `ratio` and `cost` (processor time) of all levels are measured on the same
@@ -10,7 +10,9 @@
  * processors packing gets: all at first, and what was seen when a level turned out slower than the model has it. So it
  * does not matter what else runs there, and sending that competes with packing for the processors shows in it, too.
  *
- * `link` is measured by sending as it is for an epoch (some chunks and some 10 ms): once behind the first MiB, then ever
+ * `link` is measured in epochs (some chunks and some 10 ms). A slow one shows while packing: the sender always has
+ * something to send, and a byte takes longer than any processor needs for it; so there it costs nothing. A fast one is
+ * measured by sending as it is for an epoch, since packing competes with the sender: once behind the first MiB, then ever
  * more rarely, never for more than a small part of the time, and when the model does not explain what is seen. A `spare`
  * that has become too pessimistic is forgotten slowly.
  *
@@ -26,6 +28,7 @@
 #define PACK_RUNGS 5
 #define PACK_RAW   0   /* the rung, not a level of zstd */
 #define PACK_PROBE 256
+#define PACK_QUEUE 64  /* chunks that may wait to be sent, as far as is looked at */
 
 /* zstd's levels of the rungs above PACK_RAW. */
 extern const int pack_ladder[PACK_RUNGS];
@@ -53,9 +56,12 @@ struct pack_choice {
 		int64_t chosen_ns, began_ns;
 		size_t queue;       /* of the sender, at began_ns */
 		size_t chunks, fed; /* fed: others waited to be packed */
-		uint64_t bytes, sent;
+		bool starved;       /* the sender had nothing to do for a moment */
+		uint64_t bytes, left; /* left: what had left the queue at began_ns, of p->sent */
 		int64_t cpu_ns;
 	} epoch;
+	uint64_t passed, sent; /* chunks and bytes handed to the sender */
+	uint64_t last[PACK_QUEUE]; /* `sent` as it was before each of the last chunks */
 };
 
 void pack_choice_init(struct pack_choice *p, unsigned threads);

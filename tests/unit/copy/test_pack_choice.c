@@ -48,6 +48,7 @@ static struct content shrinks_by(double most)
 
 struct machine {
 	struct content content;
+	unsigned mixed;      /* so many chunks of it, then as many of noise; 0: all of it */
 	unsigned cores;
 	bool alone;          /* the receiver runs on another one */
 	double source, link; /* bytes a second */
@@ -59,6 +60,8 @@ struct worker {
 	bool busy;
 	double left, until;
 	unsigned rung;
+	const struct content *content; /* a packer's */
+	double wire;                   /* the sender's: bytes */
 };
 
 struct queue {
@@ -71,7 +74,7 @@ struct sim {
 	struct pack_choice choice;
 	int fixed; /* a rung, or ADAPTS */
 	double now, link_until;
-	uint64_t to_read, to_write;
+	uint64_t to_read, to_write, packed;
 	struct worker reader, packer[PACKERS], sender, receiver;
 	struct queue to_pack, to_send, on_way;
 	uint64_t chunks_at[PACK_RUNGS];
@@ -122,7 +125,7 @@ static bool read_one(struct sim *s)
 
 static bool hand_over(struct sim *s, struct worker *w)
 {
-	const struct content *c = &s->m.content;
+	const struct content *c = w->content;
 
 	if (!is_done(w, s->now) || s->to_send.len == QUEUE)
 		return false;
@@ -140,15 +143,15 @@ static bool hand_over(struct sim *s, struct worker *w)
 	return true;
 }
 
-static double probe(struct sim *s)
+static double probe(struct sim *s, const struct content *c)
 {
 	struct pack_result of[PACK_RUNGS];
 	double cost = 0;
 
 	for (int i = 0; i < PACK_RUNGS; i++) {
-		of[i].cpu_ns = (int64_t)(CHUNK * s->m.content.cost[i]);
-		of[i].sent = (uint64_t)(CHUNK * s->m.content.ratio[i]);
-		cost += s->m.content.cost[i];
+		of[i].cpu_ns = (int64_t)(CHUNK * c->cost[i]);
+		of[i].sent = (uint64_t)(CHUNK * c->ratio[i]);
+		cost += c->cost[i];
 	}
 	pack_choice_learn(&s->choice, CHUNK, of);
 	return cost;
@@ -162,8 +165,10 @@ static void pack_one(struct sim *s, struct worker *w)
 	if (w->busy || s->to_pack.len == 0)
 		return;
 	pop(&s->to_pack, &none);
+	const struct content *c = s->m.mixed > 0 && s->packed++ / s->m.mixed % 2 != 0 ? &noise : &s->m.content;
 	rung = s->fixed == ADAPTS ? pack_choice_next(&s->choice, &probes) : (unsigned)s->fixed;
-	begin(w, CHUNK * (probes ? probe(s) : s->m.content.cost[rung]), 0, rung);
+	begin(w, CHUNK * (probes ? probe(s, c) : c->cost[rung]), 0, rung);
+	w->content = c;
 }
 
 static bool send_one(struct sim *s)
@@ -172,12 +177,13 @@ static bool send_one(struct sim *s)
 	unsigned rung;
 
 	if (done) {
-		push(&s->on_way, s->m.content.ratio[s->sender.rung] * CHUNK, s->sender.rung);
+		push(&s->on_way, s->sender.wire, s->sender.rung);
 		s->sender.busy = false;
 	}
 	if (!s->sender.busy && s->to_send.len > 0) {
 		double wire = pop(&s->to_send, &rung);
 		begin(&s->sender, wire * SEND_COST, s->now + wire * 1e9 / s->m.link, rung);
+		s->sender.wire = wire;
 	}
 	return done;
 }
@@ -312,7 +318,7 @@ static void pack_choice_any_machine_comes_near_the_best_fixed_level(void **state
 	for (size_t l = 0; l < sizeof links / sizeof links[0]; l++)
 		for (size_t r = 0; r < sizeof ratios / sizeof ratios[0]; r++)
 			for (size_t c = 0; c < 2 * sizeof cores / sizeof cores[0]; c++) {
-				struct machine m = {shrinks_by(ratios[r]), cores[c / 2], c % 2 == 0, 20e9, links[l], 0};
+				struct machine m = {shrinks_by(ratios[r]), 0, cores[c / 2], c % 2 == 0, 20e9, links[l], 0};
 
 				ok &= comes_near(&m, m.link < 100e6 ? 60 : 8, 1.1);
 			}
@@ -328,7 +334,7 @@ static void pack_choice_busy_processors_are_told_from_a_slow_link(void **state)
 	for (size_t l = 0; l < sizeof links / sizeof links[0]; l++)
 		for (unsigned others = 1; others <= 8; others *= 2)
 			for (int alone = 0; alone < 2; alone++) {
-				struct machine m = {files, 2, alone, 20e9, links[l], others};
+				struct machine m = {files, 0, 2, alone, 20e9, links[l], others};
 
 				ok &= comes_near(&m, m.link < 100e6 ? 60 : 20, 1.1);
 			}
@@ -337,7 +343,7 @@ static void pack_choice_busy_processors_are_told_from_a_slow_link(void **state)
 
 static void pack_choice_two_cores_with_the_receiver_soon_send_raw(void **state)
 {
-	const struct machine m = {files, 2, false, 20e9, 5e9, 0};
+	const struct machine m = {files, 0, 2, false, 20e9, 5e9, 0};
 	struct sim s;
 	uint64_t packed = 0;
 
@@ -353,7 +359,7 @@ static void pack_choice_two_cores_with_the_receiver_soon_send_raw(void **state)
 static void pack_choice_link_that_changes_is_followed(void **state)
 {
 	static const double links[] = {5e9, 20e6, 400e6, 10e6, 1.5e9, 50e6, 5e9};
-	struct machine m = {files, 2, true, 20e9, links[0], 0};
+	struct machine m = {files, 0, 2, true, 20e9, links[0], 0};
 	struct sim s;
 
 	(void)state;
@@ -372,7 +378,7 @@ static void pack_choice_link_that_changes_is_followed(void **state)
 /* Fewer bytes are worth having where they cost no time. */
 static void pack_choice_slow_source_keeps_packing(void **state)
 {
-	const struct machine m = {files, 2, true, 100e6, 1e9, 0};
+	const struct machine m = {files, 0, 2, true, 100e6, 1e9, 0};
 	struct sim s;
 
 	(void)state;
@@ -384,13 +390,48 @@ static void pack_choice_slow_source_keeps_packing(void **state)
 /* The first MiB decide what a small change costs on the wire. */
 static void pack_choice_small_copy_is_packed_as_a_whole(void **state)
 {
-	const struct machine m = {files, 2, true, 20e9, 5e9, 0};
+	const struct machine m = {files, 0, 2, true, 20e9, 5e9, 0};
 	struct sim s;
 
 	(void)state;
 	sim_init(&s, ADAPTS, &m);
 	sim_copy(&s, 16 << 20);
 	assert_int_equal(s.chunks_at[PACK_RAW], 0);
+}
+
+/* There every byte that could have been packed costs time, and what shrinks and what does not take turns. */
+static void pack_choice_slow_link_is_measured_while_packing(void **state)
+{
+	static const double links[] = {1e6, 5e6, 20e6, 50e6};
+
+	(void)state;
+	for (size_t l = 0; l < sizeof links / sizeof links[0]; l++)
+		for (unsigned mixed = 0; mixed <= 40; mixed += 10) {
+			struct machine m = {files, mixed, 2, true, 20e9, links[l], 0};
+			struct sim s;
+
+			sim_init(&s, ADAPTS, &m);
+			sim_copy(&s, GIB);
+			assert_int_equal(s.chunks_at[PACK_RAW], 0);
+			assert_true(s.choice.home >= PACK_RUNGS - 2);
+		}
+}
+
+/* Not so slow that it shows: then what is sent raw to measure it is a small part. */
+static void pack_choice_measuring_a_link_costs_few_bytes(void **state)
+{
+	static const double links[] = {80e6, 125e6, 250e6};
+
+	(void)state;
+	for (size_t l = 0; l < sizeof links / sizeof links[0]; l++)
+		for (unsigned mixed = 0; mixed <= 40; mixed += 10) {
+			struct machine m = {files, mixed, 4, true, 20e9, links[l], 0};
+			struct sim s;
+
+			sim_init(&s, ADAPTS, &m);
+			sim_copy(&s, 4 * GIB);
+			assert_in_range(s.chunks_at[PACK_RAW] * CHUNK, 0, GIB / 4);
+		}
 }
 
 int main(void)
@@ -401,6 +442,8 @@ int main(void)
 		cmocka_unit_test(pack_choice_two_cores_with_the_receiver_soon_send_raw),
 		cmocka_unit_test(pack_choice_link_that_changes_is_followed),
 		cmocka_unit_test(pack_choice_slow_source_keeps_packing),
+		cmocka_unit_test(pack_choice_slow_link_is_measured_while_packing),
+		cmocka_unit_test(pack_choice_measuring_a_link_costs_few_bytes),
 		cmocka_unit_test(pack_choice_small_copy_is_packed_as_a_whole),
 	};
 
