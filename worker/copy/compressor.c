@@ -10,8 +10,8 @@
 #include "copy/pack_choice.h"
 #include "copy/stages.h"
 
-/* Matches are looked for no farther back than 256 KiB: without that, level 19 takes 50 MiB a thread for chunks of 4 MiB. */
-#define WINDOW_LOG 18
+/* How far back matches are looked for, at least, where the chunk is not smaller. */
+#define LEAST_WINDOW_LOG 18
 
 struct compressor {
 	struct stage stage;
@@ -20,6 +20,7 @@ struct compressor {
 	struct pool *packed;
 	struct copy_packing *packing;
 	struct copy_packing unwatched; /* counted there when nobody wants to know */
+	int window_log;
 	pthread_mutex_t lock; /* everything below */
 	struct pack_choice choice; /* AUTO */
 	pthread_cond_t returned;
@@ -49,7 +50,7 @@ static ZSTD_CCtx *make_context(struct compressor *k, struct err *e)
 	ZSTD_CCtx *ctx = ZSTD_createCCtx();
 
 	if (ctx != NULL) {
-		ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, WINDOW_LOG); /* smaller where the chunk is */
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, k->window_log);
 		return ctx;
 	}
 	pthread_mutex_lock(&k->lock);
@@ -250,13 +251,27 @@ static const struct stage_ops ops = {
 };
 
 /* Together they take no more than half as much as the chunks do. */
-static unsigned most_contexts(const struct copy_config *c, unsigned threads)
+static unsigned most_contexts(const struct copy_config *c, unsigned threads, int window_log)
 {
 	int level = c->compression == COMPRESSION_AUTO ? pack_ladder[PACK_RUNGS - 1] : c->level;
-	uint64_t seen = c->chunk_size < 1u << WINDOW_LOG ? c->chunk_size : 1u << WINDOW_LOG;
-	uint64_t n = c->pool_bytes / 2 / ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(level, seen, 0));
+	ZSTD_compressionParameters of = ZSTD_getCParams(level, UINT64_C(1) << window_log, 0);
+	uint64_t n = c->pool_bytes / 2 / ZSTD_estimateCCtxSize_usingCParams(of);
 
-	return n == 0 ? 1 : n < threads ? (unsigned)n : threads;
+	return n < threads ? (unsigned)n : threads;
+}
+
+/* Over all of a chunk, which packs it better by a few in a hundred; but no farther than leaves as many contexts as there
+ * are with the least window: for chunks of 4 MiB one of level 19 would take 50 MiB. */
+static int choose_window(const struct copy_config *c, unsigned threads)
+{
+	int log = LEAST_WINDOW_LOG;
+
+	while (UINT64_C(1) << log > c->chunk_size)
+		log--;
+	unsigned contexts = most_contexts(c, threads, log);
+	while (UINT64_C(1) << log < c->chunk_size && contexts > 0 && most_contexts(c, threads, log + 1) == contexts)
+		log++;
+	return log;
 }
 
 struct stage *compressor_new(const struct copy_config *c, struct ledger *l, struct pool *packed, unsigned threads)
@@ -273,7 +288,10 @@ struct stage *compressor_new(const struct copy_config *c, struct ledger *l, stru
 		atomic_store(&k->packing->levels[i].level, pack_ladder[1 + i]);
 	if (c->compression == COMPRESSION_ZSTD)
 		atomic_store(&k->packing->levels[0].level, c->level);
-	k->unmade = most_contexts(c, threads);
+	k->window_log = choose_window(c, threads);
+	k->unmade = most_contexts(c, threads, k->window_log);
+	if (k->unmade == 0)
+		k->unmade = 1;
 	pack_choice_init(&k->choice, k->unmade);
 	pthread_mutex_init(&k->lock, NULL);
 	pthread_cond_init(&k->returned, NULL);
