@@ -228,3 +228,23 @@ void duel_of(struct duel *u, enum wire_role role, const struct rogue_case *c)
 	if (v->rc == 0 || (c->kind != 0 && v->e.kind != c->kind))
 		fail_msg("%s: %d %s", c->name, v->rc, v->e.msg);
 }
+
+void duel_of_cancel(enum wire_role role, bool greeted)
+{
+	struct duel u;
+
+	duel_begin(&u, role);
+	struct wire_hello h = fx_hello(u.f, role == WIRE_TARGET ? WIRE_SOURCE : WIRE_TARGET);
+	expect(&u.rogue, WIRE_HELLO);
+	if (greeted)
+		send_hello(&u.rogue, &h);
+	if (greeted && role == WIRE_SOURCE)
+		expect(&u.rogue, WIRE_DISK);
+	atomic_store(&u.f->cancel, true);
+	if (!greeted)
+		send_hello(&u.rogue, &h);
+	duel_join(&u, true);
+	assert_int_equal(u.victim.e.kind, ERR_CANCELED);
+	assert_int_equal(u.rogue.heard.kind, ERR_CANCELED);
+	duel_end(&u);
+}

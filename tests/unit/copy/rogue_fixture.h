@@ -79,5 +79,8 @@ void duel_join(struct duel *u, bool listens);         /* the rogue hangs up; lis
 void duel_end(struct duel *u);
 /* A whole one up to the join: the victim must fail with the case's kind. */
 void duel_of(struct duel *u, enum wire_role role, const struct rogue_case *c);
+/* A whole one in which the victim is canceled while it waits for HELLO or, greeted, for the frame behind it: it must fail
+ * with that and tell it. */
+void duel_of_cancel(enum wire_role role, bool greeted);
 
 #endif

@@ -537,23 +537,8 @@ static void copy_import_data_after_end_ok_of_another_channel_is_refused_on_all(v
 static void copy_import_canceled_while_it_greets_tells_why(void **state)
 {
 	(void)state;
-	for (int greeted = 0; greeted < 2; greeted++) {
-		struct duel u;
-		struct wire_hello h;
-
-		duel_begin(&u, WIRE_TARGET);
-		h = fx_hello(u.f, WIRE_SOURCE);
-		expect(&u.rogue, WIRE_HELLO);
-		if (greeted)
-			send_hello(&u.rogue, &h);
-		atomic_store(&u.f->cancel, true);
-		if (!greeted)
-			send_hello(&u.rogue, &h);
-		duel_join(&u, true);
-		assert_int_equal(u.victim.e.kind, ERR_CANCELED);
-		assert_int_equal(u.rogue.heard.kind, ERR_CANCELED);
-		duel_end(&u);
-	}
+	duel_of_cancel(WIRE_TARGET, false);
+	duel_of_cancel(WIRE_TARGET, true);
 }
 
 /* What ends a session whose data are all durable: by the connection it is well, by the source's own word it is not. */

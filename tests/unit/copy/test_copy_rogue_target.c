@@ -103,25 +103,8 @@ static void copy_export_rogue_target_is_refused(void **state)
 static void copy_export_canceled_while_it_greets_tells_why(void **state)
 {
 	(void)state;
-	for (int greeted = 0; greeted < 2; greeted++) {
-		struct duel u;
-		struct wire_hello h;
-
-		duel_begin(&u, WIRE_SOURCE);
-		h = fx_hello(u.f, WIRE_TARGET);
-		expect(&u.rogue, WIRE_HELLO);
-		if (greeted) {
-			send_hello(&u.rogue, &h);
-			expect(&u.rogue, WIRE_DISK);
-		}
-		atomic_store(&u.f->cancel, true);
-		if (!greeted)
-			send_hello(&u.rogue, &h);
-		duel_join(&u, true);
-		assert_int_equal(u.victim.e.kind, ERR_CANCELED);
-		assert_int_equal(u.rogue.heard.kind, ERR_CANCELED);
-		duel_end(&u);
-	}
+	duel_of_cancel(WIRE_SOURCE, false);
+	duel_of_cancel(WIRE_SOURCE, true);
 }
 
 int main(void)
