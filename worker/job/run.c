@@ -184,6 +184,13 @@ static struct stream *open_peer(void *ctx, struct err *e)
 	return s;
 }
 
+static void wake_peer(void *ctx)
+{
+	struct run *r = ctx;
+
+	r->wake(r->ctx);
+}
+
 static void close_peer(void *ctx, struct stream *s)
 {
 	link_watch_close(((struct run *)ctx)->watch, s);
@@ -229,6 +236,7 @@ static void prepare(struct work *w)
 		.dials = !r->spec.listen,
 		.patience_ns = r->spec.reconnect_ns,
 		.open = open_peer,
+		.wake = wake_peer,
 		.close = close_peer,
 		.report = report_link,
 		.ctx = r,

@@ -23,6 +23,8 @@ struct run {
 	atomic_bool cancel;
 	/* Gives a connection that came in, or NULL after timeout_ns; the runner's. */
 	struct stream *(*accept)(void *ctx, int64_t timeout_ns);
+	/* From now on it returns what is there, at once. From any thread. */
+	void (*wake)(void *ctx);
 	void *ctx;
 };
 

@@ -22,6 +22,7 @@ struct entry {
 	pthread_t thread;
 	enum runner_state state;
 	struct err error;
+	bool awake;              /* waits for connections no more */
 	struct runner *runner;
 };
 
@@ -109,11 +110,21 @@ static struct stream *accept_peer(void *ctx, int64_t timeout_ns)
 	int64_t until = clock_mono_ns() + timeout_ns;
 
 	pthread_mutex_lock(&r->lock);
-	while (r->offered == NULL && thread_cond_wait_until(&r->changed, &r->lock, until))
+	while (r->offered == NULL && !n->awake && thread_cond_wait_until(&r->changed, &r->lock, until))
 		;
 	struct stream *s = take_offer(r);
 	pthread_mutex_unlock(&r->lock);
 	return s;
+}
+
+static void wake_accept(void *ctx)
+{
+	struct entry *n = ctx;
+
+	pthread_mutex_lock(&n->runner->lock);
+	n->awake = true;
+	pthread_cond_broadcast(&n->runner->changed);
+	pthread_mutex_unlock(&n->runner->lock);
 }
 
 static void *entry_main(void *arg)
@@ -158,6 +169,7 @@ static struct entry *entry_new(struct runner *r, struct run_spec *spec)
 	n->state = RUNNER_RUNNING;
 	n->run = run_new(&r->config, spec);
 	n->run->accept = accept_peer;
+	n->run->wake = wake_accept;
 	n->run->ctx = n;
 	return n;
 }

@@ -66,10 +66,21 @@ static int play(const struct copy_config *c, bool peer, struct err *e)
 	return s->kind == ERR_NONE ? 0 : err_set(e, s->kind, 0, "as told \"so\"");
 }
 
+static void open_after_wake(const struct copy_link *link)
+{
+	struct err e = ERR_INIT;
+
+	link->wake(link->ctx);
+	for (unsigned i = 0; i < script.opens; i++)
+		script.unopened += link->open(link->ctx, &e) == NULL && e.kind == ERR_TIMEOUT;
+}
+
 static int play_linked(const struct copy_config *c, const struct copy_link *link, struct err *e)
 {
 	int rc = play(c, link->first != NULL, e);
 
+	if (script.opens > 0)
+		open_after_wake(link);
 	link->close(link->ctx, link->first);
 	return rc;
 }

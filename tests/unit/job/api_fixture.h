@@ -42,6 +42,8 @@ struct script {
 	uint64_t epoch;
 	char job[64];
 	bool had_peer;
+	unsigned opens;    /* an import needs no more connections, and asks for so many all the same */
+	unsigned unopened; /* of which none was there */
 };
 extern struct script script;
 

@@ -280,6 +280,28 @@ static void api_run_that_listens_takes_the_newest_connection(void **state)
 	worker_free(w);
 }
 
+/* Each would wait 200 ms: all of them a minute. */
+static void api_run_at_its_end_waits_for_no_connection(void **state)
+{
+	struct worker *w = worker_new(WIRE_TARGET, true);
+	struct stream *end[2];
+	int64_t began = clock_mono_ns();
+
+	(void)state;
+	stream_mem_pair(4096, end);
+	struct offer o = {.w = w, .s = end[0]};
+	assert_int_equal(pthread_create(&o.thread, NULL, offer_main, &o), 0);
+	script.go_on = true;
+	script.opens = 300;
+	assert_int_equal(ask(w, "POST", API_RUN, COPY("import", "{\"listen\":true," PAIR "}")), 202);
+	wait_for_state(w, "finished");
+	assert_int_equal(script.unopened, script.opens);
+	assert_in_range(clock_mono_ns() - began, 0, 30 * NS_PER_S);
+	pthread_join(o.thread, NULL);
+	stream_close(end[1]);
+	worker_free(w);
+}
+
 static void api_peer_after_a_failed_run_is_told_why(void **state)
 {
 	struct worker *w = worker_new(WIRE_TARGET, true);
@@ -342,6 +364,7 @@ int main(void)
 		cmocka_unit_test(api_limits_change_the_run_they_are_for),
 		cmocka_unit_test(api_run_that_dials_tries_again),
 		cmocka_unit_test(api_run_that_listens_takes_the_newest_connection),
+		cmocka_unit_test(api_run_at_its_end_waits_for_no_connection),
 		cmocka_unit_test(api_peer_after_a_failed_run_is_told_why),
 	};
 
