@@ -121,14 +121,18 @@ setup_incremental() {
 setup_hints() {
 	local offset length
 	[ -e "$mem/base" ] || setup_incremental || return 1
-	qemu-img convert -f raw -O qcow2 "$mem/target" "$mem/bitmap.qcow2" &&
-		qemu-img bitmap --add -g 65536 "$mem/bitmap.qcow2" dirty && copy_dirty "$mem/base" "$mem/target" || return 1
+	flush && copy_dirty "$mem/base" "$mem/target" &&
+		qemu-img convert -f raw -O qcow2 "$mem/target" "$mem/bitmap.qcow2" &&
+		qemu-img bitmap --add -g 65536 "$mem/bitmap.qcow2" dirty || return 1
+	# A block that came out short would be repeated, not refused.
 	while read -r offset length; do
-		dd if="$mem/source" of="$mem/block.$offset" bs=4096 skip=$((offset / 4096)) count=$((length / 4096)) status=none
+		dd if="$mem/source" of="$mem/block.$offset" bs=4096 skip=$((offset / 4096)) count=$((length / 4096)) \
+			status=none || return 1
 		printf 'write -q -s %s %d %d\n' "$mem/block.$offset" "$offset" "$length"
 	done <"$mem/dirty" >"$mem/writes"
-	qemu-io -f qcow2 "$mem/bitmap.qcow2" <"$mem/writes"
+	qemu-io -f qcow2 "$mem/bitmap.qcow2" <"$mem/writes" || return 1
 	rm -f "$mem"/block.*
+	qemu-img compare -f qcow2 -F raw "$mem/bitmap.qcow2" "$mem/source"
 }
 
 sparse_sizes='1 4 16 64' # GiB
