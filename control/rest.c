@@ -142,23 +142,60 @@ void rest_free(struct rest *r)
 	free(r);
 }
 
+#define PROXY_ADVICE "correct https_proxy or http_proxy, or exempt the host by no_proxy"
+#define CA_ADVICE    "trust its authority by the cloud's own setting or by $SSL_CERT_FILE"
+
+/* The first row that has the code, and whose `part` is in curl's words, says what kind of failure it is and what to do. */
+static const struct failure {
+	CURLcode code;
+	const char *part;
+	enum err_kind kind;
+	const char *advice;
+} failures[] = {
+	{CURLE_COULDNT_RESOLVE_HOST, "", ERR_NETWORK, "correct the address, or this host's name service"},
+	{CURLE_COULDNT_RESOLVE_PROXY, "", ERR_NETWORK, PROXY_ADVICE},
+	{CURLE_PROXY, "", ERR_NETWORK, PROXY_ADVICE},
+	{CURLE_COULDNT_CONNECT, "", ERR_NETWORK, "does the service run there, and does every firewall let this host through?"},
+	{CURLE_OPERATION_TIMEDOUT, "", ERR_TIMEOUT, "is the service overloaded, or does a firewall drop what is sent?"},
+	{CURLE_PEER_FAILED_VERIFICATION, "expired", ERR_DENIED, "have the service's certificate renewed, or set this host's clock"},
+	{CURLE_PEER_FAILED_VERIFICATION, "future", ERR_DENIED, "set this host's clock"},
+	{CURLE_PEER_FAILED_VERIFICATION, "not correctly signed", ERR_DENIED, CA_ADVICE},
+	{CURLE_PEER_FAILED_VERIFICATION, "Common Name", ERR_DENIED, "use the name that the service's certificate is for"},
+	{CURLE_PEER_FAILED_VERIFICATION, "", ERR_DENIED, CA_ADVICE},
+	{CURLE_SSL_CACERT_BADFILE, "", ERR_CONFIG, "that file must hold certificates in PEM"},
+	{CURLE_SSL_CONNECT_ERROR, "", ERR_NETWORK, "does the service speak TLS 1.2 or later at that port?"},
+	{CURLE_URL_MALFORMAT, "", ERR_CONFIG, "correct the address"},
+	{CURLE_UNSUPPORTED_PROTOCOL, "", ERR_CONFIG, "correct the address: it begins with https:// or http://"},
+	{CURLE_ABORTED_BY_CALLBACK, "", ERR_IO, "look at the file that was being sent"},
+};
+
+static const struct failure *failure_of(CURLcode code, const char *said)
+{
+	static const struct failure other = {.kind = ERR_NETWORK, .advice = "the same call may work later"};
+
+	for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+		if (failures[i].code == code && strstr(said, failures[i].part) != NULL)
+			return &failures[i];
+	return &other;
+}
+
 static int no_reply(struct rest *r, const struct rest_call *c, CURLcode code, struct err *e)
 {
 	const char *said = r->said[0] != '\0' ? r->said : curl_easy_strerror(code);
-	enum err_kind kind = ERR_NETWORK;
+	long proxy = 0;
+	int where = (int)strcspn(c->url, "?");
 
 	if (r->too_long)
-		return err_set(e, ERR_PROTOCOL, 0, "%s %s: the reply is longer than %zu MiB", c->method, c->url, BODY_MAX >> 20);
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		kind = ERR_TIMEOUT;
-	else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-		kind = ERR_DENIED;
-	else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
-		kind = ERR_CONFIG;
-	else if (code == CURLE_ABORTED_BY_CALLBACK)
-		kind = ERR_IO;
-	return err_set(e, kind, 0, "%s %s: %s%s", c->method, c->url, said, kind == ERR_DENIED ?
-		       ": name the authority's certificate as ca_file" : "");
+		return err_set(e, ERR_PROTOCOL, 0, "%s %.*s: the reply is longer than %zu MiB: is that address the service's?",
+			       c->method, where, c->url, BODY_MAX >> 20);
+	/* What curl says of a certificate are several lines, the last one ended, too. */
+	for (char *end = r->said + strlen(r->said); end > r->said && end[-1] == '\n'; *--end = '\0')
+		continue;
+	for (char *end; (end = strchr(r->said, '\n')) != NULL; *end = ';')
+		continue;
+	curl_easy_getinfo(r->curl, CURLINFO_USED_PROXY, &proxy);
+	const struct failure *f = failure_of(code == CURLE_COULDNT_CONNECT && proxy != 0 ? CURLE_PROXY : code, said);
+	return err_set(e, f->kind, 0, "%s %.*s: %s: %s", c->method, where, c->url, said, f->advice);
 }
 
 static struct curl_slist *headers_of(const struct rest_call *c)
