@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cloud_try.h"
+#include "res_tags.h"
 
 #define PATIENCE_NS  (120 * NS_PER_S)
 #define FIRST_DELAY  (100 * NS_PER_MS)
@@ -99,13 +100,9 @@ struct lookup {
 static int match(void *ctx, const struct res_ref *ref)
 {
 	struct lookup *l = ctx;
-	const struct res_tags *a = &l->want->tags, *b = &ref->tags;
 
-	if (ref->kind != l->want->kind || strcmp(ref->name, l->want->name) != 0 || strcmp(a->owner, b->owner) != 0 ||
-	    strcmp(a->job, b->job) != 0)
-		return 0;
-	/* A replica goes from run to run. */
-	if (a->purpose != PURPOSE_REPLICA && strcmp(a->run, b->run) != 0)
+	if (ref->kind != l->want->kind || strcmp(ref->name, l->want->name) != 0 ||
+	    !res_same_owner(&l->want->tags, &ref->tags))
 		return 0;
 	*l->out = *ref;
 	l->found = true;

@@ -32,7 +32,6 @@ struct openstack {
 	struct openstack_config config;
 	struct os_options options;
 	struct rest *rest;
-	char *token;
 	char project[80];
 	struct {
 		char *url;            /* with its version, without a slash at the end */
@@ -52,7 +51,7 @@ static inline bool begins(const char *text, const char *with)
 }
 
 /* ---- openstack_session.c ---- */
-int os_login(struct openstack *o, struct err *e);
+int os_login(void *openstack, struct err *e); /* rest_options.log_in */
 /* One call. body: JSON or NULL. doc: the reply, caller frees; may be NULL. An HTTP error is an error whose kind tells what
  * it means, and whose message holds the cloud's words and the request id. */
 int os_call(struct openstack *o, enum os_service s, const char *method, const char *body, yyjson_doc **doc, struct err *e,
@@ -72,7 +71,6 @@ struct os_type_info {
 };
 extern const struct os_type_info os_types[OS_TYPES];
 
-void os_tags_write(const struct res_ref *ref, char out[256]);
 /* False: not ours. Fills name (where the object itself has none), id, kind and tags. */
 bool os_tags_read(enum os_type t, yyjson_val *object, struct res_ref *ref);
 

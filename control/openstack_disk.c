@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "json_format.h"
 #include "openstack.h"
+#include "res_tags.h"
 
 static int is_gone(const struct openstack *o, const struct res_ref *ref, struct err *e)
 {
@@ -18,11 +19,11 @@ static int is_gone(const struct openstack *o, const struct res_ref *ref, struct 
 static int save_root(struct openstack *o, const char *server, struct res_ref *ref, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	char tags[256], found[RES_ID_SIZE];
+	char tags[RES_TAGS_SIZE], found[RES_ID_SIZE];
 
 	if (os_look_up(o, OS_SAVED_IMAGE, ref, found, e) < 0)
 		return -1;
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	cleanup(cleanup_free) char *body = json_format("{'createImage':{'name':%s,'metadata':{'wherry':%s}}}", ref->name, tags);
 	if (found[0] == '\0' && os_call(o, OS_COMPUTE, "POST", body, &doc, e, "/servers/%s/action", server) < 0)
 		return err_wrap(e, "saving the root disk of server %s", server);
@@ -34,9 +35,9 @@ static int save_root(struct openstack *o, const char *server, struct res_ref *re
 /* force: also of a volume in use; newer versions mean that anyway. */
 static int snapshot_volume(struct openstack *o, const char *volume, struct res_ref *ref, struct err *e)
 {
-	char tags[256];
+	char tags[RES_TAGS_SIZE];
 
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	cleanup(cleanup_free) char *body = json_format("{'snapshot':{'name':%s,'volume_id':%s,'force':true,'metadata':{"
 						       "'wherry':%s}}}", ref->name, volume, tags);
 	return os_make(o, OS_SNAPSHOT, ref, body, e);
@@ -67,7 +68,7 @@ int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_
 	uint64_t gib = (spec->size + GIB - 1) / GIB;
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(buf_fini) struct buf body = BUF_INIT;
-	char tags[256];
+	char tags[RES_TAGS_SIZE];
 
 	if (from != NULL && !image) {
 		uint64_t held = rest_number(os_read(o, OS_SNAPSHOT, from, &doc, e), "size");
@@ -76,7 +77,7 @@ int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_
 			return is_gone(o, spec->from_snapshot, e);
 		gib = gib > held ? gib : held;
 	}
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	json_format_add(&body, "{'volume':{'name':%s,'size':%u,'metadata':{'wherry':%s}", ref->name, gib, tags);
 	if (from != NULL)
 		json_format_add(&body, ",%j:%s", image ? "\"imageRef\"" : "\"snapshot_id\"", from + (image ? strlen(OS_IMAGE_ID) : 0));
@@ -222,7 +223,7 @@ int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *ex
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_read(os_of(p), OS_DISK, disk->id, &doc, e);
 	struct res_ref now, next = *disk;
-	char tags[256];
+	char tags[RES_TAGS_SIZE];
 
 	if (v == NULL || !os_tags_read(OS_DISK, v, &now))
 		return is_gone(os_of(p), disk, e);
@@ -231,7 +232,7 @@ int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *ex
 			       "another run took it", disk->name, (unsigned long long)now.tags.epoch, now.tags.owner,
 			       (unsigned long long)expect->epoch, expect->owner);
 	next.tags = *set;
-	os_tags_write(&next, tags);
+	res_tags_write(&next, tags);
 	cleanup(cleanup_free) char *body = json_format("{'metadata':{'wherry':%s}}", tags);
 	return os_call(os_of(p), OS_VOLUME, "POST", body, NULL, e, "/volumes/%s/metadata", disk->id);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "openstack.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "res_tags.h"
 
 const struct os_type_info os_types[OS_TYPES] = {
 	[OS_SERVER] = {OS_COMPUTE, RES_WORKER, "/servers/detail", "/servers", "server", "servers"},
@@ -18,33 +18,6 @@ const struct os_type_info os_types[OS_TYPES] = {
 	[OS_SAVED_IMAGE] = {OS_IMAGE, RES_SNAPSHOT, "/images", "/images", NULL, "images"},
 };
 
-/* ---- Tags ---- */
-
-void os_tags_write(const struct res_ref *ref, char out[256])
-{
-	const struct res_tags *t = &ref->tags;
-
-	/* The name comes last: where it is too long only floating IPs miss its end, and are found by their tags. */
-	snprintf(out, 256, "wherry1 o=%s j=%s r=%s e=%" PRIu64 " p=%s x=%" PRId64 " g=%" PRIu64 " d=%d n=%.70s", t->owner, t->job, t->run, t->epoch, res_purpose_name(t->purpose), t->expires_s,
-		 t->generation, (int)t->dirty, ref->name);
-}
-
-static bool parse_tags(const char *text, struct res_ref *ref)
-{
-	struct res_tags *t = &ref->tags;
-	char purpose[24];
-	int dirty, n;
-
-	n = sscanf(text, "wherry1 o=%39s j=%63s r=%39s e=%" SCNu64 " p=%23s x=%" SCNd64 " g=%" SCNu64 " d=%d n=%79s", t->owner,
-		   t->job, t->run, &t->epoch, purpose, &t->expires_s, &t->generation, &dirty, ref->name);
-	int p = n >= 8 ? res_purpose_by_name(purpose) : -1;
-	if (p < 0)
-		return false;
-	t->purpose = (enum res_purpose)p;
-	t->dirty = dirty != 0;
-	return true;
-}
-
 bool os_tags_read(enum os_type t, yyjson_val *object, struct res_ref *ref)
 {
 	const char *text = os_types[t].service == OS_NETWORK ? rest_text(object, "description")
@@ -52,7 +25,7 @@ bool os_tags_read(enum os_type t, yyjson_val *object, struct res_ref *ref)
 						 : rest_text(yyjson_obj_get(object, "metadata"), "wherry");
 
 	*ref = (struct res_ref){.kind = os_types[t].kind};
-	if (!parse_tags(text, ref))
+	if (!res_tags_read(text, ref))
 		return false;
 	if (t == OS_SERVER && ref->tags.purpose == PURPOSE_TARGET)
 		ref->kind = RES_MACHINE;
@@ -114,18 +87,6 @@ int os_each(struct openstack *o, enum os_type t, const char *query, os_seen *cb,
 
 /* ---- One of them ---- */
 
-static bool same_owner(const struct res_tags *a, const struct res_tags *b)
-{
-	return strcmp(a->owner, b->owner) == 0 && strcmp(a->job, b->job) == 0 &&
-	       (a->purpose == PURPOSE_REPLICA || strcmp(a->run, b->run) == 0);
-}
-
-static int anothers(const struct res_ref *ref, const struct res_ref *there, struct err *e)
-{
-	return err_set(e, ERR_BUSY, 0, "%s %s (%s) belongs to owner %s, job %s, run %s: it is not touched", res_kind_name(ref->kind),
-		       ref->name, there->id, there->tags.owner, there->tags.job, there->tags.run);
-}
-
 struct search {
 	enum os_type type;
 	const struct res_ref *want;
@@ -143,7 +104,7 @@ static int match(void *ctx, yyjson_val *object)
 		return 0;
 	s->found = there;
 	snprintf(s->id, sizeof s->id, "%s", rest_text(object, "id"));
-	s->ours = same_owner(&s->want->tags, &there.tags);
+	s->ours = res_same_owner(&s->want->tags, &there.tags);
 	return s->ours;
 }
 
@@ -173,8 +134,8 @@ int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, c
 
 		if (object == NULL)
 			return e->kind == ERR_NONE ? 0 : -1;
-		if (!os_tags_read(t, object, &s.found) || !same_owner(&ref->tags, &s.found.tags))
-			return anothers(ref, &s.found, e);
+		if (!os_tags_read(t, object, &s.found) || !res_same_owner(&ref->tags, &s.found.tags))
+			return res_is_anothers(ref, &s.found, e);
 		snprintf(id, RES_ID_SIZE, "%s", rest_text(object, "id"));
 		return 0;
 	}
@@ -183,7 +144,7 @@ int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, c
 	if (os_each(o, t, "", match, &s, e) < 0)
 		return -1;
 	if (s.id[0] != '\0' && !s.ours)
-		return anothers(ref, &s.found, e);
+		return res_is_anothers(ref, &s.found, e);
 	memcpy(id, s.id, RES_ID_SIZE);
 	return 0;
 }

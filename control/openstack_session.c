@@ -8,7 +8,6 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "json_format.h"
 
@@ -24,21 +23,6 @@ static const struct {
 	[OS_IMAGE] = {"image", {"image"}, "/v2", NULL, 0, 0},
 	[OS_NETWORK] = {"network", {"network"}, "/v2.0", NULL, 0, 0},
 };
-
-static int refusal(struct openstack *o, const char *what, const struct rest_reply *r, struct err *e)
-{
-	const char *words = rest_words(r);
-	enum err_kind kind = rest_kind(r->status);
-	char id[100];
-
-	/* A full quota comes as 403, 409 or 413; only the words tell. */
-	if (r->status / 100 == 4 && r->status != 429 && (strstr(words, "uota") != NULL || strstr(words, "xceed") != NULL))
-		kind = ERR_NO_SPACE;
-	if (r->retry_after_s > 0)
-		o->p.not_before_ns = clock_mono_ns() + r->retry_after_s * NS_PER_S;
-	snprintf(id, sizeof id, r->id[0] != '\0' ? ", request %s" : "%s", r->id);
-	return err_set(e, kind, 0, "%s: %.300s (HTTP %d%s)", what, words, r->status, id);
-}
 
 /* ---- Keystone ---- */
 
@@ -177,8 +161,9 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 			       o->config.auth_url);
 	if (project == NULL)
 		return err_set(e, ERR_CONFIG, 0, "%s: the credentials are for no project: add project_name", o->p.place);
-	free(o->token);
-	o->token = take_ptr(&r->secret);
+	cleanup(cleanup_free) char *header = mem_printf("X-Auth-Token: %s", r->secret);
+	rest_set_token(o->rest, header);
+	mem_wipe(header, strlen(header));
 	snprintf(o->project, sizeof o->project, "%s", rest_text(project, "id"));
 	for (int s = 0; s < OS_SERVICES; s++)
 		if (find_service(o, yyjson_obj_get(token, "catalog"), (enum os_service)s, e) < 0)
@@ -190,8 +175,9 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 	return 0;
 }
 
-int os_login(struct openstack *o, struct err *e)
+int os_login(void *openstack, struct err *e)
 {
+	struct openstack *o = openstack;
 	const struct openstack_config *c = &o->config;
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
@@ -204,7 +190,7 @@ int os_login(struct openstack *o, struct err *e)
 	if (!credentials(c, &body, &missing))
 		return err_set(e, ERR_CONFIG, 0, "the credentials for %s lack %s: add it to clouds.yaml, or set its OS_* variable",
 			       o->p.place, missing);
-	int rc = rest_call(o->rest, &(struct rest_call){.method = "POST", .url = url, .body = body.data}, &reply, e);
+	int rc = rest_call(o->rest, &(struct rest_call){.method = "POST", .url = url, .body = body.data, .no_token = true}, &reply, e);
 	mem_wipe(body.data, body.len);
 	if (rc < 0)
 		return -1;
@@ -212,7 +198,7 @@ int os_login(struct openstack *o, struct err *e)
 		return err_set(e, ERR_DENIED, 0, "keystone at %s does not accept %s: wrong password, unknown or expired (request %s)",
 			       c->auth_url, who, reply.id);
 	if (reply.status / 100 != 2)
-		return refusal(o, "logging in to keystone", &reply, e);
+		return rest_refusal(&reply, "logging in to keystone", &o->p.not_before_ns, e);
 	return take_token(o, &reply, e);
 }
 
@@ -220,24 +206,15 @@ int os_login(struct openstack *o, struct err *e)
 
 static int rest(struct openstack *o, enum os_service s, struct rest_call *c, struct rest_reply *reply, struct err *e)
 {
-	for (int tries = 0;; tries++) {
-		cleanup(cleanup_free) char *token = mem_printf("X-Auth-Token: %s", o->token);
-		char version[64] = "Accept-Language: en";
+	char version[64] = "Accept-Language: en";
+	const char *const headers[] = {version, NULL};
 
-		if (o->at[s].microversion[0] != '\0')
-			snprintf(version, sizeof version, "OpenStack-API-Version: %s %s", services[s].header,
-				 o->at[s].microversion);
-		const char *const headers[] = {token, version, NULL};
-		c->headers = headers;
-		int rc = rest_call(o->rest, c, reply, e);
-		c->headers = NULL;
-		mem_wipe(token, strlen(token));
-		if (rc < 0 || reply->status != 401 || tries == 1)
-			return rc;
-		rest_reply_fini(reply);
-		if (os_login(o, e) < 0)
-			return err_wrap(e, "the token expired");
-	}
+	if (o->at[s].microversion[0] != '\0')
+		snprintf(version, sizeof version, "OpenStack-API-Version: %s %s", services[s].header, o->at[s].microversion);
+	c->headers = headers;
+	int rc = rest_call(o->rest, c, reply, e);
+	c->headers = NULL;
+	return rc;
 }
 
 /* "3.59": the minor part; the major ones are fixed by the address. */
@@ -260,7 +237,7 @@ static int negotiate(struct openstack *o, enum os_service s, struct err *e)
 	if (rest(o, s, &call, &reply, e) < 0)
 		return -1;
 	if (reply.status / 100 != 2 && reply.status != 300)
-		return refusal(o, "asking for the versions of a service", &reply, e);
+		return rest_refusal(&reply, "asking for the versions of a service", &o->p.not_before_ns, e);
 	yyjson_val *root = yyjson_doc_get_root(reply.doc), *v = yyjson_obj_get(root, "version");
 	if (v == NULL)
 		v = yyjson_arr_get_first(yyjson_obj_get(root, "versions"));
@@ -296,7 +273,7 @@ int os_call(struct openstack *o, enum os_service s, const char *method, const ch
 		return -1;
 	snprintf(what, sizeof what, "the %s service refused %s %.*s", services[s].name, method, (int)strcspn(tail, "?"), tail);
 	if (reply.status / 100 != 2)
-		return refusal(o, what, &reply, e);
+		return rest_refusal(&reply, what, &o->p.not_before_ns, e);
 	if (doc != NULL && reply.doc == NULL)
 		return err_set(e, ERR_PROTOCOL, 0, "%s answered what is no JSON: %.100s (request %s)", url, reply.text, reply.id);
 	if (doc != NULL)

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "json_format.h"
 #include "openstack.h"
+#include "res_tags.h"
 
 struct choice {
 	const struct machine *like;
@@ -58,9 +59,9 @@ int os_target_create(struct provider *p, const struct target_spec *spec, struct 
 	const char *wanted = o->options.target_network[0] != '\0' ? o->options.target_network : o->options.network;
 	struct res_ref port = *ref;
 	cleanup(buf_fini) struct buf b = BUF_INIT;
-	char flavor[RES_ID_SIZE], network[RES_ID_SIZE], tags[256];
+	char flavor[RES_ID_SIZE], network[RES_ID_SIZE], tags[RES_TAGS_SIZE];
 
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	port.kind = RES_NIC;
 	if (choose_flavor(o, spec->like, flavor, e) < 0 || os_resolve(o, OS_A_NETWORK, wanted, network, e) < 0)
 		return -1;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "json_format.h"
 #include "openstack.h"
+#include "res_tags.h"
 
 #define VIRTIO_SERIAL 20 /* bytes of a serial that a virtio-blk device has room for */
 
@@ -42,9 +43,9 @@ static int make_group(struct openstack *o, const struct res_ref *ref, uint16_t p
 {
 	static const char *const everybody[] = {"0.0.0.0/0", "::/0"};
 	struct res_ref group = part(ref, OS_GROUP);
-	char tags[256];
+	char tags[RES_TAGS_SIZE];
 
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	cleanup(cleanup_free) char *body = json_format("{'security_group':{'name':%s,'description':%s}}", ref->name, tags);
 	if (os_make(o, OS_GROUP, &group, body, e) < 0)
 		return -1;
@@ -60,9 +61,9 @@ static int make_network(struct openstack *o, const struct res_ref *ref, uint16_t
 			struct err *e)
 {
 	struct res_ref port = part(ref, OS_PORT), address = part(ref, OS_FLOATING_IP);
-	char group[RES_ID_SIZE], network[RES_ID_SIZE], outside[RES_ID_SIZE], tags[256];
+	char group[RES_ID_SIZE], network[RES_ID_SIZE], outside[RES_ID_SIZE], tags[RES_TAGS_SIZE];
 
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	if (os_resolve(o, OS_A_NETWORK, o->options.network, network, e) < 0 || make_group(o, ref, tcp_port, group, e) < 0)
 		return -1;
 	cleanup(cleanup_free) char *body = json_format("{'port':{'name':%s,'description':%s,'network_id':%s,'security_groups':[%s]}}",
@@ -101,9 +102,9 @@ static char *server_body(const struct openstack *o, const struct worker_spec *sp
 {
 	cleanup(buf_fini) struct buf data = BUF_INIT;
 	struct buf b = BUF_INIT;
-	char tags[256];
+	char tags[RES_TAGS_SIZE];
 
-	os_tags_write(ref, tags);
+	res_tags_write(ref, tags);
 	base64_encode(spec->bootdata, strlen(spec->bootdata), &data);
 	json_format_add(&b, "{'server':{'name':%s,'imageRef':%s,'flavorRef':%s,'networks':[{'port':%s}],'config_drive':true,"
 			"'user_data':%s,'metadata':{'wherry':%s},", ref->name, image, flavor, port, data.data, tags);

@@ -61,9 +61,6 @@ static void close_cloud(struct provider *p)
 
 	rest_free(o->rest);
 	openstack_config_fini(&o->config);
-	if (o->token != NULL)
-		mem_wipe(o->token, strlen(o->token));
-	free(o->token);
 	for (int s = 0; s < OS_SERVICES; s++)
 		free(o->at[s].url);
 	free(o);
@@ -90,6 +87,8 @@ static int connect_cloud(struct openstack *o, struct err *e)
 		.id_header = "X-Openstack-Request-Id",
 		.secret_header = "X-Subject-Token",
 		.timeout_s = CALL_TIMEOUT_S,
+		.log_in = os_login,
+		.log_in_ctx = o,
 		.log = o->p.log,
 	};
 	o->rest = rest_new(&options, e);

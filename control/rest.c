@@ -22,6 +22,7 @@ struct rest {
 	CURL *curl;
 	struct rest_options options;
 	char *ca_file, *id_header, *secret_header;
+	char *token;             /* a header; NULL: none */
 	char said[CURL_ERROR_SIZE];
 	/* of the call under way */
 	struct buf body;
@@ -136,6 +137,7 @@ void rest_free(struct rest *r)
 		return;
 	curl_easy_cleanup(r->curl);
 	buf_fini(&r->body);
+	rest_set_token(r, NULL);
 	free(r->ca_file);
 	free(r->id_header);
 	free(r->secret_header);
@@ -198,13 +200,23 @@ static int no_reply(struct rest *r, const struct rest_call *c, CURLcode code, st
 	return err_set(e, f->kind, 0, "%s %.*s: %s: %s", c->method, where, c->url, said, f->advice);
 }
 
-static struct curl_slist *headers_of(const struct rest_call *c)
+void rest_set_token(struct rest *r, const char *header)
+{
+	if (r->token != NULL)
+		mem_wipe(r->token, strlen(r->token));
+	free(r->token);
+	r->token = mem_strdup(header);
+}
+
+static struct curl_slist *headers_of(const struct rest *r, const struct rest_call *c)
 {
 	struct curl_slist *list = NULL;
 	cleanup(cleanup_free) char *type = mem_printf("Content-Type: %s", c->type != NULL ? c->type : "application/json");
 
 	for (const char *const *h = c->headers; h != NULL && *h != NULL; h++)
 		list = curl_slist_append(list, *h);
+	if (r->token != NULL && !c->no_token)
+		list = curl_slist_append(list, r->token);
 	list = curl_slist_append(list, "Accept: application/json");
 	list = curl_slist_append(list, "Expect:");
 	return c->body != NULL || c->file > 0 ? curl_slist_append(list, type) : list;
@@ -256,9 +268,9 @@ static void take_body(struct rest *r, struct rest_reply *out)
 	out->text[n] = '\0';
 }
 
-int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e)
+static int call_once(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e)
 {
-	struct curl_slist *headers = headers_of(c);
+	struct curl_slist *headers = headers_of(r, c);
 	int64_t begin = clock_mono_ns();
 	long status = 0;
 
@@ -282,73 +294,14 @@ int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out,
 	return 0;
 }
 
-void rest_reply_fini(struct rest_reply *reply)
+int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e)
 {
-	yyjson_doc_free(reply->doc);
-	if (reply->secret != NULL)
-		mem_wipe(reply->secret, strlen(reply->secret));
-	free(reply->secret);
-	*reply = (struct rest_reply)REST_REPLY_INIT;
-}
-
-enum err_kind rest_kind(int status)
-{
-	switch (status) {
-	case 400: case 422: return ERR_CONFIG;
-	case 401: case 403: return ERR_DENIED;
-	case 404: case 410: return ERR_NOT_FOUND;
-	case 409: case 412: case 423: return ERR_BUSY;
-	case 408: return ERR_TIMEOUT;
-	case 413: case 507: return ERR_NO_SPACE;
-	case 429: case 500: case 502: case 503: case 504: return ERR_NETWORK;
-	default: return status / 100 == 5 ? ERR_UNSUPPORTED : ERR_PROTOCOL;
-	}
-}
-
-/* ---- What replies say ---- */
-
-void rest_doc_free(yyjson_doc **doc)
-{
-	yyjson_doc_free(*doc);
-}
-
-const char *rest_text(yyjson_val *object, const char *key)
-{
-	const char *s = yyjson_get_str(yyjson_obj_get(object, key));
-
-	return s != NULL ? s : "";
-}
-
-uint64_t rest_number(yyjson_val *object, const char *key)
-{
-	yyjson_val *v = yyjson_obj_get(object, key);
-
-	return yyjson_is_uint(v) ? yyjson_get_uint(v) : 0;
-}
-
-/* Services wrap their words differently: {"message": ...}, {"badRequest": {"message": ...}}, {"errors": [{"detail": ...}]}. */
-static const char *words_of(yyjson_val *root)
-{
-	static const char *const keys[] = {"message", "detail", "title"};
-	yyjson_obj_iter it = yyjson_obj_iter_with(root);
-	yyjson_val *key;
-
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		if (rest_text(root, keys[i])[0] != '\0')
-			return rest_text(root, keys[i]);
-	while ((key = yyjson_obj_iter_next(&it)) != NULL) {
-		yyjson_val *v = yyjson_obj_iter_get_val(key);
-
-		v = yyjson_is_arr(v) ? yyjson_arr_get_first(v) : v;
-		if (yyjson_is_obj(v) && words_of(v)[0] != '\0')
-			return words_of(v);
-	}
-	return "";
-}
-
-const char *rest_words(const struct rest_reply *reply)
-{
-	const char *words = words_of(yyjson_doc_get_root(reply->doc));
-
-	return words[0] != '\0' ? words : reply->text[0] != '\0' ? reply->text : "it does not say why";
+	if (call_once(r, c, out, e) < 0)
+		return -1;
+	if (out->status != 401 || c->no_token || r->options.log_in == NULL)
+		return 0;
+	rest_reply_fini(out);
+	if (r->options.log_in(r->options.log_in_ctx, e) < 0)
+		return err_wrap(e, "the token expired");
+	return call_once(r, c, out, e);
 }

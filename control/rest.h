@@ -9,6 +9,7 @@
 #ifndef WHERRY_CONTROL_REST_H
 #define WHERRY_CONTROL_REST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <yyjson.h>
 
@@ -23,6 +24,10 @@ struct rest_options {
 	const char *id_header;      /* of a reply, naming the request in the cloud's logs */
 	const char *secret_header;  /* of a reply, kept in rest_reply.secret; NULL: none */
 	uint32_t timeout_s;         /* of one call */
+	/* Gets a new token by calls without one and hands it to rest_set_token. Called when a service says 401, once for each
+	 * call. NULL: 401 is a reply like any other. */
+	int (*log_in)(void *ctx, struct err *e);
+	void *log_in_ctx;           /* borrowed */
 	const struct log *log;      /* borrowed */
 };
 
@@ -30,6 +35,7 @@ struct rest_call {
 	const char *method;
 	const char *url;
 	const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
+	bool no_token;
 	const char *body;           /* NULL: none, and no file either */
 	const char *type;           /* of the body; NULL: application/json */
 	int file;                   /* > 0: the body is this file from its start, of file_size bytes */
@@ -50,7 +56,10 @@ struct rest_reply {
 struct rest *rest_new(const struct rest_options *o, struct err *e);
 void rest_free(struct rest *r);
 
-/* One call. -1 only when there is no reply: NETWORK (resolve, connect, cut), TIMEOUT, DENIED (the certificate), PROTOCOL.
+/* The header that calls carry from now on: "X-Auth-Token: ..."; NULL: none. Copied, and wiped when it is not needed. */
+void rest_set_token(struct rest *r, const char *header);
+
+/* One call. -1 only when there is no reply, or no new token: NETWORK (resolve, connect, cut), TIMEOUT, DENIED (the certificate), PROTOCOL.
  * Whatever the status, *out is the caller's to release. Replies over 16 MiB are PROTOCOL. */
 int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e);
 void rest_reply_fini(struct rest_reply *reply); /* wipes the secret */
@@ -62,6 +71,9 @@ uint64_t rest_number(yyjson_val *object, const char *key);
 /* What a refusal says for itself; never empty. Lives as long as the reply. */
 const char *rest_words(const struct rest_reply *reply);
 
+/* An error of what the service said: "`what`: its words (HTTP 503, request req-1)". *not_before_ns is set where it asked for
+ * a pause (provider.h). Returns -1. */
+int rest_refusal(const struct rest_reply *reply, const char *what, int64_t *not_before_ns, struct err *e);
 /* What an error status means: 429 and what may be over soon (500, 502, 503, 504) are NETWORK, hence retried. */
 enum err_kind rest_kind(int status);
 
