@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "json_doc.h"
 
 #define WORDS_MAX 16
@@ -17,11 +19,39 @@ const struct command *command_by_name(const char *name)
 	return NULL;
 }
 
+/* Of one word, or of this one and the next; *words tells. NULL: none. */
+static const struct command *command_by_words(const char *word, const char *next, int *words)
+{
+	const struct command *c = command_by_name(word);
+	char both[64];
+
+	*words = 1;
+	if (c != NULL || next == NULL)
+		return c;
+	*words = 2;
+	snprintf(both, sizeof both, "%s %s", word, next);
+	return command_by_name(both);
+}
+
+/* "upload, list, remove": what may follow `word`; empty when nothing does. */
+static void second_words(const char *word, struct buf *out)
+{
+	size_t n = strlen(word);
+
+	for (const struct command *c = command_table; c->name != NULL; c++)
+		if (strncmp(c->name, word, n) == 0 && c->name[n] == ' ')
+			buf_addf(out, "%s%s", out->len != 0 ? ", " : "", c->name + n + 1);
+}
+
 static int unknown_command(const char *word, struct err *e)
 {
 	const char *words[WORDS_MAX], *near;
+	cleanup(buf_fini) struct buf second = BUF_INIT;
 	size_t n = 0;
 
+	second_words(word, &second);
+	if (second.len != 0)
+		return err_set(e, ERR_USAGE, 0, "`wherry %s` is followed by one of: %s", word, second.data);
 	for (const struct command *c = command_table; c->name != NULL && n < WORDS_MAX; c++)
 		words[n++] = c->name;
 	near = json_nearest(word, words, n);
@@ -57,6 +87,15 @@ static int unknown_option(const struct cmd *c, const char *word, size_t len, str
 		       c->command != NULL ? " " : "", c->command != NULL ? c->command->name : "");
 }
 
+static int add_text(struct cmd_texts *t, const struct cmd_option *o, const char *value, struct err *e)
+{
+	if (t->n == sizeof t->at / sizeof t->at[0])
+		return err_set(e, ERR_USAGE, 0, "option --%s is given too often: at most %zu times", o->name,
+			       sizeof t->at / sizeof t->at[0]);
+	t->at[t->n++] = value;
+	return 0;
+}
+
 /* argv[*i] begins with two dashes; may take the next word, too. */
 static int parse_option(int argc, char *const argv[], int *i, struct cmd *c, struct err *e)
 {
@@ -77,6 +116,8 @@ static int parse_option(int argc, char *const argv[], int *i, struct cmd *c, str
 	const char *value = equals != NULL ? equals + 1 : *i + 1 < argc ? argv[++*i] : "";
 	if (*value == '\0')
 		return err_set(e, ERR_USAGE, 0, "option --%s needs a value: --%s %s", o->name, o->name, o->value);
+	if (o->many)
+		return add_text((struct cmd_texts *)((char *)c + o->at), o, value, e);
 	*(const char **)((char *)c + o->at) = value;
 	return 0;
 }
@@ -116,9 +157,12 @@ int cmd_parse(int argc, char *const argv[], struct cmd *c, struct err *e)
 			return err_set(e, ERR_USAGE, 0, "there is no option %s: options are written in full, as "
 				       "--json", word);
 		} else if (c->command == NULL) {
-			c->command = command_by_name(word);
+			int words;
+
+			c->command = command_by_words(word, i + 1 < argc ? argv[i + 1] : NULL, &words);
 			if (c->command == NULL)
 				return unknown_command(word, e);
+			i += words - 1;
 		} else {
 			if (c->arg_count < sizeof c->args / sizeof c->args[0])
 				c->args[c->arg_count] = word;

@@ -40,7 +40,7 @@ static void print_all(void)
 		char left[40];
 
 		snprintf(left, sizeof left, "%s %s", k->name, k->args);
-		printf("  %-22s %s\n", left, k->summary);
+		printf("  %-26s %s\n", left, k->summary);
 	}
 	print_options("Options", cmd_global_options);
 	puts("\n`wherry help COMMAND` explains one, `wherry help exit` the exit statuses.");
@@ -57,7 +57,12 @@ static void print_statuses(void)
 int cmd_help(struct cmd *c, struct err *e)
 {
 	const char *topic = c->help && strcmp(c->command->name, "help") != 0 ? c->command->name : c->args[0];
+	char two[80];
 
+	if (topic != NULL && topic == c->args[0] && c->args[1] != NULL) {
+		snprintf(two, sizeof two, "%s %s", c->args[0], c->args[1]);
+		topic = two;
+	}
 	if (topic == NULL) {
 		print_all();
 		return 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
 
-#define OPTION(member) offsetof(struct cmd, member)
+#define OPTION(member)  offsetof(struct cmd, member), false
+#define OPTIONS(member) offsetof(struct cmd, member), true
 
 const struct cmd_option cmd_global_options[] = {
 	{"state-dir", "DIR", "keep the state in DIR (default: $WHERRY_STATE_DIR; root: /var/lib/wherry; else ~/.local/state/wherry)",
@@ -42,6 +43,27 @@ static const struct cmd_option cleanup_options[] = {
 	{0},
 };
 
+#define REGION_OPTION {"region", "NAME", "in that region instead of the block's; may be given again", OPTIONS(regions)}
+#define CLOUD_DETAILS                                                                                                     \
+	"CLOUD is a job file (its source and its target), a file with one provider block (as \"source\" of a job), or the\n" \
+	"name of a provider that finds its credentials in the environment. "
+
+static const struct cmd_option image_upload_options[] = {
+	REGION_OPTION,
+	{"file", "PATH", "the folder that `make image` builds, or one disk image of it", OPTION(file)},
+	{"firmware", "KIND", "machines of it boot with bios or uefi only (default: as the cloud does; it boots with both)",
+	 OPTION(firmware)},
+	{0},
+};
+
+static const struct cmd_option image_list_options[] = {REGION_OPTION, {0}};
+
+static const struct cmd_option image_remove_options[] = {
+	REGION_OPTION,
+	{"old", NULL, "all that are old or broken, and uploads that died", OPTION(old)},
+	{0},
+};
+
 const struct command command_table[] = {
 	{"validate", "JOB.json", "check a job and name everything that stands against it",
 	 "Reads the job file, opens both places and asks their drivers. All findings are shown at once, and what could\n"
@@ -69,7 +91,17 @@ const struct command command_table[] = {
 	 "Without a job file: everything of this state directory, in all places its journal knows. Resources are found in\n"
 	 "the journal and by their tags; those of other state directories are never touched. The replica stays unless\n"
 	 "--discard is given.\n", cleanup_options, 0, 1, cmd_cleanup},
+	{"image upload", "CLOUD", "put the workers' image into a cloud",
+	 CLOUD_DETAILS "An image that\n"
+	 "is there already is not sent again. A changed one is put beside the old one, which stays until it is removed.\n",
+	 image_upload_options, 1, 1, cmd_image_upload},
+	{"image list", "CLOUD", "list the workers' images of a cloud",
+	 CLOUD_DETAILS "Says\n"
+	 "which one workers of this client boot from.\n", image_list_options, 1, 1, cmd_image_list},
+	{"image remove", "CLOUD [IMAGE]", "remove a worker image, or all old ones",
+	 CLOUD_DETAILS "IMAGE\n"
+	 "is a name or id that `wherry image list` shows.\n", image_remove_options, 1, 2, cmd_image_remove},
 	{"version", "", "show the version", "", no_options, 0, 0, cmd_version},
-	{"help", "[COMMAND|exit]", "explain a command, or the exit statuses", "", no_options, 0, 1, cmd_help},
+	{"help", "[COMMAND|exit]", "explain a command, or the exit statuses", "", no_options, 0, 2, cmd_help},
 	{0},
 };

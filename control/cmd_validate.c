@@ -11,6 +11,7 @@
 #include "journal.h"
 #include "json_line.h"
 #include "places.h"
+#include "quota.h"
 #include "state.h"
 
 /* Somebody waits for the answer. */
@@ -24,6 +25,7 @@ struct validation {
 	struct journal *journal;
 	unsigned levels[FINDING_NOT_CHECKED + 1];
 	enum err_kind first;         /* of the errors */
+	unsigned replica;            /* disks of it that are there */
 	bool half_promoted;          /* a machine of ours is there, which the next command takes away or finishes */
 };
 
@@ -84,6 +86,13 @@ static void check_state(struct validation *v)
 	}
 }
 
+static void show_found(struct validation *v, const char *where, struct findings *found)
+{
+	for (size_t i = 0; i < found->list.len; i++)
+		show(v, where, found->list.at[i].level, found->list.at[i].kind, found->list.at[i].text);
+	findings_fini(found);
+}
+
 static void ask_driver(struct validation *v, struct provider *p, const char *where, bool source, const struct machine *m)
 {
 	struct findings found = {0};
@@ -93,9 +102,17 @@ static void ask_driver(struct validation *v, struct provider *p, const char *whe
 		show(v, where, FINDING_NOT_CHECKED, ERR_NONE, "this provider has no checks");
 	else if (p->ops->validate(p, source, m, &found, &e) < 0)
 		show_err(v, where, &e);
-	for (size_t i = 0; i < found.list.len; i++)
-		show(v, where, found.list.at[i].level, found.list.at[i].kind, found.list.at[i].text);
-	findings_fini(&found);
+	show_found(v, where, &found);
+}
+
+static void check_quotas(struct validation *v, const struct machine *m)
+{
+	const struct quota_check check = {.source = v->source, .target = v->target, .m = m, .replica = v->replica};
+	struct findings source = {0}, target = {0};
+
+	quota_check(&check, &source, &target);
+	show_found(v, "source", &source);
+	show_found(v, "target", &target);
 }
 
 static void check_disks(struct validation *v, const struct machine *m)
@@ -105,6 +122,9 @@ static void check_disks(struct validation *v, const struct machine *m)
 	if (m->disks.len == 0)
 		show(v, "source", FINDING_ERROR, ERR_UNSUPPORTED, "the machine has no disks: there is nothing to "
 		     "replicate");
+	if (m->not_one_instant)
+		show(v, "source", FINDING_WARNING, ERR_NONE, "the snapshots of the running machine's disks are taken one after the other, so "
+		     "data spread over several disks may not fit together: stop the machine for the last sync");
 	for (size_t i = 0; i < m->disks.len; i++) {
 		const struct machine_disk *d = &m->disks.at[i];
 
@@ -122,6 +142,7 @@ static int see_replica(void *ctx, const struct res_ref *ref)
 	char text[400];
 
 	v->half_promoted |= ours && ref->kind == RES_MACHINE;
+	v->replica += ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA;
 	if (ours || ref->tags.purpose != PURPOSE_REPLICA)
 		return 0;
 	snprintf(text, sizeof text, "replica disk %s is kept by another state directory (owner %s): run this job "
@@ -193,8 +214,10 @@ static void check_places(struct validation *v)
 		ask_driver(v, v->source, "source", true, &m);
 		ask_driver(v, v->target, "target", false, &m);
 	}
-	machine_fini(&m);
 	check_replica(v);
+	if (e.kind == ERR_NONE)
+		check_quotas(v, &m);
+	machine_fini(&m);
 }
 
 static const char *plural(unsigned n)

@@ -17,6 +17,12 @@
 
 struct command;
 
+/* What an option that may be repeated was given. */
+struct cmd_texts {
+	const char *at[16];
+	unsigned n;
+};
+
 /* A command line, read. */
 struct cmd {
 	const struct command *command;
@@ -25,7 +31,10 @@ struct cmd {
 	bool list, discard, all, last_good, no_start;
 	const char *limit[LIMITS];  /* NULL: not given */
 	bool none, reset;
-	const char *args[2];        /* JOB.json, or what `help` is asked about; NULL: not given */
+	struct cmd_texts regions;
+	const char *file, *firmware;
+	bool old;
+	const char *args[3];        /* JOB.json, or what `help` is asked about; NULL: not given */
 	unsigned arg_count;
 	const struct log *log;
 	const atomic_bool *cancel;
@@ -37,10 +46,11 @@ struct cmd_option {
 	const char *value;          /* what follows, for the help; NULL: nothing does */
 	const char *help;
 	size_t at;                  /* in struct cmd: const char * with a value, bool without */
+	bool many;                  /* it is a struct cmd_texts there */
 };
 
 struct command {
-	const char *name;           /* NULL ends the table */
+	const char *name;           /* one word, or two as in "image list"; NULL ends the table */
 	const char *args;           /* "JOB.json" */
 	const char *summary;        /* one line for the list */
 	const char *details;        /* a few lines for its own help; ends with a newline */
@@ -71,6 +81,9 @@ int cmd_promote(struct cmd *c, struct err *e);
 int cmd_status(struct cmd *c, struct err *e);
 int cmd_cleanup(struct cmd *c, struct err *e);
 int cmd_discard(struct cmd *c, struct err *e); /* cleanup --discard */
+int cmd_image_upload(struct cmd *c, struct err *e);
+int cmd_image_list(struct cmd *c, struct err *e);
+int cmd_image_remove(struct cmd *c, struct err *e);
 int cmd_version(struct cmd *c, struct err *e);
 int cmd_help(struct cmd *c, struct err *e);
 

@@ -7,7 +7,7 @@ control_DEPS := yyjson sqlite curl yaml mbedtls ipsec-mb http-parser
 # Reading, state, journal, the core of the providers.
 control_SRCS := json_read.c json_get.c json_format.c config.c job_limits.c state.c state_keys.c journal.c journal_db.c \
 	journal_schema.c journal_runs.c journal_entries.c journal_generations.c provider.c res_tags.c provider_open.c \
-	provider_table.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c rest.c rest_reply.c \
+	provider_table.c choice.c settings.c image_file.c image.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c rest.c rest_reply.c \
 	yaml_read.c
 # What people see.
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
@@ -20,11 +20,12 @@ control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qem
 	qemu_live.c qemu_machine.c qemu_options.c qemu_proc.c qemu_record.c qemu_record_machine.c \
 	qemu_snapshot.c qemu_spawn.c qemu_target.c qemu_validate.c qemu_worker.c qemu_worker_ops.c
 # A real cloud.
-control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c openstack_machine.c openstack_object.c \
-	openstack_session.c openstack_target.c openstack_worker.c
+control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c openstack_image.c openstack_machine.c \
+	openstack_object.c openstack_session.c openstack_target.c \
+	openstack_validate.c openstack_worker.c
 # Commands.
-control_SRCS += context.c recover.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c \
-	cmd_runs.c cmd_limit.c cmd_status.c cmd_cleanup.c cmd_discard.c cmd_help.c
+control_SRCS += context.c recover.c quota.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c \
+	cmd_runs.c cmd_limit.c cmd_status.c cmd_image.c cmd_cleanup.c cmd_discard.c cmd_help.c
 
 PROGRAMS += wherry
 wherry_SRCS := control/main.c

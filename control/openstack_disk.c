@@ -80,7 +80,7 @@ int os_disk_create(struct provider *p, const struct disk_spec *spec, struct res_
 	res_tags_write(ref, tags);
 	json_format_add(&body, "{'volume':{'name':%s,'size':%u,'metadata':{'wherry':%s}", ref->name, gib, tags);
 	if (from != NULL)
-		json_format_add(&body, ",%j:%s", image ? "\"imageRef\"" : "\"snapshot_id\"", from + (image ? strlen(OS_IMAGE_ID) : 0));
+		json_format_add(&body, ",%j:%s", image ? "\"imageRef\"" : "\"snapshot_id\"", os_bare_id(from));
 	else if (volume_type[0] != '\0')
 		json_format_add(&body, ",'volume_type':%s", volume_type);
 	if (from == NULL && o->options.zone[0] != '\0')
@@ -123,8 +123,7 @@ static const struct {
 	{"detaching", RES_READY}, {"deleted", RES_ABSENT}, {"killed", RES_FAILED}, {"deactivated", RES_FAILED},
 };
 
-/* Anything unknown is on its way somewhere: creating, downloading, extending, saving, deleting ... */
-static enum res_state state_of(const char *word)
+enum res_state os_state_of(const char *word)
 {
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 		if (strcmp(states[i].word, word) == 0)
@@ -150,13 +149,13 @@ int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state 
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	enum os_type t = ref->kind == RES_DISK ? OS_DISK : begins(ref->id, OS_IMAGE_ID) ? OS_SAVED_IMAGE : OS_SNAPSHOT;
-	yyjson_val *v = os_read(o, t, ref->id + (t == OS_SAVED_IMAGE ? strlen(OS_IMAGE_ID) : 0), &doc, e);
+	yyjson_val *v = os_read(o, t, os_bare_id(ref->id), &doc, e);
 
 	*state = RES_ABSENT;
 	if (v == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
 	snprintf(o->p.seen, sizeof o->p.seen, "%s", rest_text(v, "status"));
-	*state = state_of(o->p.seen);
+	*state = os_state_of(o->p.seen);
 	if (*state == RES_FAILED)
 		why_failed(o, ref, o->p.seen, e);
 	return 0;
@@ -200,11 +199,9 @@ static int prepare_removal(struct openstack *o, const char *id, const char *word
 int os_disk_remove(struct openstack *o, enum os_type t, const struct res_ref *ref, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	char id[RES_ID_SIZE];
+	yyjson_val *v = os_find(o, t, ref, &doc, e);
+	const char *id = rest_text(v, "id");
 
-	if (os_look_up(o, t, ref, id, e) < 0)
-		return -1;
-	yyjson_val *v = id[0] != '\0' ? os_read(o, t, id, &doc, e) : NULL;
 	if (v == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
 	if (strcmp(rest_text(v, "status"), "deleting") == 0)
@@ -227,10 +224,8 @@ int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *ex
 
 	if (v == NULL || !os_tags_read(OS_DISK, v, &now))
 		return is_gone(os_of(p), disk, e);
-	if (strcmp(now.tags.owner, expect->owner) != 0 || now.tags.epoch != expect->epoch)
-		return err_set(e, ERR_BUSY, 0, "replica disk %s carries epoch %llu of owner %s instead of epoch %llu of owner %s: "
-			       "another run took it", disk->name, (unsigned long long)now.tags.epoch, now.tags.owner,
-			       (unsigned long long)expect->epoch, expect->owner);
+	if (res_check_claim(&now, expect, e) < 0)
+		return -1;
 	next.tags = *set;
 	res_tags_write(&next, tags);
 	cleanup(cleanup_free) char *body = json_format("{'metadata':{'wherry':%s}}", tags);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A server as a machine: its disks in its own order, its ports; and what stands against replicating it here. */
+/* A server as a machine: its disks in its own order, its ports. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +104,7 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 	char query[RES_ID_SIZE + 16];
 
 	*out = (struct machine){0};
-	if (os_resolve(os_of(p), OS_A_SERVER, name, out->id, e) < 0)
+	if (os_resolve(os_of(p), OS_SERVER, name, out->id, e) < 0)
 		return -1;
 	yyjson_val *server = os_read(os_of(p), OS_SERVER, out->id, &doc, e), *flavor = yyjson_obj_get(server, "flavor");
 	if (server == NULL)
@@ -120,79 +120,5 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 		return -1;
 	}
 	out->not_one_instant = out->running && out->disks.len > 1;
-	return 0;
-}
-
-/* ---- What stands against it ---- */
-
-static void check_named(struct openstack *o, enum os_named what, const char *key, const char *name, struct findings *out)
-{
-	struct err e = ERR_INIT;
-	char id[RES_ID_SIZE];
-
-	if (name[0] == '\0')
-		findings_add(out, FINDING_ERROR, ERR_CONFIG, "\"%s\" is missing for %s: workers need it", key, o->p.place);
-	else if (os_resolve(o, what, name, id, &e) < 0)
-		findings_add(out, FINDING_ERROR, e.kind, "\"%s\": %s", key, e.msg);
-}
-
-/* limit -1: none. */
-static void check_limit(struct openstack *o, yyjson_val *limits, const char *max, const char *used, const char *what,
-			uint64_t need, bool source, struct findings *out)
-{
-	int64_t limit = yyjson_get_sint(yyjson_obj_get(limits, max)), have = (int64_t)rest_number(limits, used);
-
-	if (limit >= 0 && have + (int64_t)need > limit)
-		findings_add(out, source ? FINDING_ERROR : FINDING_WARNING, ERR_NO_SPACE,
-			     "the quota of %s allows %lld %s, %lld are used and %llu more are needed%s: have it raised, or remove "
-			     "something", o->p.place, (long long)limit, what, (long long)have, (unsigned long long)need,
-			     source ? "" : " unless the replica is there already");
-}
-
-static void check_quota(struct openstack *o, bool source, const struct machine *m, struct findings *out)
-{
-	cleanup(rest_doc_free) yyjson_doc *compute = NULL;
-	cleanup(rest_doc_free) yyjson_doc *volume = NULL;
-	struct err e = ERR_INIT;
-	uint64_t n = m->disks.len, gib = 0;
-
-	for (size_t i = 0; i < m->disks.len; i++)
-		gib += (m->disks.at[i].size + GIB - 1) / GIB;
-	if (os_call(o, OS_COMPUTE, "GET", NULL, &compute, &e, "/limits") < 0 ||
-	    os_call(o, OS_VOLUME, "GET", NULL, &volume, &e, "/limits") < 0) {
-		findings_add(out, FINDING_NOT_CHECKED, e.kind, "the quota: %s", e.msg);
-		return;
-	}
-	yyjson_val *c = yyjson_ptr_get(yyjson_doc_get_root(compute), "/limits/absolute");
-	yyjson_val *v = yyjson_ptr_get(yyjson_doc_get_root(volume), "/limits/absolute");
-	check_limit(o, c, "maxTotalInstances", "totalInstancesUsed", "servers", 1, source, out);
-	check_limit(o, v, "maxTotalVolumes", "totalVolumesUsed", "volumes", n, source, out);
-	check_limit(o, v, "maxTotalSnapshots", "totalSnapshotsUsed", "snapshots", n, source, out);
-	check_limit(o, v, "maxTotalVolumeGigabytes", "totalGigabytesUsed", "GiB of volumes and snapshots", 2 * gib, source, out);
-}
-
-int os_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e)
-{
-	struct openstack *o = os_of(p);
-	const struct os_options *w = &o->options;
-
-	(void)e;
-	check_named(o, OS_AN_IMAGE, "image", w->image, out);
-	check_named(o, OS_A_FLAVOR, "flavor", w->flavor, out);
-	check_named(o, OS_A_NETWORK, "network", w->network, out);
-	if (w->floating_network[0] != '\0')
-		check_named(o, OS_A_NETWORK, "floating_network", w->floating_network, out);
-	if (!source && w->target_flavor[0] != '\0')
-		check_named(o, OS_A_FLAVOR, "target_flavor", w->target_flavor, out);
-	if (!source && w->target_network[0] != '\0')
-		check_named(o, OS_A_NETWORK, "target_network", w->target_network, out);
-	if (w->allow_count == 0)
-		findings_add(out, FINDING_WARNING, ERR_NONE, "in %s everybody may knock at a worker's port (only the controller and the "
-			     "other worker get in): name their addresses by \"allow\"", p->place);
-	if (source && m->not_one_instant)
-		findings_add(out, FINDING_WARNING, ERR_NONE, "%s takes the snapshots of a running server's %zu disks one after the "
-			     "other, so data spread over several disks may not fit together: stop the server for the last sync",
-			     p->place, m->disks.len);
-	check_quota(o, source, m, out);
 	return 0;
 }

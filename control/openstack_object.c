@@ -4,17 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
+#include "choice.h"
 #include "res_tags.h"
 
-const struct os_type_info os_types[OS_TYPES] = {
+const struct os_type_info os_types[OS_ALL_TYPES] = {
 	[OS_SERVER] = {OS_COMPUTE, RES_WORKER, "/servers/detail", "/servers", "server", "servers"},
 	[OS_PORT] = {OS_NETWORK, RES_NIC, "/ports", "/ports", "port", "ports"},
 	[OS_FLOATING_IP] = {OS_NETWORK, RES_ADDRESS, "/floatingips", "/floatingips", "floatingip", "floatingips"},
 	[OS_GROUP] = {OS_NETWORK, RES_FIREWALL, "/security-groups", "/security-groups", "security_group", "security_groups"},
 	[OS_DISK] = {OS_VOLUME, RES_DISK, "/volumes/detail", "/volumes", "volume", "volumes"},
 	[OS_SNAPSHOT] = {OS_VOLUME, RES_SNAPSHOT, "/snapshots/detail", "/snapshots", "snapshot", "snapshots"},
+	[OS_FLAVOR] = {OS_COMPUTE, RES_KINDS, "/flavors/detail", "/flavors", "flavor", "flavors"},
+	[OS_NET] = {OS_NETWORK, RES_KINDS, "/networks", "/networks", "network", "networks"},
+	[OS_VOLUME_TYPE] = {OS_VOLUME, RES_KINDS, "/types", "/types", "volume_type", "volume_types"},
 	[OS_SAVED_IMAGE] = {OS_IMAGE, RES_SNAPSHOT, "/images", "/images", NULL, "images"},
 };
 
@@ -51,9 +54,9 @@ static bool has_next(yyjson_val *root, const char *many)
 	return rest_text(root, "next")[0] != '\0';
 }
 
-int os_list(struct openstack *o, enum os_service s, const char *list, const char *many, const char *query,
-	    os_seen *cb, void *ctx, struct err *e)
+int os_each(struct openstack *o, enum os_type t, const char *query, os_seen *cb, void *ctx, struct err *e)
 {
+	const struct os_type_info *type = &os_types[t];
 	char marker[128] = "";
 
 	for (;;) {
@@ -61,28 +64,23 @@ int os_list(struct openstack *o, enum os_service s, const char *list, const char
 		yyjson_val *object, *last = NULL;
 		size_t i, max;
 
-		if (os_call(o, s, "GET", NULL, &doc, e, "%s?limit=500%s%s", list, query, marker) < 0)
+		if (os_call(o, type->service, "GET", NULL, &doc, e, "%s?limit=500%s%s", type->list, query, marker) < 0)
 			return -1;
 		yyjson_val *root = yyjson_doc_get_root(doc);
 		/* No list is not an empty one: from what is missing here others conclude that it was removed. */
-		if (!yyjson_is_arr(yyjson_obj_get(root, many)))
-			return err_set(e, ERR_PROTOCOL, 0, "%s%s answered without \"%s\"", o->at[s].url, list, many);
-		yyjson_arr_foreach(yyjson_obj_get(root, many), i, max, object) {
+		if (!yyjson_is_arr(yyjson_obj_get(root, type->many)))
+			return err_set(e, ERR_PROTOCOL, 0, "%s%s answered without \"%s\"", o->at[type->service].url, type->list, type->many);
+		yyjson_arr_foreach(yyjson_obj_get(root, type->many), i, max, object) {
 			int rc = cb(ctx, object);
 
 			if (rc != 0)
 				return rc;
 			last = object;
 		}
-		if (last == NULL || !has_next(root, many))
+		if (last == NULL || !has_next(root, type->many))
 			return 0;
 		snprintf(marker, sizeof marker, "&marker=%s", rest_text(last, "id"));
 	}
-}
-
-int os_each(struct openstack *o, enum os_type t, const char *query, os_seen *cb, void *ctx, struct err *e)
-{
-	return os_list(o, os_types[t].service, os_types[t].list, os_types[t].many, query, cb, ctx, e);
 }
 
 /* ---- One of them ---- */
@@ -92,7 +90,6 @@ struct search {
 	const struct res_ref *want;
 	struct res_ref found;
 	char id[RES_ID_SIZE]; /* "": none */
-	bool ours;
 };
 
 static int match(void *ctx, yyjson_val *object)
@@ -104,8 +101,7 @@ static int match(void *ctx, yyjson_val *object)
 		return 0;
 	s->found = there;
 	snprintf(s->id, sizeof s->id, "%s", rest_text(object, "id"));
-	s->ours = res_same_owner(&s->want->tags, &there.tags);
-	return s->ours;
+	return res_same_owner(&s->want->tags, &there.tags);
 }
 
 yyjson_val *os_read(struct openstack *o, enum os_type t, const char *id, yyjson_doc **doc, struct err *e)
@@ -121,32 +117,30 @@ yyjson_val *os_read(struct openstack *o, enum os_type t, const char *id, yyjson_
 	return os_types[t].one != NULL ? yyjson_obj_get(root, os_types[t].one) : root;
 }
 
-int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, char id[RES_ID_SIZE], struct err *e)
+yyjson_val *os_find(struct openstack *o, enum os_type t, const struct res_ref *ref, yyjson_doc **doc, struct err *e)
 {
 	struct search s = {.type = t, .want = ref};
-	bool image = begins(ref->id, OS_IMAGE_ID);
-	bool own = ref->kind == os_types[t].kind || (ref->kind == RES_MACHINE && t == OS_SERVER);
+	bool by_id = ref->id[0] != '\0' && (ref->kind == os_types[t].kind || (ref->kind == RES_MACHINE && t == OS_SERVER));
 
-	id[0] = '\0';
-	if (ref->id[0] != '\0' && own && image == (t == OS_SAVED_IMAGE)) {
-		cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-		yyjson_val *object = os_read(o, t, ref->id + (image ? strlen(OS_IMAGE_ID) : 0), &doc, e);
+	if (by_id && ref->kind == RES_SNAPSHOT && begins(ref->id, OS_IMAGE_ID) != (t == OS_SAVED_IMAGE))
+		return NULL; /* it is of the other type that has this kind */
+	if (by_id)
+		snprintf(s.id, sizeof s.id, "%s", os_bare_id(ref->id));
+	else if (os_each(o, t, "", match, &s, e) < 0)
+		return NULL;
+	yyjson_val *object = s.id[0] != '\0' ? os_read(o, t, s.id, doc, e) : NULL;
+	if (object == NULL || (os_tags_read(t, object, &s.found) && res_same_owner(&ref->tags, &s.found.tags)))
+		return object;
+	res_is_anothers(ref, &s.found, e);
+	return NULL;
+}
 
-		if (object == NULL)
-			return e->kind == ERR_NONE ? 0 : -1;
-		if (!os_tags_read(t, object, &s.found) || !res_same_owner(&ref->tags, &s.found.tags))
-			return res_is_anothers(ref, &s.found, e);
-		snprintf(id, RES_ID_SIZE, "%s", rest_text(object, "id"));
-		return 0;
-	}
-	if (ref->id[0] != '\0' && own)
-		return 0; /* it is of the other type that has this kind */
-	if (os_each(o, t, "", match, &s, e) < 0)
-		return -1;
-	if (s.id[0] != '\0' && !s.ours)
-		return res_is_anothers(ref, &s.found, e);
-	memcpy(id, s.id, RES_ID_SIZE);
-	return 0;
+int os_look_up(struct openstack *o, enum os_type t, const struct res_ref *ref, char id[RES_ID_SIZE], struct err *e)
+{
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+
+	snprintf(id, RES_ID_SIZE, "%s", rest_text(os_find(o, t, ref, &doc, e), "id"));
+	return e->kind == ERR_NONE ? 0 : -1;
 }
 
 int os_make(struct openstack *o, enum os_type t, struct res_ref *ref, const char *body, struct err *e)
@@ -178,48 +172,18 @@ int os_delete(struct openstack *o, enum os_type t, const char *id, struct err *e
 
 /* ---- Things that others made ---- */
 
-static const struct {
-	enum os_service service;
-	const char *list, *many, *what;
-} named[] = {
-	[OS_A_SERVER] = {OS_COMPUTE, "/servers/detail", "servers", "server"},
-	[OS_A_FLAVOR] = {OS_COMPUTE, "/flavors", "flavors", "flavor"},
-	[OS_A_NETWORK] = {OS_NETWORK, "/networks", "networks", "network"},
-	[OS_AN_IMAGE] = {OS_IMAGE, "/images", "images", "image"},
-};
-
-struct resolving {
-	const char *name;
-	char *id;
-	unsigned hits;
-	struct buf known;
-};
-
 static int see_named(void *ctx, yyjson_val *object)
 {
-	struct resolving *r = ctx;
-	const char *id = rest_text(object, "id"), *name = rest_text(object, "name");
-
-	if (strcmp(id, r->name) == 0 || strcmp(name, r->name) == 0) {
-		snprintf(r->id, RES_ID_SIZE, "%s", id);
-		r->hits++;
-	}
-	if (r->known.len < 200)
-		buf_addf(&r->known, "%s%s", r->known.len != 0 ? ", " : "", name);
+	named_choice_see(ctx, rest_text(object, "id"), rest_text(object, "name"));
 	return 0;
 }
 
-int os_resolve(struct openstack *o, enum os_named what, const char *name, char id[RES_ID_SIZE], struct err *e)
+int os_resolve(struct openstack *o, enum os_type t, const char *name, char id[RES_ID_SIZE], struct err *e)
 {
-	struct resolving r = {.name = name, .id = id, .known = BUF_INIT};
-	int rc = os_list(o, named[what].service, named[what].list, named[what].many, "", see_named, &r, e);
+	struct named_choice c = {.name = name, .known = BUF_INIT};
 
-	if (rc == 0 && r.hits == 0)
-		rc = err_set(e, ERR_NOT_FOUND, 0, "%s has no %s \"%s\": it has %s", o->p.place, named[what].what, name,
-			     r.known.len != 0 ? r.known.data : "none that this project may see");
-	else if (rc == 0 && r.hits > 1)
-		rc = err_set(e, ERR_REFUSED, 0, "%s has %u of the %s \"%s\": name one by its id", o->p.place, r.hits,
-			     named[what].what, name);
-	buf_fini(&r.known);
-	return rc;
+	if (os_each(o, t, "", see_named, &c, e) == 0)
+		return named_choice_end(&c, o->p.place, os_types[t].one != NULL ? os_types[t].one : "image", id, e);
+	buf_fini(&c.known);
+	return -1;
 }

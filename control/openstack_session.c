@@ -18,71 +18,58 @@ static const struct {
 	const char *header;
 	unsigned least, most;
 } services[OS_SERVICES] = {
-	[OS_COMPUTE] = {"compute", {"compute"}, "/v2.1", "compute", 47, 79},
-	[OS_VOLUME] = {"volume", {"volumev3", "block-storage", "volume"}, "/v3", "volume", 27, 59},
-	[OS_IMAGE] = {"image", {"image"}, "/v2", NULL, 0, 0},
-	[OS_NETWORK] = {"network", {"network"}, "/v2.0", NULL, 0, 0},
+	[OS_COMPUTE] = {"the compute service", {"compute"}, "/v2.1", "compute", 47, 79},
+	[OS_VOLUME] = {"the volume service", {"volumev3", "block-storage", "volume"}, "/v3", "volume", 27, 59},
+	[OS_IMAGE] = {"the image service", {"image"}, "/v2", NULL, 0, 0},
+	[OS_NETWORK] = {"the network service", {"network"}, "/v2.0", NULL, 0, 0},
 };
 
 /* ---- Keystone ---- */
 
-static void add_domain(struct buf *b, const char *id, const char *name)
+/* The inner part of a JSON object that names one: by id, else by name in a domain (NULL: in none). Caller frees. */
+static char *reference(const char *id, const char *name, const char *domain)
 {
-	if (id != NULL)
-		json_format_add(b, ",'domain':{'id':%s}", id);
-	else
-		json_format_add(b, ",'domain':{'name':%s}", name != NULL ? name : "Default");
+	return id != NULL ? json_format("'id':%s", id) : domain == NULL ? json_format("'name':%s", name)
+						       : json_format("'name':%s,'domain':{%j}", name, domain);
 }
 
-static void add_user(struct buf *b, const struct openstack_config *c)
+/* What is missing in these credentials; NULL: nothing. */
+static const char *missing_of(const struct openstack_config *c)
 {
-	buf_adds(b, "\"user\":{");
-	if (c->user_id != NULL)
-		json_format_add(b, "'id':%s", c->user_id);
-	else
-		json_format_add(b, "'name':%s", c->username);
-	if (c->user_id == NULL)
-		add_domain(b, c->user_domain_id, c->user_domain_name);
+	bool user = c->username != NULL || c->user_id != NULL;
+
+	if (c->app_secret != NULL)
+		return c->app_id != NULL || (c->app_name != NULL && user) ? NULL : "application_credential_id";
+	if (c->token != NULL && c->password == NULL)
+		return NULL;
+	return !user ? "username" : c->password == NULL ? "password" :
+	       c->project_id == NULL && c->project_name == NULL ? "project_name" : NULL;
 }
 
-/* The body of POST /v3/auth/tokens; false: too little is given, and what is missing. */
-static bool credentials(const struct openstack_config *c, struct buf *b, const char **missing)
-{
-	bool app = c->app_secret != NULL, token = !app && c->token != NULL && c->password == NULL;
+#define OR_DEFAULT(name) ((name) != NULL ? (name) : "Default")
 
-	*missing = app ? (c->app_id == NULL && (c->app_name == NULL || (c->username == NULL && c->user_id == NULL)) ?
-			  "application_credential_id" : NULL)
-		   : token ? NULL : c->username == NULL && c->user_id == NULL ? "username" :
-		   c->password == NULL ? "password" : c->project_id == NULL && c->project_name == NULL ? "project_name" : NULL;
-	if (*missing != NULL)
-		return false;
+/* The body of POST /v3/auth/tokens. An application credential has its project already. */
+static void add_credentials(const struct openstack_config *c, struct buf *b)
+{
+	cleanup(cleanup_free) char *home = reference(c->user_domain_id, OR_DEFAULT(c->user_domain_name), NULL);
+	cleanup(cleanup_free) char *user = reference(c->user_id, c->username, home);
+	cleanup(cleanup_free) char *above = reference(c->project_domain_id, OR_DEFAULT(c->project_domain_name), NULL);
+	cleanup(cleanup_free) char *project = reference(c->project_id, c->project_name, above);
+
 	buf_adds(b, "{\"auth\":{\"identity\":{");
-	if (app) {
-		json_format_add(b, "'methods':['application_credential'],'application_credential':{'secret':%s,", c->app_secret);
-		if (c->app_id != NULL) {
-			json_format_add(b, "'id':%s}}", c->app_id);
-		} else {
-			json_format_add(b, "'name':%s,", c->app_name);
-			add_user(b, c);
-			buf_adds(b, "}}}");
-		}
-	} else if (token) {
+	if (c->app_secret != NULL && c->app_id != NULL)
+		json_format_add(b, "'methods':['application_credential'],'application_credential':{'id':%s,'secret':%s}}", c->app_id,
+				c->app_secret);
+	else if (c->app_secret != NULL)
+		json_format_add(b, "'methods':['application_credential'],'application_credential':{'name':%s,'user':{%j},'secret':%s}}",
+				c->app_name, user, c->app_secret);
+	else if (c->password == NULL)
 		json_format_add(b, "'methods':['token'],'token':{'id':%s}}", c->token);
-	} else {
-		json_format_add(b, "'methods':['password'],'password':{", 0);
-		add_user(b, c);
-		json_format_add(b, ",'password':%s}}}", c->password);
-	}
-	/* An application credential has its project already. */
-	if (!app && c->project_id != NULL) {
-		json_format_add(b, ",'scope':{'project':{'id':%s}}", c->project_id);
-	} else if (!app && c->project_name != NULL) {
-		json_format_add(b, ",'scope':{'project':{'name':%s", c->project_name);
-		add_domain(b, c->project_domain_id, c->project_domain_name);
-		buf_adds(b, "}}");
-	}
+	else
+		json_format_add(b, "'methods':['password'],'password':{'user':{%j,'password':%s}}}", user, c->password);
+	if (c->app_secret == NULL && (c->project_id != NULL || c->project_name != NULL))
+		json_format_add(b, ",'scope':{'project':{%j}}", project);
 	buf_adds(b, "}}");
-	return true;
 }
 
 static bool is_wanted(yyjson_val *endpoint, const char *interface, const char *region)
@@ -143,10 +130,10 @@ static int find_service(struct openstack *o, yyjson_val *catalogue, enum os_serv
 	if (fits == 1 || (fits > 1 && region != NULL))
 		return 0;
 	if (regions.len == 0)
-		return err_set(e, ERR_CONFIG, 0, "%s has no %s service for this project: choose another project or cloud",
+		return err_set(e, ERR_CONFIG, 0, "%s lacks %s for this project: choose another project or cloud",
 			       o->p.place, services[s].name);
 	if (fits == 0)
-		return err_set(e, ERR_CONFIG, 0, "%s has no %s service with a %s address in region %s: its regions are %s",
+		return err_set(e, ERR_CONFIG, 0, "%s lacks %s with a %s address in region %s: its regions are %s",
 			       o->p.place, services[s].name, interface, region != NULL ? region : "(any)", regions.data);
 	return err_set(e, ERR_CONFIG, 0, "%s has several regions (%s): name one by \"region\"", o->p.place, regions.data);
 }
@@ -154,7 +141,8 @@ static int find_service(struct openstack *o, yyjson_val *catalogue, enum os_serv
 static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 {
 	yyjson_val *token = yyjson_obj_get(yyjson_doc_get_root(r->doc), "token");
-	yyjson_val *project = yyjson_obj_get(token, "project");
+	yyjson_val *project = yyjson_obj_get(token, "project"), *role;
+	size_t i, max;
 
 	if (r->secret == NULL || token == NULL)
 		return err_set(e, ERR_PROTOCOL, 0, "%s is no keystone: it answered without a token; correct auth_url",
@@ -164,6 +152,8 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 	cleanup(cleanup_free) char *header = mem_printf("X-Auth-Token: %s", r->secret);
 	rest_set_token(o->rest, header);
 	mem_wipe(header, strlen(header));
+	yyjson_arr_foreach(yyjson_obj_get(token, "roles"), i, max, role)
+		o->reads_only = (i == 0 || o->reads_only) && strcmp(rest_text(role, "name"), "reader") == 0;
 	snprintf(o->project, sizeof o->project, "%s", rest_text(project, "id"));
 	for (int s = 0; s < OS_SERVICES; s++)
 		if (find_service(o, yyjson_obj_get(token, "catalog"), (enum os_service)s, e) < 0)
@@ -182,14 +172,15 @@ int os_login(void *openstack, struct err *e)
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	cleanup(cleanup_free) char *base = with_version(c->auth_url, "/v3"), *url = mem_printf("%s/auth/tokens", base);
-	const char *missing, *who = c->username != NULL ? c->username : c->user_id != NULL ? c->user_id :
+	const char *missing = missing_of(c), *who = c->username != NULL ? c->username : c->user_id != NULL ? c->user_id :
 				    c->app_secret != NULL ? "the application credential" : "the token";
 
 	if (o->p.place[0] == '\0')
 		snprintf(o->p.place, sizeof o->p.place, "openstack at %.200s", c->auth_url);
-	if (!credentials(c, &body, &missing))
+	if (missing != NULL)
 		return err_set(e, ERR_CONFIG, 0, "the credentials for %s lack %s: add it to clouds.yaml, or set its OS_* variable",
 			       o->p.place, missing);
+	add_credentials(c, &body);
 	int rc = rest_call(o->rest, &(struct rest_call){.method = "POST", .url = url, .body = body.data, .no_token = true}, &reply, e);
 	mem_wipe(body.data, body.len);
 	if (rc < 0)
@@ -204,19 +195,6 @@ int os_login(void *openstack, struct err *e)
 
 /* ---- Services ---- */
 
-static int rest(struct openstack *o, enum os_service s, struct rest_call *c, struct rest_reply *reply, struct err *e)
-{
-	char version[64] = "Accept-Language: en";
-	const char *const headers[] = {version, NULL};
-
-	if (o->at[s].microversion[0] != '\0')
-		snprintf(version, sizeof version, "OpenStack-API-Version: %s %s", services[s].header, o->at[s].microversion);
-	c->headers = headers;
-	int rc = rest_call(o->rest, c, reply, e);
-	c->headers = NULL;
-	return rc;
-}
-
 /* "3.59": the minor part; the major ones are fixed by the address. */
 static unsigned minor_of(const char *version)
 {
@@ -225,58 +203,52 @@ static unsigned minor_of(const char *version)
 	return dot != NULL ? (unsigned)strtoul(dot + 1, NULL, 10) : 0;
 }
 
+/* The newest version that both sides know, as the header that calls carry. */
 static int negotiate(struct openstack *o, enum os_service s, struct err *e)
 {
-	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(cleanup_free) char *url = mem_printf("%.*s/", (int)end_of_version(o->at[s].url, services[s].version),
 						     o->at[s].url);
 	struct rest_call call = {.method = "GET", .url = url};
+	char major = services[s].version[2];
 
-	if (o->at[s].asked || services[s].header == NULL)
+	if (o->at[s].version[0] != '\0' || services[s].header == NULL)
 		return 0;
-	if (rest(o, s, &call, &reply, e) < 0)
+	if (rest_ask(o->rest, &call, services[s].name, &o->p.not_before_ns, &doc, e) < 0)
 		return -1;
-	if (reply.status / 100 != 2 && reply.status != 300)
-		return rest_refusal(&reply, "asking for the versions of a service", &o->p.not_before_ns, e);
-	yyjson_val *root = yyjson_doc_get_root(reply.doc), *v = yyjson_obj_get(root, "version");
+	yyjson_val *root = yyjson_doc_get_root(doc), *v = yyjson_obj_get(root, "version");
 	if (v == NULL)
 		v = yyjson_arr_get_first(yyjson_obj_get(root, "versions"));
 	unsigned least = minor_of(rest_text(v, "min_version")), most = minor_of(rest_text(v, "version"));
 	if (most < services[s].least || least > services[s].most)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the %s service at %s speaks microversions %s to %s, and %c.%u to %c.%u are known "
-			       "here: use a cloud of 2017 (Pike) or later", services[s].name, url, rest_text(v, "min_version"),
-			       rest_text(v, "version"), services[s].version[2], services[s].least, services[s].version[2],
-			       services[s].most);
-	most = most < services[s].most ? most : services[s].most;
-	snprintf(o->at[s].microversion, sizeof o->at[s].microversion, "%c.%u", services[s].version[2], most);
-	o->at[s].asked = true;
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s at %s speaks microversions %s to %s, and %c.%u to %c.%u are known here: use a cloud "
+			       "of 2017 (Pike) or later", services[s].name, url, rest_text(v, "min_version"),
+			       rest_text(v, "version"), major, services[s].least, major, services[s].most);
+	snprintf(o->at[s].version, sizeof o->at[s].version, "OpenStack-API-Version: %s %c.%u", services[s].header, major,
+		 most < services[s].most ? most : services[s].most);
 	return 0;
 }
 
 int os_call(struct openstack *o, enum os_service s, const char *method, const char *body, yyjson_doc **doc, struct err *e,
 	    const char *path, ...)
 {
-	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
-	char what[200];
+	struct rest_call call = {.method = method, .body = body};
 	va_list ap;
 
 	va_start(ap, path);
 	cleanup(cleanup_free) char *tail = mem_vprintf(path, ap);
 	va_end(ap);
-	if (doc != NULL)
-		*doc = NULL;
+	return os_perform(o, s, tail, &call, doc, e);
+}
+
+int os_perform(struct openstack *o, enum os_service s, const char *tail, struct rest_call *call, yyjson_doc **doc, struct err *e)
+{
+	cleanup(cleanup_free) char *url = mem_printf("%s%s", o->at[s].url, tail);
+
 	if (negotiate(o, s, e) < 0)
 		return -1;
-	cleanup(cleanup_free) char *url = mem_printf("%s%s", o->at[s].url, tail);
-	struct rest_call call = {.method = method, .url = url, .body = body};
-	if (rest(o, s, &call, &reply, e) < 0)
-		return -1;
-	snprintf(what, sizeof what, "the %s service refused %s %.*s", services[s].name, method, (int)strcspn(tail, "?"), tail);
-	if (reply.status / 100 != 2)
-		return rest_refusal(&reply, what, &o->p.not_before_ns, e);
-	if (doc != NULL && reply.doc == NULL)
-		return err_set(e, ERR_PROTOCOL, 0, "%s answered what is no JSON: %.100s (request %s)", url, reply.text, reply.id);
-	if (doc != NULL)
-		*doc = take_ptr(&reply.doc);
-	return 0;
+	const char *const headers[] = {o->at[s].version[0] != '\0' ? o->at[s].version : NULL, NULL};
+	call->url = url;
+	call->headers = headers;
+	return rest_ask(o->rest, call, services[s].name, &o->p.not_before_ns, doc, e);
 }

@@ -4,43 +4,26 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "choice.h"
 #include "json_format.h"
 #include "openstack.h"
 #include "res_tags.h"
 
-struct choice {
-	const struct machine *like;
-	char *id;
-	uint64_t memory, vcpus; /* of the best so far */
-};
-
-/* The smallest that is large enough, by memory first. */
 static int see_flavor(void *ctx, yyjson_val *flavor)
 {
-	struct choice *c = ctx;
-	uint64_t memory = rest_number(flavor, "ram"), vcpus = rest_number(flavor, "vcpus");
-
-	if (memory < c->like->memory_mib || vcpus < c->like->vcpus ||
-	    (c->id[0] != '\0' && (memory > c->memory || (memory == c->memory && vcpus >= c->vcpus))))
-		return 0;
-	snprintf(c->id, RES_ID_SIZE, "%s", rest_text(flavor, "id"));
-	c->memory = memory;
-	c->vcpus = vcpus;
+	size_choice_see(ctx, rest_text(flavor, "id"), rest_number(flavor, "ram"), rest_number(flavor, "vcpus"));
 	return 0;
 }
 
-static int choose_flavor(struct openstack *o, const struct machine *like, char id[RES_ID_SIZE], struct err *e)
+int os_target_flavor(struct openstack *o, const struct machine *like, char id[RES_ID_SIZE], struct err *e)
 {
-	struct choice c = {.like = like, .id = id};
+	struct size_choice c = {.like = like};
 
-	id[0] = '\0';
 	if (o->options.target_flavor[0] != '\0')
-		return os_resolve(o, OS_A_FLAVOR, o->options.target_flavor, id, e);
-	if (os_list(o, OS_COMPUTE, "/flavors/detail", "flavors", "", see_flavor, &c, e) < 0)
+		return os_resolve(o, OS_FLAVOR, o->options.target_flavor, id, e);
+	if (os_each(o, OS_FLAVOR, "", see_flavor, &c, e) < 0)
 		return -1;
-	return id[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, 0, "no flavor of %s has %u CPUs and %llu MiB of memory: have one made, or "
-					   "name a smaller one by \"target_flavor\"", o->p.place, like->vcpus,
-					   (unsigned long long)like->memory_mib);
+	return size_choice_end(&c, o->p.place, "flavor", "target_flavor", id, e);
 }
 
 /* Cinder remembers of a volume made empty neither that it boots nor how. */
@@ -63,7 +46,7 @@ int os_target_create(struct provider *p, const struct target_spec *spec, struct 
 
 	res_tags_write(ref, tags);
 	port.kind = RES_NIC;
-	if (choose_flavor(o, spec->like, flavor, e) < 0 || os_resolve(o, OS_A_NETWORK, wanted, network, e) < 0)
+	if (os_target_flavor(o, spec->like, flavor, e) < 0 || os_resolve(o, OS_NET, wanted, network, e) < 0)
 		return -1;
 	json_format_add(&b, "{'port':{'name':%s,'description':%s,'network_id':%s}}", ref->name, tags, network);
 	if (os_make(o, OS_PORT, &port, b.data, e) < 0)
@@ -88,7 +71,7 @@ static int power(struct provider *p, const char *name, const char *unless, const
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	char id[RES_ID_SIZE];
 
-	if (os_resolve(os_of(p), OS_A_SERVER, name, id, e) < 0)
+	if (os_resolve(os_of(p), OS_SERVER, name, id, e) < 0)
 		return -1;
 	yyjson_val *server = os_read(os_of(p), OS_SERVER, id, &doc, e);
 	if (server == NULL || strcmp(rest_text(server, "status"), unless) == 0)

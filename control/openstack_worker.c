@@ -25,34 +25,35 @@ static struct res_ref part(const struct res_ref *worker, enum os_type t)
 	return ref;
 }
 
-static int allow(struct openstack *o, const char *group, const char *cidr, uint16_t port, struct err *e)
+static int allow(struct openstack *o, const char *group, uint16_t port, struct err *e)
 {
-	cleanup(cleanup_free) char *body =
-		json_format("{'security_group_rule':{'security_group_id':%s,'direction':'ingress','protocol':'tcp','ethertype':%s,"
-			    "'port_range_min':%d,'port_range_max':%d,'remote_ip_prefix':%s}}", group,
-			    strchr(cidr, ':') != NULL ? "IPv6" : "IPv4", (int)port, (int)port, cidr);
+	static const char everybody[][64] = {"0.0.0.0/0", "::/0"};
+	unsigned named = o->options.allow_count;
+	cleanup(buf_fini) struct buf b = BUF_INIT;
 
-	if (os_call(o, OS_NETWORK, "POST", body, NULL, e, "/security-group-rules") == 0 || e->kind == ERR_BUSY) {
-		*e = (struct err)ERR_INIT; /* BUSY: that rule is there */
-		return 0;
+	json_format_add(&b, "{'security_group_rules':", 0);
+	for (unsigned i = 0; i < (named != 0 ? named : 2); i++) {
+		const char *cidr = named != 0 ? o->options.allow[i] : everybody[i];
+
+		json_format_add(&b, "%j{'security_group_id':%s,'direction':'ingress','protocol':'tcp','ethertype':%s,'port_range_min':%d,"
+				"'port_range_max':%d,'remote_ip_prefix':%s}", i == 0 ? "[" : ",", group,
+				strchr(cidr, ':') != NULL ? "IPv6" : "IPv4", (int)port, (int)port, cidr);
 	}
-	return -1;
+	buf_adds(&b, "]}");
+	/* BUSY: all of them, which are made at once, are there. */
+	return os_call(o, OS_NETWORK, "POST", b.data, NULL, e, "/security-group-rules") == 0 || e->kind == ERR_BUSY ? 0 : -1;
 }
 
 static int make_group(struct openstack *o, const struct res_ref *ref, uint16_t port, char id[RES_ID_SIZE], struct err *e)
 {
-	static const char *const everybody[] = {"0.0.0.0/0", "::/0"};
 	struct res_ref group = part(ref, OS_GROUP);
 	char tags[RES_TAGS_SIZE];
 
 	res_tags_write(ref, tags);
 	cleanup(cleanup_free) char *body = json_format("{'security_group':{'name':%s,'description':%s}}", ref->name, tags);
-	if (os_make(o, OS_GROUP, &group, body, e) < 0)
+	if (os_make(o, OS_GROUP, &group, body, e) < 0 || allow(o, group.id, port, e) < 0)
 		return -1;
-	unsigned named = o->options.allow_count;
-	for (unsigned i = 0; i < (named != 0 ? named : 2); i++)
-		if (allow(o, group.id, named != 0 ? o->options.allow[i] : everybody[i], port, e) < 0)
-			return -1;
+	*e = (struct err)ERR_INIT;
 	snprintf(id, RES_ID_SIZE, "%s", group.id);
 	return 0;
 }
@@ -64,7 +65,7 @@ static int make_network(struct openstack *o, const struct res_ref *ref, uint16_t
 	char group[RES_ID_SIZE], network[RES_ID_SIZE], outside[RES_ID_SIZE], tags[RES_TAGS_SIZE];
 
 	res_tags_write(ref, tags);
-	if (os_resolve(o, OS_A_NETWORK, o->options.network, network, e) < 0 || make_group(o, ref, tcp_port, group, e) < 0)
+	if (os_resolve(o, OS_NET, o->options.network, network, e) < 0 || make_group(o, ref, tcp_port, group, e) < 0)
 		return -1;
 	cleanup(cleanup_free) char *body = json_format("{'port':{'name':%s,'description':%s,'network_id':%s,'security_groups':[%s]}}",
 						       ref->name, tags, network, group);
@@ -73,7 +74,7 @@ static int make_network(struct openstack *o, const struct res_ref *ref, uint16_t
 	snprintf(port_id, RES_ID_SIZE, "%s", port.id);
 	if (o->options.floating_network[0] == '\0')
 		return 0;
-	if (os_resolve(o, OS_A_NETWORK, o->options.floating_network, outside, e) < 0)
+	if (os_resolve(o, OS_NET, o->options.floating_network, outside, e) < 0)
 		return -1;
 	cleanup(cleanup_free) char *ip = json_format("{'floatingip':{'floating_network_id':%s,'port_id':%s,'description':%s}}", outside,
 						     port.id, tags);
@@ -124,8 +125,8 @@ int os_worker_create(struct provider *p, struct worker_spec *spec, struct res_re
 	struct openstack *o = os_of(p);
 	char image[RES_ID_SIZE], flavor[RES_ID_SIZE], port[RES_ID_SIZE];
 
-	if (os_resolve(o, OS_AN_IMAGE, o->options.image, image, e) < 0 ||
-	    os_resolve(o, OS_A_FLAVOR, o->options.flavor, flavor, e) < 0 || set_serials(o, image, spec, e) < 0 ||
+	if (os_worker_image(o, image, e) < 0 ||
+	    os_resolve(o, OS_FLAVOR, o->options.flavor, flavor, e) < 0 || set_serials(o, image, spec, e) < 0 ||
 	    make_network(o, ref, spec->port, port, e) < 0)
 		return -1;
 	cleanup(cleanup_free) char *body = server_body(o, spec, ref, image, flavor, port);
@@ -152,12 +153,9 @@ static int parts_of(struct openstack *o, const struct res_ref *ref, bool remove,
 int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	char id[RES_ID_SIZE];
+	yyjson_val *server = os_find(o, OS_SERVER, ref, &doc, e);
 	bool left;
 
-	if (os_look_up(o, OS_SERVER, ref, id, e) < 0)
-		return -1;
-	yyjson_val *server = id[0] != '\0' ? os_read(o, OS_SERVER, id, &doc, e) : NULL;
 	if (e->kind != ERR_NONE)
 		return -1;
 	if (server == NULL) {
@@ -174,7 +172,7 @@ int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_stat
 	if (strcmp(word, "SHUTOFF") == 0 && ref->kind == RES_WORKER && task[0] == '\0')
 		*state = RES_FAILED;
 	if (*state == RES_FAILED)
-		err_set(e, ERR_IO, 0, "server %s (%s) is \"%s\" in %s: %.250s", ref->name, id, word, o->p.place,
+		err_set(e, ERR_IO, 0, "server %s (%s) is \"%s\" in %s: %.250s", ref->name, rest_text(server, "id"), word, o->p.place,
 			yyjson_obj_get(server, "fault") != NULL ? rest_text(yyjson_obj_get(server, "fault"), "message")
 								: "it went off by itself");
 	return 0;

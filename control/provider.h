@@ -29,6 +29,8 @@
 #define RES_NAME_SIZE 80
 #define RES_ID_SIZE   256
 
+#define WORKER_MEMORY_MIB 256 /* what a worker needs at least */
+
 enum res_kind { RES_SNAPSHOT, RES_DISK, RES_WORKER, RES_MACHINE, RES_NIC, RES_ADDRESS, RES_FIREWALL, RES_IMAGE, RES_KINDS };
 
 /* scaffold: gone after every run. replica: never removed without --discard. generation: snapshot of the replica at the
@@ -146,7 +148,57 @@ void findings_add(struct findings *f, enum finding_level level, enum err_kind ki
 	__attribute__((format(printf, 4, 5)));
 void findings_fini(struct findings *f);
 
+/* A worker image in a cloud. */
+struct cloud_image {
+	char id[RES_ID_SIZE];    /* the cloud's */
+	char name[RES_NAME_SIZE];
+	char about[256];         /* a line kept with it, which is the core's (image.h); only what has one is listed */
+	uint64_t size;           /* bytes that are there */
+	char made[24];           /* "2026-11-21T04:05:06Z" */
+	enum res_state state;    /* PENDING: its bytes are not all there; FAILED: it cannot boot any more */
+	char word[32];           /* the cloud's own for that */
+};
+
+/* What is sent. */
+struct image_bytes {
+	int fd;                  /* from its start */
+	uint64_t size;
+	const char *format;      /* of image_ops.formats */
+	const char *firmware;    /* "bios" or "uefi": what machines of it boot with; "any": as the cloud likes, it boots with both */
+	int (*sent)(void *ctx, uint64_t bytes); /* so many so far; non-zero: stop, CANCELED. May be called once a second */
+	void *ctx;
+};
+
+/* What a run makes in a place at most at one time; each worker with what it needs of network, disks in whole GiB. */
+struct place_needs {
+	unsigned workers, disks, snapshots;
+	uint64_t disk_gib, snapshot_gib;
+};
+
+struct quota {
+	const char *what;        /* "servers"; static */
+	int64_t limit;           /* negative: none */
+	uint64_t used, need;
+};
+struct quotas {
+	VEC(struct quota) list;
+};
+
 struct provider;
+
+typedef int image_seen(void *ctx, const struct cloud_image *image); /* non-zero stops */
+
+/* Worker images that are kept in the cloud; image.h says which one is used, sent again, or old. */
+struct image_ops {
+	const char *const *formats; /* NULL-ended, what it takes, best first: "qcow2", "raw" */
+	const char *region_key;     /* of the block */
+	int (*each)(struct provider *p, image_seen *cb, void *ctx, struct err *e);
+	/* Without its bytes; in: name and about; out: id. */
+	int (*create)(struct provider *p, const struct image_bytes *bytes, struct cloud_image *image, struct err *e);
+	/* All bytes of an image that is PENDING, from the beginning. BUSY: somebody else sends them. */
+	int (*send)(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, struct err *e);
+	int (*remove)(struct provider *p, const struct cloud_image *image, struct err *e);
+};
 
 typedef int provider_found(void *ctx, const struct res_ref *ref); /* non-zero stops */
 
@@ -155,6 +207,8 @@ struct provider_ops {
 	const char *lacks;           /* one sentence per ability it lacks, for `plan`; NULL: none */
 	const char *const *path_keys; /* NULL-ended: keys of the block that are paths. The journal keeps them absolute, so
 				       * that clean-up works from any folder; NULL: none */
+
+	const struct image_ops *images; /* NULL: its workers boot from files of this host */
 
 	/* `block` is the job's source or target object; the driver reads its own keys and calls json_no_more. The
 	 * key "provider" has been asked for; "machine" (source) or "machine" (target: name to promote to) is the
@@ -165,6 +219,9 @@ struct provider_ops {
 	int (*machine_get)(struct provider *p, const char *name, struct machine *out, struct err *e);
 	/* All reasons at once. source: reading from machine m; else: holding a replica of m. */
 	int (*validate)(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);
+
+	/* What the place allows of what is needed there. Of a call that fails, the rows that it got so far count. */
+	int (*quota)(struct provider *p, const struct place_needs *n, struct quotas *out, struct err *e);
 
 	/* All disks of a machine, at one instant unless m says otherwise: refs[i] for m->disks[i]. A crash in the middle
 	 * leaves nothing nameless. Called again, it makes what is missing. */

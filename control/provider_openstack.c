@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "openstack.h"
+#include "settings.h"
 
 #define CALL_TIMEOUT_S 120
 
@@ -41,8 +42,6 @@ static void read_options(struct json_at *block, struct os_options *w)
 	json_string(block, "machine", JSON_OPTIONAL, NULL); /* the core's */
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		read_text(block, texts[i].key, texts[i].at, texts[i].size);
-	if (w->image[0] == '\0')
-		snprintf(w->image, sizeof w->image, "wherry");
 	size_t n = json_array(block, "allow", JSON_OPTIONAL, &list), max = sizeof w->allow / sizeof w->allow[0];
 	for (size_t i = 0; i < n && i < max; i++) {
 		struct json_at one = json_element(&list, i);
@@ -77,10 +76,8 @@ static int connect_cloud(struct openstack *o, struct err *e)
 
 	if (openstack_config_load(c, o->options.cloud, o->options.clouds_file, e) < 0)
 		return -1;
-	if (o->options.region[0] != '\0') {
-		free(c->region);
-		c->region = mem_strdup(o->options.region);
-	}
+	if (o->options.region[0] != '\0')
+		setting_put(&c->region, o->options.region);
 	struct rest_options options = {
 		.ca_file = c->ca_file,
 		.insecure = is_true(c->insecure) || (c->verify != NULL && strcasecmp(c->verify, "false") == 0),
@@ -189,10 +186,12 @@ const struct provider_ops provider_openstack_ops = {
 	.name = "openstack",
 	.lacks = "it does not know what has changed since a snapshot, so every sync reads all of the source's disks",
 	.path_keys = (const char *const[]){"clouds_file", NULL},
+	.images = &os_images,
 	.open = open_cloud,
 	.close = close_cloud,
 	.machine_get = os_machine_get,
 	.validate = os_validate,
+	.quota = os_quota,
 	.snapshot_machine = os_snapshot_machine,
 	.snapshot_disk = os_snapshot_disk,
 	.disk_create = os_disk_create,

@@ -6,7 +6,8 @@
  *   {"provider":"openstack", "cloud":"NAME of clouds.yaml",     default: $OS_CLOUD, else the OS_* environment
  *    "clouds_file":"PATH", "region":"NAME",
  *    "machine":"NAME or id of a server",
- *    "image":"wherry", "flavor":"NAME", "network":"NAME",       of workers: names or ids
+ *    "image":"NAME", "flavor":"NAME", "network":"NAME",         of workers: names or ids; default image: the one that
+ *                                                               `wherry image upload` put there for this version
  *    "floating_network":"NAME",                                 workers get a floating IP there and are reached by it
  *    "allow":["192.0.2.7/32"],                                  who may open a connection to a worker; default: all
  *    "availability_zone":"NAME", "volume_type":"NAME",          of new replica volumes, and of workers

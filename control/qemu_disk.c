@@ -19,6 +19,7 @@
 #include "qemu_file.h"
 #include "qemu_proc.h"
 #include "qemu_snapshot.h"
+#include "res_tags.h"
 
 /* 0: there; 1: there is none of that name; -1. */
 static int load(const struct qemu_cloud *c, const char *name, struct qemu_disk *d, struct err *e)
@@ -315,12 +316,10 @@ int qemu_disk_claim(const struct qemu_cloud *c, struct res_ref *ref, const struc
 
 	if (lock < 0 || qemu_disk_usable(c, ref, &d, e) < 0)
 		return -1;
-	if (d.tags.epoch != expect->epoch || strcmp(d.tags.owner, expect->owner) != 0)
-		return err_set(e, ERR_BUSY, 0,
-			       "replica disk %s was claimed by somebody else: it carries epoch %" PRIu64
-			       " of owner %s, not epoch "
-			       "%" PRIu64 " of %s; let only one state directory run this job",
-			       d.name, d.tags.epoch, d.tags.owner, expect->epoch, expect->owner);
+	struct res_ref there = {.tags = d.tags};
+	snprintf(there.name, sizeof there.name, "%s", d.name);
+	if (res_check_claim(&there, expect, e) < 0)
+		return -1;
 	d.tags = *set;
 	if (qemu_disk_save(c, &d, e) < 0)
 		return -1;

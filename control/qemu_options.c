@@ -12,11 +12,11 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "image_file.h"
 #include "qemu_file.h"
 #include "qemu_record_json.h"
 
-#define INSTALLED_IMAGE "/usr/share/wherry/image"
-#define DEFAULT_APPEND  "console=ttyS0 quiet panic=-1"
+#define DEFAULT_APPEND "console=ttyS0 quiet panic=-1"
 
 void qemu_options_default(struct qemu_options *o)
 {
@@ -51,51 +51,6 @@ static bool is_dir(const char *path)
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* image/ beside the running program; "" when that cannot be told. */
-static void beside_program(char *out, size_t size)
-{
-	char exe[QEMU_PATH_SIZE];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-
-	out[0] = '\0';
-	if (n <= 0)
-		return;
-	exe[n] = '\0';
-	char *slash = strrchr(exe, '/');
-
-	if (slash == NULL || (size_t)(slash - exe) + sizeof "/image" > size)
-		return;
-	snprintf(out, size, "%.*s/image", (int)(slash - exe), exe);
-}
-
-static int choose_place(const struct qemu_options *o, char *out, size_t size, struct err *e)
-{
-	const char *env = getenv("WHERRY_IMAGE");
-	const char *given = o->image[0] != '\0' ? o->image : env;
-	char beside[QEMU_PATH_SIZE];
-
-	beside_program(beside, sizeof beside);
-	if (given != NULL && given[0] != '\0') {
-		snprintf(out, size, "%s", given);
-		if (qemu_file_exists(given))
-			return 0;
-		return err_set(e, ERR_NOT_FOUND, 0,
-			       "there is no worker image %s (from %s): build one with `make image`, or correct it",
-			       given, o->image[0] != '\0' ? "\"image\" of the job" : "$WHERRY_IMAGE");
-	}
-	if (beside[0] != '\0' && is_dir(beside))
-		snprintf(out, size, "%s", beside);
-	else if (is_dir(INSTALLED_IMAGE))
-		snprintf(out, size, "%s", INSTALLED_IMAGE);
-	else
-		return err_set(e, ERR_NOT_FOUND, 0,
-			       "there is no worker image in %s or %s: build one with `make image`, or name one by "
-			       "\"image\" in "
-			       "the job or by $WHERRY_IMAGE",
-			       beside, INSTALLED_IMAGE);
-	return 0;
 }
 
 /* The boot protocol's mark at 0x202 (kernel: Documentation/arch/x86/boot.rst). */
@@ -197,7 +152,7 @@ int qemu_boot_image_find(const struct qemu_options *o, struct qemu_boot_image *o
 	struct err ignored = ERR_INIT;
 
 	*out = (struct qemu_boot_image){0};
-	if (choose_place(o, place, sizeof place, e) < 0)
+	if (image_place(o->image, place, sizeof place, e) < 0)
 		return -1;
 	if (is_dir(place) && o->boot != QEMU_BOOT_DISK)
 		return kernel_image(place, out, e);

@@ -41,3 +41,12 @@ int res_is_anothers(const struct res_ref *want, const struct res_ref *there, str
 	return err_set(e, ERR_BUSY, 0, "%s %s (%s) belongs to owner %s, job %s, run %s: it is not touched",
 		       res_kind_name(want->kind), want->name, there->id, there->tags.owner, there->tags.job, there->tags.run);
 }
+
+int res_check_claim(const struct res_ref *there, const struct res_tags *expect, struct err *e)
+{
+	if (strcmp(there->tags.owner, expect->owner) == 0 && there->tags.epoch == expect->epoch)
+		return 0;
+	return err_set(e, ERR_BUSY, 0, "replica disk %s was claimed by somebody else: it carries epoch %" PRIu64 " of owner %s, not epoch %"
+		       PRIu64 " of %s; let only one state directory run this job", there->name, there->tags.epoch,
+		       there->tags.owner, expect->epoch, expect->owner);
+}

@@ -22,5 +22,7 @@ bool res_tags_read(const char *text, struct res_ref *ref);
 bool res_same_owner(const struct res_tags *want, const struct res_tags *there);
 /* BUSY: what is there under that name or id is not `want`. Returns -1. */
 int res_is_anothers(const struct res_ref *want, const struct res_ref *there, struct err *e);
+/* A claim that expects `expect`; BUSY names who holds the replica disk. */
+int res_check_claim(const struct res_ref *there, const struct res_tags *expect, struct err *e);
 
 #endif

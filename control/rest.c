@@ -27,7 +27,7 @@ struct rest {
 	/* of the call under way */
 	struct buf body;
 	struct rest_reply *reply;
-	bool too_long;
+	bool too_long, stopped;
 	uint64_t offset;
 	const struct rest_call *call;
 };
@@ -114,6 +114,17 @@ static size_t on_file(char *data, size_t size, size_t n, void *arg)
 	return (size_t)got;
 }
 
+static int on_progress(void *arg, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent)
+{
+	struct rest *r = arg;
+
+	(void)to_get;
+	(void)got;
+	(void)to_send;
+	r->stopped = r->call->sent(r->call->ctx, (uint64_t)sent) != 0;
+	return r->stopped;
+}
+
 struct rest *rest_new(const struct rest_options *o, struct err *e)
 {
 	struct rest *r = mem_alloc(sizeof *r);
@@ -187,6 +198,8 @@ static int no_reply(struct rest *r, const struct rest_call *c, CURLcode code, st
 	long proxy = 0;
 	int where = (int)strcspn(c->url, "?");
 
+	if (r->stopped)
+		return err_set(e, ERR_CANCELED, 0, "%s %.*s: interrupted", c->method, where, c->url);
 	if (r->too_long)
 		return err_set(e, ERR_PROTOCOL, 0, "%s %.*s: the reply is longer than %zu MiB: is that address the service's?",
 			       c->method, where, c->url, BODY_MAX >> 20);
@@ -255,6 +268,11 @@ static void set_up(struct rest *r, const struct rest_call *c, struct curl_slist 
 		curl_easy_setopt(h, CURLOPT_READFUNCTION, on_file);
 		curl_easy_setopt(h, CURLOPT_READDATA, r);
 	}
+	if (c->sent != NULL) {
+		curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(h, CURLOPT_XFERINFODATA, r);
+	}
 }
 
 static void take_body(struct rest *r, struct rest_reply *out)
@@ -278,7 +296,7 @@ static int call_once(struct rest *r, const struct rest_call *c, struct rest_repl
 	r->reply = out;
 	r->call = c;
 	r->offset = 0;
-	r->too_long = false;
+	r->too_long = r->stopped = false;
 	r->said[0] = '\0';
 	buf_clear(&r->body);
 	set_up(r, c, headers);

@@ -40,6 +40,9 @@ struct rest_call {
 	const char *type;           /* of the body; NULL: application/json */
 	int file;                   /* > 0: the body is this file from its start, of file_size bytes */
 	uint64_t file_size;
+	/* About once a second: bytes of the body sent so far. Non-zero ends the call, CANCELED. NULL: nobody asks. */
+	int (*sent)(void *ctx, uint64_t bytes);
+	void *ctx;
 };
 
 struct rest_reply {
@@ -59,7 +62,8 @@ void rest_free(struct rest *r);
 /* The header that calls carry from now on: "X-Auth-Token: ..."; NULL: none. Copied, and wiped when it is not needed. */
 void rest_set_token(struct rest *r, const char *header);
 
-/* One call. -1 only when there is no reply, or no new token: NETWORK (resolve, connect, cut), TIMEOUT, DENIED (the certificate), PROTOCOL.
+/* One call. -1 only when there is no reply, or no new token: NETWORK (resolve, connect, cut), TIMEOUT, DENIED (the certificate), PROTOCOL,
+ * CONFIG (the address), IO (the file), CANCELED.
  * Whatever the status, *out is the caller's to release. Replies over 16 MiB are PROTOCOL. */
 int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e);
 void rest_reply_fini(struct rest_reply *reply); /* wipes the secret */
@@ -74,6 +78,9 @@ const char *rest_words(const struct rest_reply *reply);
 /* An error of what the service said: "`what`: its words (HTTP 503, request req-1)". *not_before_ns is set where it asked for
  * a pause (provider.h). Returns -1. */
 int rest_refusal(const struct rest_reply *reply, const char *what, int64_t *not_before_ns, struct err *e);
+/* A call whose answer is JSON and whose failure is an error: rest_refusal() of any status but 2xx (and 300, which is a
+ * list). who: "the compute service". doc: caller frees; NULL: an answer without JSON will do. */
+int rest_ask(struct rest *r, const struct rest_call *c, const char *who, int64_t *not_before_ns, yyjson_doc **doc, struct err *e);
 /* What an error status means: 429 and what may be over soon (500, 502, 503, 504) are NETWORK, hence retried. */
 enum err_kind rest_kind(int status);
 

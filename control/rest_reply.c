@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "rest.h"
@@ -90,4 +91,32 @@ int rest_refusal(const struct rest_reply *r, const char *what, int64_t *not_befo
 		*not_before_ns = clock_mono_ns() + r->retry_after_s * NS_PER_S;
 	snprintf(id, sizeof id, r->id[0] != '\0' ? ", request %s" : "%s", r->id);
 	return err_set(e, kind, 0, "%s: %.300s (HTTP %d%s)", what, words, r->status, id);
+}
+
+/* "/v3/volumes" of "http://host:8776/v3/volumes?limit=5". */
+static const char *path_of(const char *url)
+{
+	const char *host = strstr(url, "://"), *path = strchr(host != NULL ? host + 3 : url, '/');
+
+	return path != NULL ? path : url;
+}
+
+int rest_ask(struct rest *r, const struct rest_call *c, const char *who, int64_t *not_before_ns, yyjson_doc **doc, struct err *e)
+{
+	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	const char *path = path_of(c->url);
+	char what[240];
+
+	if (doc != NULL)
+		*doc = NULL;
+	if (rest_call(r, c, &reply, e) < 0)
+		return -1;
+	snprintf(what, sizeof what, "%s refused %s %.*s", who, c->method, (int)strcspn(path, "?"), path);
+	if (reply.status / 100 != 2 && reply.status != 300)
+		return rest_refusal(&reply, what, not_before_ns, e);
+	if (doc != NULL && reply.doc == NULL)
+		return err_set(e, ERR_PROTOCOL, 0, "%s answered what is no JSON: %.100s (request %s)", c->url, reply.text, reply.id);
+	if (doc != NULL)
+		*doc = take_ptr(&reply.doc);
+	return 0;
 }

@@ -3,6 +3,7 @@
 #
 # manifest.sh VERSION FILES... -- BOOTLOADERS... -- DEPS...: prints the manifest of the image as JSON.
 #
+#   wire         version of the protocol that the worker speaks
 #   files        each FILE: name, size, sha256
 #   contents     what is inside: name, version, sha256 of the source, licence and whether the source was the pinned
 #                one; for kernel and BusyBox as their builds noted it (build/image/vmlinuz.json,
@@ -66,6 +67,7 @@ jq -n --arg version "$version" --argjson epoch "${SOURCE_DATE_EPOCH:-1735689600}
 	--slurpfile files "$dir/files.json" --slurpfile bootloaders "$dir/bootloaders.json" \
 	--slurpfile initramfs "$dir/initramfs.json" --slurpfile deps "$dir/deps.json" \
 	--slurpfile linux "$build/image/vmlinuz.json" --slurpfile busybox "$build/initramfs/busybox.json" \
-	'{name: "wherry", $version, source_date_epoch: $epoch, files: $files[0],
+	--argjson wire "$(sed -n 's/^#define WIRE_VERSION  *//p' worker/net/wire.h)" \
+	'{name: "wherry", $version, $wire, source_date_epoch: $epoch, files: $files[0],
 	contents: ([{name: "wherry", $version, licence: "Apache-2.0"}, $linux[0], $busybox[0]] + $deps[0]),
 	bootloaders: $bootloaders[0], initramfs: $initramfs[0]}'

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/pki.h"
 
+#include <errno.h>
 #include <mbedtls/psa_util.h>
 #include <mbedtls/sha256.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -12,6 +14,7 @@
 
 #define KEY_TEXT_MAX  512 /* PEM of a P-256 private key: about 230 bytes */
 #define SPKI_TEXT_MAX 256 /* DER of its public half: 91 bytes */
+#define FILE_PART     65536
 
 static void cleanup_key(struct pki_key **k)
 {
@@ -115,6 +118,28 @@ int pki_pin_of_spki(const void *der, size_t len, uint8_t pin[PKI_PIN_SIZE], stru
 int pki_sha256(const void *p, size_t n, uint8_t out[32])
 {
 	return mbedtls_sha256(p, n, out, 0) == 0 ? 0 : -1;
+}
+
+int pki_sha256_file(int fd, uint8_t out[32], struct err *e)
+{
+	cleanup(cleanup_free) unsigned char *part = mem_alloc(FILE_PART);
+	mbedtls_sha256_context ctx;
+	off_t at = 0;
+	ssize_t n;
+
+	mbedtls_sha256_init(&ctx);
+	int rc = mbedtls_sha256_starts(&ctx, 0);
+	while ((n = pread(fd, part, FILE_PART, at)) > 0 && rc == 0) {
+		rc = mbedtls_sha256_update(&ctx, part, (size_t)n);
+		at += n;
+	}
+	int sys = errno;
+	if (rc == 0)
+		rc = mbedtls_sha256_finish(&ctx, out);
+	mbedtls_sha256_free(&ctx);
+	if (n < 0)
+		return err_set(e, err_kind_of_errno(sys), sys, "cannot read at byte %lld", (long long)at);
+	return rc == 0 ? 0 : mbed_err(e, ERR_INTERNAL, rc, "cannot hash a file");
 }
 
 int pki_random(void *p, size_t n, struct err *e)

@@ -1,116 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The driver against what a real cloud said (openstack/read.txt), and against what clouds say when they refuse. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
-#include "fakes/rest_replay.h"
 #include "config.h"
+#include "openstack_fixture.h"
 #include "places.h"
-#include "provider_openstack.h"
-#include "unit.h"
 
 #define PROJECT  "8d1aff806790464497953ef6d5914827"
 #define ROOT_VOL "505539c6-38b7-4aef-9105-6809b4e88a9c"
 #define DATA_VOL "38511e52-ab25-4d7f-8d43-5665c5ada2d6"
 #define TAGS     "wherry1 o=me j=web1 r=run1 e=3 p=%s x=0 g=0 d=0 n=%s"
 
-struct world {
-	char *dir;
-	struct rest_replay *cloud;
-	struct log log;
-	struct provider *p; /* NULL until it is opened */
-};
-
-/* Tests run from anywhere: the sources lie above the build folder. */
-static char *transcript(const char *name)
-{
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-
-	assert_true(n > 0);
-	exe[n] = '\0';
-	char *build = strstr(exe, "/build/");
-	assert_non_null(build);
-	return mem_printf("%.*s/tests/unit/control/openstack/%s", (int)(build - exe), exe, name);
-}
-
 static int set_up(void **state)
 {
-	struct world *w = mem_alloc(sizeof *w);
-	char *path = transcript("read.txt");
-
-	w->dir = temp_make();
-	w->cloud = rest_replay_start(path);
-	free(path);
-	char *log = mem_printf("%s/log", w->dir);
-	w->log = (struct log){.fd = open(log, O_CREAT | O_RDWR | O_CLOEXEC, 0600), .level = LOG_DEBUG, .name = "test"};
-	free(log);
-	unsetenv("OS_CLOUD");
-	unsetenv("OS_AUTH_URL");
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *w = *state;
-
-	provider_close(w->p);
-	rest_replay_stop(w->cloud);
-	close(w->log.fd);
-	temp_remove(w->dir);
-	free(w);
-	return 0;
-}
-
-static void write_clouds(const struct world *w, const char *auth)
-{
-	char *path = mem_printf("%s/clouds.yaml", w->dir);
-	char *text = mem_printf("clouds:\n  lab:\n    region_name: regionOne\n    auth:\n      auth_url: http://127.0.0.1:%d/5000\n%s",
-				rest_replay_port(w->cloud), auth);
-
-	temp_write(path, text, strlen(text));
-	free(text);
-	free(path);
-}
-
-#define MOVER "      username: mover\n      password: hush\n      project_name: lab\n"
-
-/* 0 with w->p open; -1 with *e. */
-static int open_with(struct world *w, const char *auth, const char *more, struct err *e)
-{
-	write_clouds(w, auth);
-	char *block = mem_printf("{\"provider\":\"openstack\",\"cloud\":\"lab\",\"clouds_file\":\"%s/clouds.yaml\","
-				 "\"flavor\":\"worker\",\"network\":\"ext\",\"allow\":[\"192.0.2.0/24\"]%s}", w->dir, more);
-	struct json_doc *doc = json_parse(block, strlen(block), "job", e);
-	struct json_at at = json_root(doc);
-
-	w->p = provider_openstack_ops.open(&at, &w->log, e);
-	assert_string_equal(json_findings(doc), "");
-	json_free(doc);
-	free(block);
-	return w->p == NULL ? -1 : 0;
-}
-
-static struct world *opened(void **state)
-{
-	struct world *w = *state;
-
-	ok(open_with(w, MOVER, "", e));
-	return w;
-}
-
-static struct res_ref a_ref(enum res_kind kind, enum res_purpose purpose, const char *name, const char *id)
-{
-	struct res_ref ref = {.kind = kind, .tags = {.owner = "me", .job = "web1", .run = "run1", .epoch = 3, .purpose = purpose}};
-
-	snprintf(ref.name, sizeof ref.name, "%s", name);
-	snprintf(ref.id, sizeof ref.id, "%s", id);
-	return ref;
+	return set_up_with(state, "read.txt");
 }
 
 /* ---- Logging in ---- */
@@ -126,12 +31,12 @@ static void open_each_credential_asks_for_a_token_with_it(void **state)
 		 "{\"auth\":{\"identity\":{\"methods\":[\"password\"],\"password\":{\"user\":{\"id\":\"u1\",\"password\":\"hush\"}}},"
 		 "\"scope\":{\"project\":{\"id\":\"p1\"}}}}"},
 		{"      application_credential_id: a1\n      application_credential_secret: hush\n",
-		 "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"secret\":\"hush\","
-		 "\"id\":\"a1\"}}}}"},
+		 "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"id\":\"a1\","
+		 "\"secret\":\"hush\"}}}}"},
 		{"      application_credential_name: mine\n      application_credential_secret: hush\n      username: mover\n"
 		 "      user_domain_id: d1\n",
-		 "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"secret\":\"hush\","
-		 "\"name\":\"mine\",\"user\":{\"name\":\"mover\",\"domain\":{\"id\":\"d1\"}}}}}}"},
+		 "{\"auth\":{\"identity\":{\"methods\":[\"application_credential\"],\"application_credential\":{\"name\":\"mine\","
+		 "\"user\":{\"name\":\"mover\",\"domain\":{\"id\":\"d1\"}},\"secret\":\"hush\"}}}}"},
 		{"      token: hush\n      project_id: p1\n",
 		 "{\"auth\":{\"identity\":{\"methods\":[\"token\"],\"token\":{\"id\":\"hush\"}},\"scope\":{\"project\":{\"id\":\"p1\"}}}}"},
 	};
@@ -164,7 +69,7 @@ static void open_what_is_missing_or_wrong_is_one_sentence(void **state)
 		 ERR_DENIED, "does not accept mover: wrong password, unknown or expired (request req-1234)"},
 		{MOVER, "", 200, "<html>hello</html>", ERR_PROTOCOL, "is no keystone"},
 		{MOVER, "", 201, "{\"token\":{\"catalog\":[]}}", ERR_CONFIG, "for no project"},
-		{MOVER, "", 201, "{\"token\":{\"project\":{\"id\":\"x\"},\"catalog\":[]}}", ERR_CONFIG, "has no compute service"},
+		{MOVER, "", 201, "{\"token\":{\"project\":{\"id\":\"x\"},\"catalog\":[]}}", ERR_CONFIG, "lacks the compute service"},
 		{MOVER, "", 503, "busy", ERR_NETWORK, "logging in to keystone: busy (HTTP 503, request req-1234)"},
 	};
 	struct world *w = *state;
@@ -341,44 +246,6 @@ static void machine_get_what_cannot_be_copied_is_named(void **state)
 	machine_fini(&m);
 }
 
-static void validate_each_lack_is_a_finding(void **state)
-{
-	static const struct {
-		const char *more, *part, *reply, *words; /* words NULL: nothing stands against it */
-	} cases[] = {
-		{"", NULL, NULL, NULL},
-		{",\"image\":\"nix\"", NULL, NULL, "\"image\": openstack project lab"},
-		{",\"floating_network\":\"out\"", NULL, NULL, "has no network \"out\": it has net1, ext"},
-		{"", "/v2.1/limits", "{\"limits\":{\"absolute\":{\"maxTotalInstances\":1,\"totalInstancesUsed\":1}}}",
-		 "allows 1 servers, 1 are used and 1 more are needed"},
-		{"", "/limits", "{\"limits\":{\"absolute\":{\"maxTotalInstances\":-1,\"totalInstancesUsed\":9}}}", NULL},
-	};
-	struct world *w = *state;
-
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct findings f = {0};
-		struct machine m;
-		const char *found = NULL;
-
-		ok(open_with(w, MOVER, cases[i].more, e));
-		ok(w->p->ops->machine_get(w->p, "web1", &m, e));
-		if (cases[i].part != NULL)
-			rest_replay_fault(w->cloud, cases[i].part, 200, cases[i].reply, 0, 1);
-		ok(w->p->ops->validate(w->p, true, &m, &f, e));
-		for (size_t k = 0; k < f.list.len; k++)
-			if (f.list.at[k].level == FINDING_ERROR)
-				found = f.list.at[k].text;
-		if (cases[i].words == NULL && found != NULL)
-			fail_msg("case %zu: %s", i, found);
-		if (cases[i].words != NULL)
-			assert_has(found != NULL ? found : "nothing", cases[i].words);
-		findings_fini(&f);
-		machine_fini(&m);
-		provider_close(w->p);
-		w->p = NULL;
-	}
-}
-
 /* ---- What clouds say when they refuse ---- */
 
 static void call_each_refusal_is_a_kind_and_a_sentence(void **state)
@@ -403,7 +270,7 @@ static void call_each_refusal_is_a_kind_and_a_sentence(void **state)
 		{0, "", 0, ERR_NETWORK, "GET http://127.0.0.1"},
 		{200, "{\"servers\":[", 0, ERR_PROTOCOL, "answered what is no JSON: {\"servers\":["},
 		{200, "{\"volumes\":[]}", 0, ERR_PROTOCOL, "answered without \"servers\""},
-		{200, "{\"servers\":[]}", 0, ERR_NOT_FOUND, "has no server \"web1\": it has none that this project may see"},
+		{200, "{\"servers\":[]}", 0, ERR_NOT_FOUND, "has no server \"web1\": it has none that these credentials may see"},
 	};
 	struct world *w = opened(state);
 	struct machine m;
@@ -477,6 +344,8 @@ static void disk_create_after_a_lost_reply_adopts_what_is_there(void **state)
 	snprintf(reply, sizeof reply, "{\"volumes\":[{\"id\":\"v0\",\"name\":\"theirs\",\"metadata\":{}},"
 		 "{\"id\":\"v1\",\"name\":\"wherry-web1-disk0\",\"metadata\":{\"wherry\":\"%s\"}}]}", tags);
 	rest_replay_fault(w->cloud, VOLUMES, 200, reply, 0, 2);
+	snprintf(reply, sizeof reply, "{\"volume\":{\"id\":\"v1\",\"name\":\"wherry-web1-disk0\",\"metadata\":{\"wherry\":\"%s\"}}}", tags);
+	rest_replay_fault(w->cloud, "/volumes/v1", 200, reply, 0, 2);
 	ok(w->p->ops->disk_create(w->p, &spec, &ref, e));
 	assert_string_equal(ref.id, "v1");
 	assert_int_equal(rest_replay_seen(w->cloud, "POST /8776"), 1);
@@ -527,7 +396,7 @@ static void remove_frees_a_volume_whose_server_is_gone(void **state)
 
 	snprintf(tags, sizeof tags, TAGS, "scaffold", "x");
 	snprintf(reply, sizeof reply, "{\"volume\":{\"id\":\"v9\",\"name\":\"x\",\"status\":\"attaching\",\"metadata\":{\"wherry\":\"%s\"}}}", tags);
-	rest_replay_fault(w->cloud, "GET /8776/v3/" PROJECT "/volumes/v9", 200, reply, 0, 5);
+	rest_replay_fault(w->cloud, "GET /8776/v3/" PROJECT "/volumes/v9", 200, reply, 0, 3);
 	rest_replay_fault(w->cloud, "/attachments/detail", 200, "{\"attachments\":[{\"id\":\"a1\",\"instance\":\"s1\"}]}", 0, 1);
 	rest_replay_fault(w->cloud, "GET /8774/v2.1/servers/s1", 404, "{}", 0, 1);
 	rest_replay_fault(w->cloud, "DELETE /8776/v3/" PROJECT "/attachments/a1", 200, "{}", 0, 1);
@@ -562,7 +431,7 @@ static void claim_of_another_epoch_is_busy(void **state)
 	ok(w->p->ops->replica_claim(w->p, &ref, &expect, &set, e));
 	assert_has(rest_replay_body(w->cloud, "/metadata"), "e=4 p=replica x=0 g=0 d=1 n=wherry-web1-disk0");
 	expect.epoch = 2;
-	refused(w->p->ops->replica_claim(w->p, &ref, &expect, &set, e), ERR_BUSY, "carries epoch 3 of owner me instead of epoch 2");
+	refused(w->p->ops->replica_claim(w->p, &ref, &expect, &set, e), ERR_BUSY, "carries epoch 3 of owner me, not epoch 2 of me");
 }
 
 static void worker_create_makes_network_then_server(void **state)
@@ -577,7 +446,10 @@ static void worker_create_makes_network_then_server(void **state)
 	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-group-rules", 201, "{}", 0, 1);
 	rest_replay_fault(w->cloud, "POST /9696/v2.0/ports", 201, "{\"port\":{\"id\":\"p1\"}}", 0, 1);
 	rest_replay_fault(w->cloud, "POST /8774/v2.1/servers", 202, "{\"server\":{\"id\":\"s1\"}}", 0, 1);
-	rest_replay_fault(w->cloud, "GET /9292/v2/images/", 200, "{\"id\":\"i1\",\"hw_disk_bus\":\"virtio\"}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /9292/v2/images?", 200, "{\"images\":[{\"id\":\"i1\",\"name\":\"w\",\"status\":\"active\",\"wherry_image\":"
+			  "\"wherry1 v=1 w=2 s=abc f=any\"}]}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /9292/v2/images/i1", 200, "{\"id\":\"i1\",\"hw_disk_bus\":\"virtio\"}", 0, 1);
+	rest_replay_fault(w->cloud, "/flavors/detail", 200, "{\"flavors\":[{\"id\":\"f1\",\"name\":\"worker\"}]}", 0, 1);
 	ok(w->p->ops->worker_create(w->p, &spec, &ref, e));
 	assert_string_equal(ref.id, "s1");
 	assert_string_equal(wd.serial, "38511e52-ab25-4d7f-8");
@@ -585,6 +457,7 @@ static void worker_create_makes_network_then_server(void **state)
 		   "\"port_range_min\":4433,\"port_range_max\":4433,\"remote_ip_prefix\":\"192.0.2.0/24\"");
 	assert_has(rest_replay_body(w->cloud, "POST /9696/v2.0/ports"), "\"security_groups\":[\"g1\"]");
 	const char *body = rest_replay_body(w->cloud, "POST /8774/v2.1/servers");
+	assert_has(body, "\"imageRef\":\"i1\",\"flavorRef\":\"f1\"");
 	assert_has(body, "\"networks\":[{\"port\":\"p1\"}],\"config_drive\":true,\"user_data\":\"eyJhIjoxfQ==\"");
 	assert_has(body, "{\"boot_index\":-1,\"uuid\":\"" DATA_VOL "\",\"source_type\":\"volume\",\"destination_type\":\"volume\","
 		   "\"delete_on_termination\":false}");
@@ -630,7 +503,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(job_load_keeps_what_place_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(machine_get_of_a_real_server_reads_disks_and_ports, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(machine_get_what_cannot_be_copied_is_named, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(call_each_refusal_is_a_kind_and_a_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(call_with_an_expired_token_logs_in_once_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(call_old_services_are_refused, set_up, tear_down),

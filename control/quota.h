@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Whether a job's places have room for what a run makes in them. */
+#ifndef WHERRY_CONTROL_QUOTA_H
+#define WHERRY_CONTROL_QUOTA_H
+
+#include "provider.h"
+
+/* Everything a sync of m needs at once and the places do not allow becomes a finding. replica: disks of it that are there.
+ * Where both ends are one place its quotas have to hold for both. */
+struct quota_check {
+	struct provider *source, *target;
+	const struct machine *m;
+	unsigned replica;
+};
+void quota_check(const struct quota_check *c, struct findings *at_source, struct findings *at_target);
+
+#endif

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Worker images: which one is used, what an upload sends, what is old; and the commands on top. The cloud keeps its images
+ * in memory, one list per region. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/hex.h"
+#include "commands.h"
+#include "image.h"
+#include "net/pki.h"
+#include "net/wire.h"
+#include "unit.h"
+
+struct kept {
+	struct cloud_image image;
+	char firmware[8], region[8];
+	bool removed;
+};
+
+/* A provider's open() gets no context. */
+static struct {
+	VEC(struct kept) images;
+	unsigned sends;
+	enum err_kind refuse_send, refuse_remove;
+	uint64_t lose;       /* bytes of the next image that get lost */
+	unsigned never;      /* images that stay PENDING after they were sent */
+	atomic_bool *cancel; /* set when the next bytes are sent */
+} cloud;
+
+struct kept_provider {
+	struct provider p;
+	char region[8];
+};
+
+static int each(struct provider *p, image_seen *cb, void *ctx, struct err *e)
+{
+	const struct kept_provider *k = (struct kept_provider *)p;
+
+	(void)e;
+	for (size_t i = 0; i < cloud.images.len; i++)
+		if (!cloud.images.at[i].removed && strcmp(cloud.images.at[i].region, k->region) == 0)
+			cb(ctx, &cloud.images.at[i].image);
+	return 0;
+}
+
+static int create(struct provider *p, const struct image_bytes *bytes, struct cloud_image *image, struct err *e)
+{
+	struct kept *k = vec_push(&cloud.images);
+
+	(void)e;
+	snprintf(image->id, sizeof image->id, "id%zu", cloud.images.len);
+	snprintf(image->made, sizeof image->made, "2026-01-01T00:00:%02zuZ", cloud.images.len);
+	image->state = RES_PENDING;
+	k->image = *image;
+	snprintf(k->firmware, sizeof k->firmware, "%s", bytes->firmware);
+	snprintf(k->region, sizeof k->region, "%s", ((struct kept_provider *)p)->region);
+	return 0;
+}
+
+static struct kept *by_id(const char *id)
+{
+	for (size_t i = 0; i < cloud.images.len; i++)
+		if (strcmp(cloud.images.at[i].image.id, id) == 0)
+			return &cloud.images.at[i];
+	fail_msg("there is no image %s", id);
+	return NULL;
+}
+
+static int send_bytes(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, struct err *e)
+{
+	struct kept *k = by_id(image->id);
+
+	(void)p;
+	cloud.sends++;
+	if (cloud.refuse_send != ERR_NONE)
+		return err_set(e, cloud.refuse_send, 0, "the cloud refused");
+	if (cloud.cancel != NULL)
+		atomic_store(cloud.cancel, true);
+	if (bytes->sent(bytes->ctx, bytes->size / 2) != 0)
+		return err_set(e, ERR_CANCELED, 0, "interrupted");
+	bytes->sent(bytes->ctx, bytes->size);
+	k->image.size = bytes->size - cloud.lose;
+	k->image.state = cloud.never > 0 ? RES_PENDING : RES_READY;
+	return 0;
+}
+
+static int take_away(struct provider *p, const struct cloud_image *image, struct err *e)
+{
+	(void)p;
+	if (cloud.refuse_remove != ERR_NONE)
+		return err_set(e, cloud.refuse_remove, 0, "not now");
+	by_id(image->id)->removed = true;
+	return 0;
+}
+
+static const struct image_ops images = {.formats = (const char *const[]){"qcow2", "raw", NULL}, .region_key = "place",
+					.each = each, .create = create, .send = send_bytes, .remove = take_away};
+
+static void close_kept(struct provider *p)
+{
+	free(p);
+}
+
+static struct provider *open_kept(struct json_at *block, const struct log *log, struct err *e);
+static const struct provider_ops kept_ops = {.name = "kept", .images = &images, .open = open_kept, .close = close_kept};
+static const struct provider_ops bare_ops = {.name = "bare", .open = open_kept, .close = close_kept};
+const struct provider_ops *const provider_table[] = {&kept_ops, &bare_ops, NULL};
+
+static struct provider *open_kept(struct json_at *block, const struct log *log, struct err *e)
+{
+	struct kept_provider *k = mem_alloc(sizeof *k);
+
+	(void)e;
+	json_string(block, "machine", JSON_OPTIONAL, NULL);
+	k->p = (struct provider){.ops = &kept_ops, .log = log};
+	snprintf(k->region, sizeof k->region, "%s", json_string(block, "place", JSON_OPTIONAL, "home"));
+	snprintf(k->p.place, sizeof k->p.place, "kept cloud in %s", k->region);
+	json_no_more(block);
+	return &k->p;
+}
+
+/* ---- World ---- */
+
+struct world {
+	char *dir, *file, *manifest, *out;
+	struct log log;
+	atomic_bool cancel;
+	struct kept_provider k;
+	struct image_file f;
+};
+
+/* The folder of an image of those bytes. */
+static void write_image(const struct world *w, const char *bytes, const char *version, unsigned wire)
+{
+	uint8_t sum[32];
+	char hex[65];
+
+	assert_int_equal(pki_sha256(bytes, strlen(bytes), sum), 0);
+	char *text = mem_printf("{\"version\":\"%s\",\"wire\":%u,\"files\":[{\"name\":\"wherry.qcow2\",\"sha256\":\"%s\"}]}", version, wire,
+				hex_encode(sum, sizeof sum, hex));
+	temp_write(w->file, bytes, strlen(bytes));
+	temp_write(w->manifest, text, strlen(text));
+	free(text);
+}
+
+static int set_up(void **state)
+{
+	struct world *w = mem_alloc(sizeof *w);
+
+	memset(&cloud, 0, sizeof cloud);
+	w->dir = temp_make();
+	w->file = mem_printf("%s/wherry.qcow2", w->dir);
+	w->manifest = mem_printf("%s/manifest.json", w->dir);
+	w->out = mem_printf("%s/out", w->dir);
+	w->log = (struct log){.fd = -1, .level = LOG_ERROR, .name = "test"};
+	w->k = (struct kept_provider){.p = {.ops = &kept_ops, .place = "kept cloud in home"}, .region = "home"};
+	w->f.fd = -1;
+	write_image(w, "image one", "1.0", WIRE_VERSION);
+	*state = w;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	image_file_close(&w->f);
+	vec_fini(&cloud.images);
+	temp_remove(w->dir);
+	free(w->file);
+	free(w->manifest);
+	free(w->out);
+	free(w);
+	return 0;
+}
+
+static struct image_upload upload_of(struct world *w)
+{
+	image_file_close(&w->f);
+	ok(image_file_open(w->dir, images.formats, &w->f, e));
+	return (struct image_upload){.file = &w->f, .firmware = "any", .cancel = &w->cancel, .patience_ns = 1};
+}
+
+/* ---- Files ---- */
+
+static void file_open_what_is_not_of_one_build_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct image_file f;
+	char *raw = mem_printf("%s/x.vhd", w->dir);
+
+	ok(image_file_open(w->file, images.formats, &f, e));
+	assert_string_equal(f.format, "qcow2");
+	assert_string_equal(f.version, "1.0");
+	assert_int_equal(f.wire, WIRE_VERSION);
+	assert_int_equal(f.size, 9);
+	image_file_close(&f);
+	temp_write(w->file, "image two", 9);
+	refused(image_file_open(w->dir, images.formats, &f, e), ERR_CONFIG, "is not the file that");
+	temp_write(w->manifest, "{}", 2);
+	refused(image_file_open(w->dir, images.formats, &f, e), ERR_CONFIG, "does not say what version");
+	temp_write(raw, "x", 1);
+	refused(image_file_open(raw, images.formats, &f, e), ERR_CONFIG, "does not end in .qcow2 or raw");
+	unlink(w->file);
+	refused(image_file_open(w->dir, images.formats, &f, e), ERR_NOT_FOUND, "has no disk image wherry.qcow2 or raw");
+	refused(image_file_open("/nowhere", images.formats, &f, e), ERR_NOT_FOUND, "no worker image /nowhere");
+	free(raw);
+}
+
+/* ---- Rules ---- */
+
+static void upload_twice_sends_once_and_workers_boot_from_it(void **state)
+{
+	struct world *w = *state;
+	char id[RES_ID_SIZE];
+
+	refused(image_choose(&w->k.p, id, e), ERR_NOT_FOUND, "run `wherry image upload`");
+	struct image_upload u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_true(u.sent && u.made.use == IMAGE_USED);
+	assert_starts(u.made.image.name, "wherry-1.0-");
+	u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_false(u.sent);
+	assert_int_equal(cloud.sends, 1);
+	assert_int_equal(cloud.images.len, 1);
+	ok(image_choose(&w->k.p, id, e));
+	assert_string_equal(id, "id1");
+	u = upload_of(w);
+	u.firmware = "uefi";
+	ok(image_upload(&w->k.p, &u, e));
+	assert_true(u.sent);
+	assert_string_equal(cloud.images.at[1].firmware, "uefi");
+}
+
+static void list_each_image_has_its_use(void **state)
+{
+	static const struct {
+		unsigned wire;
+		enum res_state state;
+		enum image_use use;
+	} cases[] = { /* the newest last */
+		{WIRE_VERSION, RES_READY, IMAGE_OLD}, {WIRE_VERSION - 1, RES_READY, IMAGE_OLD}, {WIRE_VERSION, RES_READY, IMAGE_USED},
+		{WIRE_VERSION + 1, RES_READY, IMAGE_NEWER}, {WIRE_VERSION, RES_PENDING, IMAGE_UNFINISHED},
+		{WIRE_VERSION, RES_FAILED, IMAGE_BROKEN},
+	};
+	struct world *w = *state;
+	size_t n = sizeof cases / sizeof cases[0];
+	struct image_list l;
+	unsigned removed = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct kept *k = vec_push(&cloud.images);
+
+		snprintf(k->region, sizeof k->region, "home");
+		k->image.state = cases[i].state;
+		snprintf(k->image.id, sizeof k->image.id, "id%zu", i);
+		snprintf(k->image.made, sizeof k->image.made, "2026-01-0%zuT00:00:00Z", i + 1);
+		snprintf(k->image.about, sizeof k->image.about, "wherry1 v=1.0 w=%u s=abc f=any", cases[i].wire);
+	}
+	*vec_push(&cloud.images) = (struct kept){.region = "home", .image = {.about = "somebody's own"}};
+	ok(image_list(&w->k.p, &l, e));
+	assert_int_equal(l.list.len, n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(l.list.at[i].use, cases[n - 1 - i].use);
+	image_list_fini(&l);
+	/* An upload that began now may be under way. */
+	snprintf(cloud.images.at[4].image.made, sizeof cloud.images.at[4].image.made, "2999-01-01T00:00:00Z");
+	ok(image_remove(&w->k.p, NULL, &removed, e));
+	assert_int_equal(removed, 3);
+	assert_false(cloud.images.at[2].removed || cloud.images.at[3].removed || cloud.images.at[4].removed);
+	refused(image_remove(&w->k.p, "id9", &removed, e), ERR_NOT_FOUND, "no worker image \"id9\"");
+}
+
+static void upload_that_died_is_gone_on_with(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+
+	cloud.refuse_send = ERR_NETWORK;
+	cloud.refuse_remove = ERR_NETWORK;
+	refused(image_upload(&w->k.p, &u, e), ERR_NETWORK, "stays in kept cloud in home until the next upload goes on with it");
+	cloud.refuse_send = cloud.refuse_remove = ERR_NONE;
+	u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_true(u.sent);
+	assert_int_equal(cloud.images.len, 1);
+}
+
+static void upload_each_failure_leaves_nothing_or_says_so(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+
+	cloud.refuse_send = ERR_NO_SPACE;
+	refused(image_upload(&w->k.p, &u, e), ERR_NO_SPACE, "the cloud refused");
+	assert_true(cloud.images.at[0].removed);
+	cloud.refuse_send = ERR_NONE;
+	cloud.lose = 1;
+	u = upload_of(w);
+	refused(image_upload(&w->k.p, &u, e), ERR_CORRUPT, "of 8 bytes");
+	assert_true(cloud.images.at[1].removed);
+	cloud.lose = 0;
+	cloud.never = 1;
+	u = upload_of(w);
+	refused(image_upload(&w->k.p, &u, e), ERR_TIMEOUT, "find out there what holds it up");
+	assert_true(cloud.images.at[2].removed);
+	cloud.never = 0;
+	cloud.cancel = &w->cancel;
+	u = upload_of(w);
+	refused(image_upload(&w->k.p, &u, e), ERR_CANCELED, "interrupted");
+	assert_true(cloud.images.at[3].removed);
+	/* Another upload of the same bytes is under way: it is not taken away. */
+	cloud.cancel = NULL;
+	atomic_store(&w->cancel, false);
+	cloud.refuse_send = ERR_BUSY;
+	u = upload_of(w);
+	refused(image_upload(&w->k.p, &u, e), ERR_BUSY, "the cloud refused");
+	assert_false(cloud.images.at[4].removed);
+}
+
+/* ---- Commands ---- */
+
+/* stdout of a command line is in `text`. */
+static int run(struct world *w, char *const argv[], int argc, char text[4096], struct err *e)
+{
+	struct cmd c = {.log = &w->log, .cancel = &w->cancel};
+	int out, real;
+
+	*e = (struct err)ERR_INIT;
+	assert_int_equal(cmd_parse(argc, argv, &c, e), 0);
+	fflush(stdout);
+	real = dup(STDOUT_FILENO);
+	out = open(w->out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	dup2(out, STDOUT_FILENO);
+	int rc = c.command->run(&c, e);
+	fflush(stdout);
+	dup2(real, STDOUT_FILENO);
+	ssize_t n = pread(out, text, 4095, 0);
+	text[n > 0 ? n : 0] = '\0';
+	close(real);
+	close(out);
+	return rc;
+}
+
+#define RUN(w, text, e, ...) run(w, (char *const[]){__VA_ARGS__}, (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), text, e)
+
+static void upload_goes_to_each_region_and_place_once(void **state)
+{
+	struct world *w = *state;
+	char *job = mem_printf("%s/job.json", w->dir), text[4096];
+	struct err e;
+	static const char one[] = "{\"job\":\"j\",\"source\":{\"provider\":\"kept\",\"machine\":\"m\"},\"target\":{\"provider\":\"kept\"}}";
+	static const char none[] = "{\"source\":{\"provider\":\"bare\"},\"target\":{\"provider\":\"bare\"}}";
+
+	temp_write(job, one, sizeof one - 1);
+	assert_int_equal(RUN(w, text, &e, "image", "upload", "--file", w->dir, job), 0);
+	assert_has(text, "kept cloud in home: image wherry-1.0-");
+	assert_int_equal(cloud.images.len, 1);
+	assert_int_equal(RUN(w, text, &e, "image", "upload", "--region", "a", "--region", "b", "--file", w->dir, job), 0);
+	assert_int_equal(cloud.images.len, 3);
+	assert_string_equal(cloud.images.at[1].region, "a");
+	assert_string_equal(cloud.images.at[2].region, "b");
+	assert_int_equal(RUN(w, text, &e, "image", "upload", "--region", "b", "--file", w->dir, "kept"), 0);
+	assert_has(text, "is there already, nothing was sent");
+	assert_int_equal(RUN(w, text, &e, "image", "list", "--region", "a", "--region", "c", "kept"), 0);
+	assert_has(text, "used");
+	assert_has(text, "kept cloud in c: no worker images");
+	assert_int_equal(RUN(w, text, &e, "image", "remove", "--region", "a", "kept", "id2"), 0);
+	assert_has(text, "kept cloud in a: 1 worker image removed");
+	assert_int_equal(RUN(w, text, &e, "image", "remove", "kept"), -1);
+	assert_has(e.msg, "say which image goes");
+	temp_write(job, none, sizeof none - 1);
+	assert_int_equal(RUN(w, text, &e, "image", "upload", job), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	assert_has(e.msg, "workers of bare boot from files of this host");
+	temp_write(job, "{\"provider\":\"who\"}", 18);
+	assert_int_equal(RUN(w, text, &e, "image", "list", job), -1);
+	assert_has(e.msg, "there is no provider \"who\": expected one of \"kept\", \"bare\"");
+	free(job);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(file_open_what_is_not_of_one_build_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_twice_sends_once_and_workers_boot_from_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(list_each_image_has_its_use, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_that_died_is_gone_on_with, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_each_failure_leaves_nothing_or_says_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_goes_to_each_region_and_place_once, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
