@@ -6,11 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "settings.h"
-#include "yaml_read.h"
 
 #define AT(member) offsetof(struct openstack_config, member)
 
@@ -39,38 +37,18 @@ static const struct setting settings[] = {
 };
 #define SETTINGS (sizeof settings / sizeof settings[0])
 
-/* What the file says of that cloud; found false when it has none of the name. */
-static int read_yaml(const char *file, const char *cloud, struct openstack_config *c, bool *found, struct buf *names,
-		     struct err *e)
-{
-	struct yaml_file *f = yaml_open(file, e);
-
-	if (f == NULL)
-		return -1;
-	yaml_mapping(f, (const char *const[]){"clouds", NULL}, names);
-	*found = yaml_mapping(f, (const char *const[]){"clouds", cloud, NULL}, NULL);
-	settings_from_yaml(settings, SETTINGS, f, (const char *const[]){"clouds", cloud}, c);
-	yaml_close(f);
-	return 0;
-}
-
 static int read_files(struct openstack_config *c, const char *cloud, const char *wanted, struct err *e)
 {
 	cleanup(cleanup_free) char *file = settings_find(wanted, "OS_CLIENT_CONFIG_FILE", "openstack", "clouds.yaml");
-	cleanup(buf_fini) struct buf names = BUF_INIT;
-	bool found, ignored;
 
 	if (file == NULL)
 		return err_set(e, ERR_CONFIG, 0, "there is no clouds.yaml for the cloud \"%s\", here or in ~/.config/openstack or "
 			       "/etc/openstack: put it there, or name it by \"clouds_file\"", cloud);
-	if (read_yaml(file, cloud, c, &found, &names, e) < 0)
+	if (settings_from_yaml(settings, SETTINGS, file, "clouds", cloud, "cloud", c, e) < 0)
 		return -1;
-	if (!found)
-		return err_set(e, ERR_CONFIG, 0, "%s has no cloud \"%s\": it has %s", file, cloud,
-			       names.len != 0 ? names.data : "none");
 	const char *slash = strrchr(file, '/');
 	cleanup(cleanup_free) char *secure = mem_printf("%.*ssecure.yaml", slash != NULL ? (int)(slash + 1 - file) : 0, file);
-	return access(secure, F_OK) == 0 ? read_yaml(secure, cloud, c, &ignored, &names, e) : 0;
+	return access(secure, F_OK) == 0 ? settings_from_yaml(settings, SETTINGS, secure, "clouds", cloud, NULL, c, e) : 0;
 }
 
 int openstack_config_load(struct openstack_config *c, const char *cloud, const char *file, struct err *e)

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "json_format.h"
 #include "openstack.h"
 #include "res_tags.h"
+
+#define STUCK_NS (15 * 60 * NS_PER_S)
 
 static int is_gone(const struct openstack *o, const struct res_ref *ref, struct err *e)
 {
@@ -115,20 +118,31 @@ int os_disk_resize(struct provider *p, const struct res_ref *ref, uint64_t size,
 
 /* ---- States ---- */
 
-static const struct {
+/* What a status is besides. HELD: by an attachment. PASSES: unless something broke. UNBORN: nothing is in it yet. STAYS. */
+enum { HELD = 1, PASSES = 2, UNBORN = 4, STAYS = 8 };
+
+static const struct status {
 	const char *word;
 	enum res_state state;
+	unsigned is;
 } states[] = {
-	{"available", RES_READY}, {"in-use", RES_READY}, {"active", RES_READY}, {"reserved", RES_READY}, {"attaching", RES_READY},
-	{"detaching", RES_READY}, {"deleted", RES_ABSENT}, {"killed", RES_FAILED}, {"deactivated", RES_FAILED},
+	{"available", RES_READY, 0}, {"active", RES_READY, 0}, {"in-use", RES_READY, HELD}, {"reserved", RES_READY, HELD | PASSES},
+	{"attaching", RES_READY, HELD | PASSES}, {"detaching", RES_READY, HELD | PASSES}, {"creating", RES_PENDING, UNBORN | PASSES},
+	{"downloading", RES_PENDING, UNBORN | PASSES}, {"deleting", RES_PENDING, PASSES}, {"deleted", RES_ABSENT, 0},
+	{"killed", RES_FAILED, 0}, {"deactivated", RES_FAILED, 0}, {"error_deleting", RES_FAILED, STAYS},
 };
 
-enum res_state os_state_of(const char *word)
+static struct status status_of(const char *word)
 {
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 		if (strcmp(states[i].word, word) == 0)
-			return states[i].state;
-	return begins(word, "error") ? RES_FAILED : RES_PENDING;
+			return states[i];
+	return (struct status){.state = begins(word, "error") ? RES_FAILED : RES_PENDING};
+}
+
+enum res_state os_state_of(const char *word)
+{
+	return status_of(word).state;
 }
 
 /* Cinder tells users why in messages of its own. */
@@ -164,7 +178,7 @@ int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state 
 /* ---- Removal ---- */
 
 /* A volume stays "reserved" or "attaching" when its server went away half-way: the attachment is then all that holds it. */
-static int free_from_the_dead(struct openstack *o, const char *volume, struct err *e)
+static int free_from_the_dead(struct openstack *o, const char *volume, unsigned *found, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *a;
@@ -175,6 +189,7 @@ static int free_from_the_dead(struct openstack *o, const char *volume, struct er
 	yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "attachments"), i, max, a) {
 		cleanup(rest_doc_free) yyjson_doc *server = NULL;
 
+		++*found;
 		if (os_read(o, OS_SERVER, rest_text(a, "instance"), &server, e) != NULL)
 			continue;
 		if (e->kind != ERR_NONE ||
@@ -184,33 +199,52 @@ static int free_from_the_dead(struct openstack *o, const char *volume, struct er
 	return 0;
 }
 
-static int prepare_removal(struct openstack *o, const char *id, const char *word, struct err *e)
+/* What should pass and has not for so long does not any more. */
+static bool is_stuck(yyjson_val *v, unsigned is)
 {
-	static const char reset[] = "{\"os-reset_status\":{\"status\":\"error\"}}";
+	const char *since = rest_text(v, "updated_at")[0] != '\0' ? rest_text(v, "updated_at") : rest_text(v, "created_at");
+	char then[24];
 
-	if (strcmp(word, "reserved") == 0 || strcmp(word, "attaching") == 0 || strcmp(word, "detaching") == 0 ||
-	    strcmp(word, "in-use") == 0)
-		return free_from_the_dead(o, id, e);
-	if (o->options.reset_stuck && (strcmp(word, "creating") == 0 || strcmp(word, "downloading") == 0))
-		return os_call(o, OS_VOLUME, "POST", reset, NULL, e, "/volumes/%s/action", id);
-	return 0;
+	clock_format(clock_wall_ns() - STUCK_NS, then);
+	return (is & STAYS) != 0 ||
+	       ((is & PASSES) != 0 && since[0] != '\0' && strncmp(since, then, strlen("2026-11-21T04:05:06")) < 0);
+}
+
+/* Cinder deletes nothing in these states; who may set another one is up to its policy, normally its administrator. */
+static int reset(struct openstack *o, enum os_type t, yyjson_val *v, bool allowed, struct err *e)
+{
+	const char *id = rest_text(v, "id"), *how = t == OS_DISK ? "volume set --state error --detached" : "volume snapshot set --state error";
+	const char *body = t == OS_DISK ? "{\"os-reset_status\":{\"status\":\"error\",\"attach_status\":\"detached\"}}"
+					: "{\"os-reset_status\":{\"status\":\"error\"}}";
+
+	if (allowed && os_call(o, OS_VOLUME, "POST", body, NULL, e, "%s/%s/action", os_types[t].item, id) == 0)
+		return 0;
+	if (!allowed)
+		err_set(e, ERR_IO, 0, "Cinder does not delete it in this state, and \"reset_stuck\" does not allow to change that");
+	return err_wrap(e, "%s (%s) is \"%s\" in %s until its administrator runs `openstack %s %s`", rest_text(v, "name"), id,
+			rest_text(v, "status"), o->p.place, how, id);
 }
 
 int os_disk_remove(struct openstack *o, enum os_type t, const struct res_ref *ref, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_find(o, t, ref, &doc, e);
-	const char *id = rest_text(v, "id");
+	const char *word = rest_text(v, "status"), *id = rest_text(v, "id");
+	unsigned is = status_of(word).is, attachments = 0;
+	bool allowed = o->options.reset_stuck;
 
 	if (v == NULL)
 		return e->kind == ERR_NONE ? 0 : -1;
-	if (strcmp(rest_text(v, "status"), "deleting") == 0)
-		return 0;
-	if (t == OS_DISK && prepare_removal(o, id, rest_text(v, "status"), e) < 0)
+	if (t == OS_DISK && (is & HELD) != 0 && free_from_the_dead(o, id, &attachments, e) < 0)
 		return -1;
+	bool stuck = t != OS_SAVED_IMAGE && attachments == 0 && is_stuck(v, is);
+	if ((stuck || (allowed && (is & UNBORN) != 0)) && reset(o, t, v, allowed, e) < 0)
+		return -1;
+	if (strcmp(word, "deleting") == 0 && !stuck)
+		return 0;
 	if (os_delete(o, t, id, e) == 0)
 		return 0;
-	return e->kind == ERR_BUSY ? err_wrap(e, "it is \"%s\"", rest_text(v, "status")) : -1;
+	return e->kind == ERR_BUSY ? err_wrap(e, "it is \"%s\"", word) : -1;
 }
 
 /* Cinder has no compare and set; between reading and writing only the exclusive attachment keeps others out. */

@@ -13,8 +13,8 @@
  *    "availability_zone":"NAME", "volume_type":"NAME",          of new replica volumes, and of workers
  *    "target_flavor":"NAME", "target_network":"NAME",           of a promoted machine; default: the smallest flavor that
  *                                                               is large enough, and "network"
- *    "reset_stuck":false}                                       volumes that hang while they are made may be reset to
- *                                                               "error" to be removed: an administrator's right
+ *    "reset_stuck":false}                                       volumes and snapshots that hang may be reset to "error" to
+ *                                                               be removed: an administrator's right
  *
  * What is made carries its tags (openstack.h). Workers boot from an image in Glance with a config drive; volumes are
  * attached when the server is made, and found by their serial.

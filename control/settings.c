@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "yaml_read.h"
@@ -22,16 +23,33 @@ void setting_put(char **text, const char *value)
 	*text = mem_strdup(value);
 }
 
-void settings_from_yaml(const struct setting *table, size_t n, struct yaml_file *f, const char *const top[2], void *out)
+static void take(const struct setting *table, size_t n, struct yaml_file *f, const char *top, const char *name, void *out)
 {
 	for (const struct setting *s = table; s < table + n; s++) {
-		const char *v = s->section != NULL
-			? yaml_text(f, (const char *const[]){top[0], top[1], s->section, s->key, NULL})
-			: yaml_text(f, (const char *const[]){top[0], top[1], s->key, NULL});
+		const char *v = s->section != NULL ? yaml_text(f, (const char *const[]){top, name, s->section, s->key, NULL})
+						   : yaml_text(f, (const char *const[]){top, name, s->key, NULL});
 
 		if (v != NULL)
 			setting_put(slot(s, out), v);
 	}
+}
+
+int settings_from_yaml(const struct setting *table, size_t n, const char *file, const char *top, const char *name, const char *what,
+		       void *out, struct err *e)
+{
+	cleanup(buf_fini) struct buf names = BUF_INIT;
+	struct yaml_file *f = yaml_open(file, e);
+	int rc = 0;
+
+	if (f == NULL)
+		return -1;
+	yaml_mapping(f, (const char *const[]){top, NULL}, &names);
+	if (yaml_mapping(f, (const char *const[]){top, name, NULL}, NULL))
+		take(table, n, f, top, name, out);
+	else if (what != NULL)
+		rc = err_set(e, ERR_CONFIG, 0, "%s has no %s \"%s\": it has %s", file, what, name, names.len != 0 ? names.data : "none");
+	yaml_close(f);
+	return rc;
 }
 
 void settings_from_env(const struct setting *table, size_t n, void *out)

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include "base/err.h"
+
 struct setting {
 	size_t at;           /* of a char * in the struct */
 	const char *section; /* mapping of the file that the key stands in, below the top; NULL: the top */
@@ -16,10 +18,10 @@ struct setting {
 	const char *old_env; /* an older name; NULL: none */
 };
 
-struct yaml_file;
-
-/* What is there replaces what was read before. top: the mapping that the settings stand in, two keys. */
-void settings_from_yaml(const struct setting *table, size_t n, struct yaml_file *f, const char *const top[2], void *out);
+/* Of the mapping `name` below `top` in a YAML file; what is there replaces what was read before. what: for people, "cloud";
+ * where there is none of that name that is CONFIG, listing those there are, or, what being NULL, nothing to read. */
+int settings_from_yaml(const struct setting *table, size_t n, const char *file, const char *top, const char *name, const char *what,
+		       void *out, struct err *e);
 void settings_from_env(const struct setting *table, size_t n, void *out);
 /* One of them, as somebody says it himself. */
 void setting_put(char **text, const char *value);
