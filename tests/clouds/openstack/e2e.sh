@@ -49,9 +49,7 @@ type_to() { # SERVER WORDS
 make_server() {
 	"$top/tests/guest/make-machine.sh" "$work/disks" 60 24
 	mv "$work"/disks/*.raw "$lab/"
-	cp "$BUILD/image/wherry.raw" "$lab/"
 	mover >/dev/null <<-'EOF'
-		image create --disk-format raw --container-format bare --file /run/lab/wherry.raw --property hw_disk_bus=virtio wherry
 		image create --disk-format raw --container-format bare --file /run/lab/root.raw shop-root
 		image create --disk-format raw --container-format bare --file /run/lab/data.raw shop-data
 		volume create --size 1 --image shop-root --bootable shop-root
@@ -135,6 +133,11 @@ say 'lab'
 start_lab
 make_server
 write_openstack_job "$job"
+
+say 'the image of the workers is sent once'
+expect 4 'wherry image upload' wherry validate "$job"
+wherry image upload "$job"
+wherry image upload "$job" | grep -q 'nothing was sent' || fail 'the same image was sent again'
 before=$(everything)
 
 say 'validate, plan'
