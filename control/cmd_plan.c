@@ -26,6 +26,8 @@ struct plan {
 	unsigned foreign;             /* replica disks of another state directory */
 	char *promoted;               /* the machine, if the job was promoted */
 	struct err lost;              /* why the replica that there was is not at the target */
+	char image[2][RES_ID_SIZE];   /* what workers of source and target boot from; "": no image of the cloud's */
+	struct err no_image;          /* why there is none */
 	uint64_t generation;
 	const char *why_not;          /* hints are not used; NULL: where there are any, they are */
 	char why_text[160];
@@ -85,6 +87,12 @@ static int see(void *ctx, const struct res_ref *ref)
 	return 0;
 }
 
+static void look_for_image(struct plan *p, struct provider *place, char id[RES_ID_SIZE])
+{
+	if (place->ops->images != NULL && p->no_image.kind == ERR_NONE)
+		place->ops->images->of_workers(place, id, &p->no_image);
+}
+
 static int look(struct plan *p, struct err *e)
 {
 	struct context *x = &p->x;
@@ -112,6 +120,8 @@ static int look(struct plan *p, struct err *e)
 		return -1;
 	if (journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e) < 0)
 		return -1;
+	look_for_image(p, x->source_p, p->image[0]);
+	look_for_image(p, x->target_p, p->image[1]);
 	p->why_not = source_hints_why_not(x, p->generation, p->why_text, e);
 	return e->kind == ERR_NONE ? 0 : -1;
 }
@@ -141,6 +151,8 @@ static void begin(const struct plan *p)
 			  p->generation + 1);
 	if (p->lost.kind != ERR_NONE)
 		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->lost.msg);
+	if (p->no_image.kind != ERR_NONE)
+		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->no_image.msg);
 	if (p->promoted != NULL)
 		item(p, "refuse", NULL, NULL, NULL, 0, "The job was promoted to machine %s: a sync is refused", p->promoted);
 	if (p->foreign != 0)
@@ -167,7 +179,8 @@ static void plan_source(const struct plan *p)
 		item(p, "create", place, "disk", name, p->machine.disks.at[i].size, "from that snapshot, read-only");
 	}
 	snprintf(name, sizeof name, "wherry-%s-export-XXXX", job);
-	item(p, "create", place, "worker", name, 0, "reads the disks");
+	item(p, "create", place, "worker", name, 0, "reads the disks%s%s", p->image[0][0] != '\0' ? ", boots from image " : "",
+	     p->image[0]);
 }
 
 static void plan_target(const struct plan *p)
@@ -192,7 +205,8 @@ static void plan_target(const struct plan *p)
 		}
 	}
 	snprintf(name, sizeof name, "wherry-%s-import-XXXX", job);
-	item(p, "create", place, "worker", name, 0, "writes the replica");
+	item(p, "create", place, "worker", name, 0, "writes the replica%s%s", p->image[1][0] != '\0' ? ", boots from image " : "",
+	     p->image[1]);
 }
 
 static void plan_read(const struct plan *p)

@@ -122,9 +122,6 @@ static void check_disks(struct validation *v, const struct machine *m)
 	if (m->disks.len == 0)
 		show(v, "source", FINDING_ERROR, ERR_UNSUPPORTED, "the machine has no disks: there is nothing to "
 		     "replicate");
-	if (m->not_one_instant)
-		show(v, "source", FINDING_WARNING, ERR_NONE, "the snapshots of the running machine's disks are taken one after the other, so "
-		     "data spread over several disks may not fit together: stop the machine for the last sync");
 	for (size_t i = 0; i < m->disks.len; i++) {
 		const struct machine_disk *d = &m->disks.at[i];
 
@@ -210,7 +207,11 @@ static void check_places(struct validation *v)
 		show(v, "", FINDING_NOT_CHECKED, ERR_NONE, "what depends on the machine: its disks, and their place "
 		     "at the target");
 	} else {
+		struct findings own = {0};
+
 		check_disks(v, &m);
+		findings_add_machine(&own, &m);
+		show_found(v, "source", &own);
 		ask_driver(v, v->source, "source", true, &m);
 		ask_driver(v, v->target, "target", false, &m);
 	}

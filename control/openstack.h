@@ -100,8 +100,7 @@ int os_resolve(struct openstack *o, enum os_type t, const char *name, char id[RE
 
 /* ---- openstack_image.c ---- */
 extern const struct image_ops os_images;
-/* What workers boot from: as the block says, else the one of ours that fits. */
-int os_worker_image(struct openstack *o, char id[RES_ID_SIZE], struct err *e);
+int os_worker_image(struct provider *p, char id[RES_ID_SIZE], struct err *e);
 
 /* ---- openstack_machine.c, openstack_validate.c, openstack_disk.c, openstack_worker.c, openstack_target.c: operations of provider.h ---- */
 int os_machine_get(struct provider *p, const char *name, struct machine *out, struct err *e);

@@ -15,7 +15,6 @@
 /* In clouds.yaml most stand below "auth". */
 static const struct setting settings[] = {
 	{AT(auth_url), "auth", "auth_url", "OS_AUTH_URL", NULL},
-	{AT(auth_type), NULL, "auth_type", "OS_AUTH_TYPE", NULL},
 	{AT(username), "auth", "username", "OS_USERNAME", NULL},
 	{AT(user_id), "auth", "user_id", "OS_USER_ID", NULL},
 	{AT(password), "auth", "password", "OS_PASSWORD", NULL},

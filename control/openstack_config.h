@@ -10,7 +10,7 @@
 
 /* Every text is owned, NULL when it was not given. */
 struct openstack_config {
-	char *auth_url, *auth_type;
+	char *auth_url;
 	char *username, *user_id, *password, *user_domain_name, *user_domain_id;
 	char *project_name, *project_id, *project_domain_name, *project_domain_id;
 	char *app_id, *app_name, *app_secret;

@@ -71,6 +71,13 @@ static int take_away(struct provider *p, const struct cloud_image *image, struct
 	       err_wrap(e, "removing image %s (%s)", image->name, image->id);
 }
 
+int os_worker_image(struct provider *p, char id[RES_ID_SIZE], struct err *e)
+{
+	const char *image = os_of(p)->options.image;
+
+	return image[0] != '\0' ? os_resolve(os_of(p), OS_SAVED_IMAGE, image, id, e) : image_choose(p, id, e);
+}
+
 const struct image_ops os_images = {
 	.formats = (const char *const[]){"qcow2", "raw", NULL},
 	.region_key = "region",
@@ -78,9 +85,5 @@ const struct image_ops os_images = {
 	.create = create,
 	.send = send_bytes,
 	.remove = take_away,
+	.of_workers = os_worker_image,
 };
-
-int os_worker_image(struct openstack *o, char id[RES_ID_SIZE], struct err *e)
-{
-	return o->options.image[0] != '\0' ? os_resolve(o, OS_SAVED_IMAGE, o->options.image, id, e) : image_choose(&o->p, id, e);
-}

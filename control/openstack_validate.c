@@ -68,7 +68,7 @@ static void check_worker(struct openstack *o, const struct machine *m, struct fi
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	struct err e = ERR_INIT;
 	char image[RES_ID_SIZE];
-	yyjson_val *v = os_worker_image(o, image, &e) == 0 ? os_read(o, OS_SAVED_IMAGE, image, &doc, &e) : NULL;
+	yyjson_val *v = os_worker_image(&o->p, image, &e) == 0 ? os_read(o, OS_SAVED_IMAGE, image, &doc, &e) : NULL;
 
 	if (v == NULL)
 		complain(out, "image", &e);

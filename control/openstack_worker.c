@@ -125,7 +125,7 @@ int os_worker_create(struct provider *p, struct worker_spec *spec, struct res_re
 	struct openstack *o = os_of(p);
 	char image[RES_ID_SIZE], flavor[RES_ID_SIZE], port[RES_ID_SIZE];
 
-	if (os_worker_image(o, image, e) < 0 ||
+	if (os_worker_image(&o->p, image, e) < 0 ||
 	    os_resolve(o, OS_FLAVOR, o->options.flavor, flavor, e) < 0 || set_serials(o, image, spec, e) < 0 ||
 	    make_network(o, ref, spec->port, port, e) < 0)
 		return -1;

@@ -78,6 +78,13 @@ void findings_add(struct findings *f, enum finding_level level, enum err_kind ki
 	va_end(ap);
 }
 
+void findings_add_machine(struct findings *f, const struct machine *m)
+{
+	if (m->not_one_instant)
+		findings_add(f, FINDING_WARNING, ERR_NONE, "the snapshots of the running machine's %zu disks are taken one after the other, so "
+			     "data spread over several disks may not fit together: stop the machine for the last sync", m->disks.len);
+}
+
 void findings_fini(struct findings *f)
 {
 	vec_fini(&f->list);

@@ -146,6 +146,8 @@ struct findings {
 };
 void findings_add(struct findings *f, enum finding_level level, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* What the machine's own description says, wherever it is. */
+void findings_add_machine(struct findings *f, const struct machine *m);
 void findings_fini(struct findings *f);
 
 /* A worker image in a cloud. */
@@ -198,6 +200,8 @@ struct image_ops {
 	/* All bytes of an image that is PENDING, from the beginning. BUSY: somebody else sends them. */
 	int (*send)(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, struct err *e);
 	int (*remove)(struct provider *p, const struct cloud_image *image, struct err *e);
+	/* What workers boot from: as the block says, else image_choose() of image.h. NOT_FOUND: there is none. */
+	int (*of_workers)(struct provider *p, char id[RES_ID_SIZE], struct err *e);
 };
 
 typedef int provider_found(void *ctx, const struct res_ref *ref); /* non-zero stops */

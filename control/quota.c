@@ -63,6 +63,20 @@ static void ask(struct provider *p, const struct place_needs *needs, struct find
 	vec_fini(&q.list);
 }
 
+static int count_disk(void *ctx, const struct res_ref *ref)
+{
+	unsigned *count = ctx;
+
+	*count += ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA;
+	return 0;
+}
+
+int quota_count_replica(struct cloud *target, const char *job, unsigned *count, struct err *e)
+{
+	*count = 0;
+	return cloud_find(target, job, count_disk, count, e);
+}
+
 void quota_check(const struct quota_check *c, struct findings *at_source, struct findings *at_target)
 {
 	struct place_needs source = {0}, target = {0};

@@ -3,7 +3,7 @@
 #ifndef WHERRY_CONTROL_QUOTA_H
 #define WHERRY_CONTROL_QUOTA_H
 
-#include "provider.h"
+#include "cloud.h"
 
 /* Everything a sync of m needs at once and the places do not allow becomes a finding. replica: disks of it that are there.
  * Where both ends are one place its quotas have to hold for both. */
@@ -12,6 +12,8 @@ struct quota_check {
 	const struct machine *m;
 	unsigned replica;
 };
+/* How many disks of a job's replica are at the target. */
+int quota_count_replica(struct cloud *target, const char *job, unsigned *count, struct err *e);
 void quota_check(const struct quota_check *c, struct findings *at_source, struct findings *at_target);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "quota.h"
 #include "replica.h"
 #include "scaffold.h"
 #include "transfer.h"
@@ -40,11 +41,17 @@ static int refuse_promoted(struct context *c, struct err *e)
 /* Refuse before anything is made: what the drivers say, errors only. */
 static int check_both(struct context *c, const struct machine *m, struct err *e)
 {
+	struct quota_check quotas = {.source = c->source_p, .target = c->target_p, .m = m};
 	struct findings f = {0};
 	int rc = c->source_p->ops->validate(c->source_p, true, m, &f, e);
 
 	if (rc == 0)
 		rc = c->target_p->ops->validate(c->target_p, false, m, &f, e);
+	if (rc == 0)
+		rc = quota_count_replica(&c->target, c->job.name, &quotas.replica, e);
+	if (rc == 0)
+		quota_check(&quotas, &f, &f);
+	findings_add_machine(&f, m);
 	for (size_t i = 0; rc == 0 && i < f.list.len; i++) {
 		const struct finding *found = &f.list.at[i];
 

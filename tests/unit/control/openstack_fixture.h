@@ -35,6 +35,7 @@ static inline char *transcript(const char *name)
 
 static inline int set_up_with(void **state, const char *name)
 {
+	static const char *const variables[] = {"OS_CLOUD", "OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD", "OS_TENANT_NAME"};
 	struct world *w = mem_alloc(sizeof *w);
 	char *path = transcript(name);
 
@@ -44,8 +45,8 @@ static inline int set_up_with(void **state, const char *name)
 	char *log = mem_printf("%s/log", w->dir);
 	w->log = (struct log){.fd = open(log, O_CREAT | O_RDWR | O_CLOEXEC, 0600), .level = LOG_DEBUG, .name = "test"};
 	free(log);
-	unsetenv("OS_CLOUD");
-	unsetenv("OS_AUTH_URL");
+	for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+		unsetenv(variables[i]);
 	*state = w;
 	return 0;
 }

@@ -153,6 +153,67 @@ static void open_from_the_environment_and_secure_yaml(void **state)
 	free(secure);
 }
 
+/* NAME=VALUE words of the environment, "URL" standing for keystone's address; set or unset. */
+static void environment(const struct world *w, const char *const words[], bool set)
+{
+	char *url = mem_printf("http://127.0.0.1:%d/5000", rest_replay_port(w->cloud));
+	char *file = mem_printf("%s/clouds.yaml", w->dir);
+
+	for (; *words != NULL; words++) {
+		char *name = mem_strdup(*words), *value = strchr(name, '=');
+
+		*value++ = '\0';
+		if (set)
+			setenv(name, strcmp(value, "URL") == 0 ? url : strcmp(value, "FILE") == 0 ? file : value, 1);
+		else
+			unsetenv(name);
+		free(name);
+	}
+	free(file);
+	free(url);
+}
+
+static void open_each_environment_says_who_one_is(void **state)
+{
+	static const struct {
+		const char *const env[6];
+		const char *more, *body; /* of the request for a token; NULL: what is said instead */
+		const char *words;
+	} cases[] = {
+		{{"OS_AUTH_URL=URL", "OS_APPLICATION_CREDENTIAL_ID=a1", "OS_APPLICATION_CREDENTIAL_SECRET=hush"}, "",
+		 "\"application_credential\":{\"id\":\"a1\",\"secret\":\"hush\"}}}}", NULL},
+		{{"OS_AUTH_URL=URL", "OS_TOKEN=hush", "OS_PROJECT_ID=p1"}, "",
+		 "\"token\":{\"id\":\"hush\"}},\"scope\":{\"project\":{\"id\":\"p1\"}}}}", NULL},
+		{{"OS_AUTH_URL=URL", "OS_TOKEN=hush", "OS_PROJECT_ID=p1", "OS_REGION_NAME=regionOne"}, "", "\"hush\"", NULL},
+		{{"OS_AUTH_URL=URL", "OS_TOKEN=hush", "OS_PROJECT_ID=p1", "OS_REGION_NAME=moon"}, "", NULL, "in region moon: its regions are"},
+		{{"OS_AUTH_URL=URL", "OS_TOKEN=hush", "OS_PROJECT_ID=p1", "OS_REGION_NAME=moon"}, ",\"region\":\"regionOne\"", "\"hush\"", NULL},
+		{{"OS_CLOUD=lab", "OS_CLIENT_CONFIG_FILE=FILE"}, "", "\"user\":{\"name\":\"mover\"", NULL},
+		{{"OS_CLOUD=sea", "OS_CLIENT_CONFIG_FILE=FILE"}, "", NULL, "has no cloud \"sea\": it has \"lab\""},
+		{{"OS_AUTH_URL=URL", "OS_APPLICATION_CREDENTIAL_SECRET=hush"}, "", NULL, "lack application_credential_id"},
+	};
+	struct world *w = *state;
+
+	write_clouds(w, MOVER);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *block = mem_printf("{\"provider\":\"openstack\"%s}", cases[i].more);
+		struct json_doc *doc = json_parse(block, strlen(block), "job", &(struct err)ERR_INIT);
+		struct json_at at = json_root(doc);
+
+		environment(w, cases[i].env, true);
+		if (cases[i].words != NULL)
+			refused((w->p = provider_openstack_ops.open(&at, &w->log, e)) == NULL ? -1 : 0, ERR_CONFIG, cases[i].words);
+		else
+			ok((w->p = provider_openstack_ops.open(&at, &w->log, e)) == NULL ? -1 : 0);
+		environment(w, cases[i].env, false);
+		if (cases[i].body != NULL)
+			assert_has(rest_replay_body(w->cloud, "auth/tokens"), cases[i].body);
+		provider_close(w->p);
+		w->p = NULL;
+		json_free(doc);
+		free(block);
+	}
+}
+
 /* The same block, another project: what the journal knows of is not sought there. */
 static void place_open_of_another_project_is_refused(void **state)
 {
@@ -436,12 +497,13 @@ static void claim_of_another_epoch_is_busy(void **state)
 
 static void worker_create_makes_network_then_server(void **state)
 {
-	struct world *w = opened(state);
+	struct world *w = *state;
 	struct res_ref disk = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "clone", DATA_VOL);
 	struct res_ref ref = a_ref(RES_WORKER, PURPOSE_SCAFFOLD, "wherry-web1-export-1", "");
 	struct worker_disk wd = {.disk = &disk};
 	struct worker_spec spec = {.bootdata = "{\"a\":1}", .disks = &wd, .disk_count = 1, .port = 4433};
 
+	ok(open_with(w, MOVER, ",\"availability_zone\":\"az2\"", e));
 	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-groups", 201, "{\"security_group\":{\"id\":\"g1\"}}", 0, 1);
 	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-group-rules", 201, "{}", 0, 1);
 	rest_replay_fault(w->cloud, "POST /9696/v2.0/ports", 201, "{\"port\":{\"id\":\"p1\"}}", 0, 1);
@@ -457,6 +519,7 @@ static void worker_create_makes_network_then_server(void **state)
 		   "\"port_range_min\":4433,\"port_range_max\":4433,\"remote_ip_prefix\":\"192.0.2.0/24\"");
 	assert_has(rest_replay_body(w->cloud, "POST /9696/v2.0/ports"), "\"security_groups\":[\"g1\"]");
 	const char *body = rest_replay_body(w->cloud, "POST /8774/v2.1/servers");
+	assert_has(body, "\"availability_zone\":\"az2\"");
 	assert_has(body, "\"imageRef\":\"i1\",\"flavorRef\":\"f1\"");
 	assert_has(body, "\"networks\":[{\"port\":\"p1\"}],\"config_drive\":true,\"user_data\":\"eyJhIjoxfQ==\"");
 	assert_has(body, "{\"boot_index\":-1,\"uuid\":\"" DATA_VOL "\",\"source_type\":\"volume\",\"destination_type\":\"volume\","
@@ -499,6 +562,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_clouds_yaml_that_lacks_the_cloud_lists_those_it_has, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_each_catalogue_chooses_or_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_from_the_environment_and_secure_yaml, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_each_environment_says_who_one_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(place_open_of_another_project_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(job_load_keeps_what_place_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(machine_get_of_a_real_server_reads_disks_and_ports, set_up, tear_down),
