@@ -23,6 +23,36 @@ static void images_are(struct world *w, const char *status, const char *size, un
 	rest_replay_fault(w->cloud, IMAGES, 200, reply, 0, times);
 }
 
+static int set_up_real(void **state)
+{
+	return set_up_with(state, "image.txt");
+}
+
+/* What a real Glance said to two uploads of one file. */
+static void upload_twice_to_a_real_cloud_sends_once(void **state)
+{
+	struct world *w = opened(state);
+	struct image_file f = {.format = "qcow2", .size = 13500416, .version = "0.1.0", .wire = 2,
+			       .sha256 = "90da7bd94a79f86f1b96bcaafa68e08db3199f7f4f2dd1c859d04748b4db0efa"};
+	struct image_upload u = {.file = &f, .firmware = "any", .patience_ns = 1};
+	struct image_list l;
+	char id[RES_ID_SIZE];
+
+	snprintf(f.path, sizeof f.path, "%s/wherry.qcow2", w->dir);
+	f.fd = open(f.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(f.fd, (off_t)f.size), 0);
+	ok(image_list(w->p, &l, e));
+	assert_int_equal(l.list.len, 0);
+	ok(image_upload(w->p, &u, e));
+	assert_true(u.sent);
+	ok(image_upload(w->p, &u, e));
+	assert_false(u.sent);
+	assert_int_equal(rest_replay_seen(w->cloud, "PUT /9292"), 1);
+	ok(image_choose(w->p, id, e));
+	assert_string_equal(id, "9a2106fc-015e-48ba-b211-1b24cf96293a");
+	image_file_close(&f);
+}
+
 /* A file of "image one" and what is known of it. */
 static struct image_file a_file(struct world *w)
 {
@@ -124,6 +154,7 @@ static void upload_each_refusal_is_a_sentence(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(upload_twice_to_a_real_cloud_sends_once, set_up_real, tear_down),
 		cmocka_unit_test_setup_teardown(upload_sends_the_file_with_what_a_worker_needs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_what_is_queued_goes_on_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_each_refusal_is_a_sentence, set_up, tear_down),
