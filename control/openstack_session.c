@@ -186,7 +186,8 @@ int os_login(void *openstack, struct err *e)
 	if (rc < 0)
 		return -1;
 	if (reply.status == 401)
-		return err_set(e, ERR_DENIED, 0, "keystone at %s does not accept %s: wrong password, unknown or expired (request %s)",
+		return err_set(e, ERR_DENIED, 0, "keystone at %s does not accept %s: wrong password, unknown, expired or without a "
+			       "role in the project (request %s)",
 			       c->auth_url, who, reply.id);
 	if (reply.status / 100 != 2)
 		return rest_refusal(&reply, "logging in to keystone", &o->p.not_before_ns, e);

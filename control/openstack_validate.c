@@ -123,8 +123,8 @@ int os_validate(struct provider *p, bool source, const struct machine *m, struct
 
 	(void)e;
 	if (o->reads_only)
-		findings_add(out, FINDING_ERROR, ERR_DENIED, "the credentials for %s have only the role \"reader\" and a sync makes servers "
-			     "and volumes: have them given the role \"member\"", p->place);
+		findings_add(out, FINDING_WARNING, ERR_DENIED, "the credentials for %s have only the role \"reader\", with which most clouds let "
+			     "nobody make servers and volumes: have them given the role \"member\"", p->place);
 	check_worker(o, m, out);
 	check_named(o, OS_NET, "network", o->options.network, true, out);
 	check_named(o, OS_NET, "floating_network", o->options.floating_network, false, out);

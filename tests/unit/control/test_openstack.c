@@ -66,7 +66,7 @@ static void open_what_is_missing_or_wrong_is_one_sentence(void **state)
 		{"      application_credential_secret: hush\n", "", 0, NULL, ERR_CONFIG, "lack application_credential_id"},
 		{MOVER, ",\"region\":\"moon\"", 0, NULL, ERR_CONFIG, "in region moon: its regions are regionOne"},
 		{MOVER, "", 401, "{\"error\":{\"code\":401,\"message\":\"The request you have made requires authentication.\"}}",
-		 ERR_DENIED, "does not accept mover: wrong password, unknown or expired (request req-1234)"},
+		 ERR_DENIED, "does not accept mover: wrong password, unknown, expired or without a role in the project (request req-1234)"},
 		{MOVER, "", 200, "<html>hello</html>", ERR_PROTOCOL, "is no keystone"},
 		{MOVER, "", 201, "{\"token\":{\"catalog\":[]}}", ERR_CONFIG, "for no project"},
 		{MOVER, "", 201, "{\"token\":{\"project\":{\"id\":\"x\"},\"catalog\":[]}}", ERR_CONFIG, "lacks the compute service"},
