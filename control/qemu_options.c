@@ -20,7 +20,7 @@
 
 void qemu_options_default(struct qemu_options *o)
 {
-	*o = (struct qemu_options){.accel = QEMU_AUTO, .memory_mib = 256, .vcpus = 2, .format = QEMU_QCOW2};
+	*o = (struct qemu_options){.accel = QEMU_AUTO, .memory_mib = WORKER_MEMORY_MIB, .vcpus = 2, .format = QEMU_QCOW2};
 }
 
 void qemu_options_read(struct json_at *block, struct qemu_options *o)

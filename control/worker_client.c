@@ -217,7 +217,8 @@ static int check_identity(struct worker_client *w, struct err *e)
 	if (WIRE_VERSION < min || WIRE_VERSION > max)
 		return err_set(e, ERR_PROTOCOL, 0,
 			       "the %s worker's image speaks wherry/%llu to wherry/%llu and this client wherry/%d: build "
-			       "and use an image of this version (make image)",
+			       "an image of this version (make image), and put it where the worker boots from (wherry image "
+			       "upload)",
 			       w->spec.role, (unsigned long long)min, (unsigned long long)max, WIRE_VERSION);
 	return 0;
 }
