@@ -32,7 +32,7 @@ static void note(struct tour *t, const struct err *e)
 {
 	if (t->first.kind == ERR_NONE)
 		t->first = *e;
-	else
+	else if (strcmp(t->first.msg, e->msg) != 0)
 		log_warn(t->c->log, "%s", e->msg);
 }
 
@@ -107,7 +107,26 @@ static void visit_block(struct tour *t, yyjson_val *block)
 		visit(t, block, ops->images->region_key, regions->at[i]);
 }
 
-/* CLOUD: the name of a provider, else a file with its block, or with a job. */
+/* The only provider that keeps images; NULL with *e: there are several. */
+static const char *only_provider(struct err *e)
+{
+	cleanup(buf_fini) struct buf names = BUF_INIT;
+	const char *only = NULL;
+	unsigned n = 0;
+
+	for (size_t i = 0; provider_table[i] != NULL; i++) {
+		if (provider_table[i]->images == NULL)
+			continue;
+		only = provider_table[i]->name;
+		buf_addf(&names, "%s%s", n++ != 0 ? ", " : "", only);
+	}
+	if (n == 1)
+		return only;
+	err_set(e, ERR_USAGE, 0, "say which cloud: a job file, a file with a provider block, or one of the providers %s", buf_str(&names));
+	return NULL;
+}
+
+/* The name of a provider, else a file with its block, or with a job. */
 static struct json_doc *read_cloud(const char *cloud, struct err *e)
 {
 	for (size_t i = 0; provider_table[i] != NULL; i++)
@@ -121,8 +140,9 @@ static struct json_doc *read_cloud(const char *cloud, struct err *e)
 
 static int go_round(struct cmd *c, in_place *act, struct err *e)
 {
-	struct tour t = {.c = c, .act = act, .name = c->args[0], .first = ERR_INIT};
-	struct json_doc *doc = read_cloud(c->args[0], e);
+	const char *cloud = c->args[0] != NULL ? c->args[0] : only_provider(e);
+	struct tour t = {.c = c, .act = act, .name = cloud, .first = ERR_INIT};
+	struct json_doc *doc = cloud != NULL ? read_cloud(cloud, e) : NULL;
 
 	if (doc == NULL)
 		return -1;
@@ -137,7 +157,7 @@ static int go_round(struct cmd *c, in_place *act, struct err *e)
 	*e = t.first;
 	if (t.places == 0)
 		err_set(e, ERR_UNSUPPORTED, 0, "%s: workers of %s boot from files of this host: there is no image to keep there",
-			c->args[0], buf_str(&t.others));
+			cloud, buf_str(&t.others));
 	else if (e->kind == ERR_NONE && atomic_load(c->cancel))
 		err_set(e, ERR_CANCELED, 0, "interrupted");
 	for (size_t i = 0; i < t.seen.len; i++)

@@ -46,7 +46,7 @@ static const struct cmd_option cleanup_options[] = {
 #define REGION_OPTION {"region", "NAME", "in that region instead of the block's; may be given again", OPTIONS(regions)}
 #define CLOUD_DETAILS                                                                                                     \
 	"CLOUD is a job file (its source and its target), a file with one provider block (as \"source\" of a job), or the\n" \
-	"name of a provider that finds its credentials in the environment. "
+	"name of a provider that finds its credentials in the environment; by default the only one that keeps images.\n"
 
 static const struct cmd_option image_upload_options[] = {
 	REGION_OPTION,
@@ -91,16 +91,15 @@ const struct command command_table[] = {
 	 "Without a job file: everything of this state directory, in all places its journal knows. Resources are found in\n"
 	 "the journal and by their tags; those of other state directories are never touched. The replica stays unless\n"
 	 "--discard is given.\n", cleanup_options, 0, 1, cmd_cleanup},
-	{"image upload", "CLOUD", "put the workers' image into a cloud",
-	 CLOUD_DETAILS "An image that\n"
-	 "is there already is not sent again. A changed one is put beside the old one, which stays until it is removed.\n",
-	 image_upload_options, 1, 1, cmd_image_upload},
-	{"image list", "CLOUD", "list the workers' images of a cloud",
-	 CLOUD_DETAILS "Says\n"
-	 "which one workers of this client boot from.\n", image_list_options, 1, 1, cmd_image_list},
+	{"image upload", "[CLOUD]", "put the workers' image into a cloud",
+	 CLOUD_DETAILS
+	 "An image that is there already is not sent again. A changed one is put beside the old one, which stays until it\n"
+	 "is removed.\n",
+	 image_upload_options, 0, 1, cmd_image_upload},
+	{"image list", "[CLOUD]", "list the workers' images of a cloud",
+	 CLOUD_DETAILS "Says which one workers of this client boot from.\n", image_list_options, 0, 1, cmd_image_list},
 	{"image remove", "CLOUD [IMAGE]", "remove a worker image, or all old ones",
-	 CLOUD_DETAILS "IMAGE\n"
-	 "is a name or id that `wherry image list` shows.\n", image_remove_options, 1, 2, cmd_image_remove},
+	 CLOUD_DETAILS "IMAGE is a name or id that `wherry image list` shows.\n", image_remove_options, 1, 2, cmd_image_remove},
 	{"version", "", "show the version", "", no_options, 0, 0, cmd_version},
 	{"help", "[COMMAND|exit]", "explain a command, or the exit statuses", "", no_options, 0, 2, cmd_help},
 	{0},

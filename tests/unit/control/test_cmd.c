@@ -78,7 +78,7 @@ static void cmd_parse_each_mistake_is_a_sentence(void **state)
 		{"sync a b", "`wherry sync` takes no \"b\": usage: wherry sync JOB.json"},
 		{"image", "`wherry image` is followed by one of: upload, list, remove"},
 		{"image lits x", "`wherry image` is followed by one of"},
-		{"image list", "`wherry image list` needs CLOUD"},
+		{"image remove", "`wherry image remove` needs CLOUD [IMAGE]"},
 		{"image remove a b c", "`wherry image remove` takes no \"c\""},
 		{"version x", "`wherry version` takes no \"x\""},
 		{"sync a --jsno", "there is no option --jsno here: did you mean --json?"},
