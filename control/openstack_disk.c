@@ -10,7 +10,7 @@
 #include "openstack.h"
 #include "res_tags.h"
 
-#define STUCK_NS (15 * 60 * NS_PER_S)
+#define STUCK_NS (3600 * NS_PER_S) /* large volumes are downloaded and wiped for long */
 
 static int is_gone(const struct openstack *o, const struct res_ref *ref, struct err *e)
 {
@@ -220,8 +220,8 @@ static int reset(struct openstack *o, enum os_type t, yyjson_val *v, bool allowe
 	if (allowed && os_call(o, OS_VOLUME, "POST", body, NULL, e, "%s/%s/action", os_types[t].item, id) == 0)
 		return 0;
 	if (!allowed)
-		err_set(e, ERR_IO, 0, "Cinder does not delete it in this state, and \"reset_stuck\" does not allow to change that");
-	return err_wrap(e, "%s (%s) is \"%s\" in %s until its administrator runs `openstack %s %s`", rest_text(v, "name"), id,
+		err_set(e, ERR_IO, 0, "Cinder does not delete it so, and \"reset_stuck\" does not allow to change that");
+	return err_wrap(e, "%s (%s) is \"%s\" in %s; where that hangs its administrator runs `openstack %s %s`", rest_text(v, "name"), id,
 			rest_text(v, "status"), o->p.place, how, id);
 }
 

@@ -25,7 +25,7 @@ static void volume_is(struct world *w, const char *status, int64_t age_s, unsign
 
 static void remove_each_hanging_state_has_its_way_out(void **state)
 {
-	enum { NOW = 5, LONG = 3600 };
+	enum { NOW = 5, LONG = 2 * 3600 };
 	static const struct {
 		const char *status;
 		int64_t age_s;
@@ -37,7 +37,7 @@ static void remove_each_hanging_state_has_its_way_out(void **state)
 		{"deleting", NOW, true, 0, 0, NULL},
 		{"deleting", LONG, false, 0, 0, "x (v9) is \"deleting\" in openstack project lab"},
 		{"deleting", LONG, true, 1, 1, NULL},
-		{"error_deleting", NOW, false, 0, 0, "until its administrator runs `openstack volume set --state error --detached v9`"},
+		{"error_deleting", NOW, false, 0, 0, "where that hangs its administrator runs `openstack volume set --state error --detached v9`"},
 		{"error_deleting", NOW, true, 1, 1, NULL},
 		{"creating", NOW, false, 0, 1, NULL},
 		{"creating", NOW, true, 1, 1, NULL},
@@ -85,7 +85,7 @@ static void remove_what_a_living_server_holds_is_not_reset(void **state)
 	struct res_ref ref = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "x", "v9");
 
 	ok(open_with(w, MOVER, ",\"reset_stuck\":true", e));
-	volume_is(w, "attaching", 3600, 1);
+	volume_is(w, "attaching", 7200, 1);
 	rest_replay_fault(w->cloud, "/attachments/detail", 200, "{\"attachments\":[{\"id\":\"a2\",\"instance\":\"s2\"}]}", 0, 1);
 	rest_replay_fault(w->cloud, "GET /8774/v2.1/servers/s2", 200, "{\"server\":{\"id\":\"s2\"}}", 0, 1);
 	rest_replay_fault(w->cloud, "DELETE " VOLUME, 400, "{\"badRequest\":{\"message\":\"must be available\"}}", 0, 1);
@@ -102,7 +102,7 @@ static void remove_a_reset_that_is_refused_names_the_command(void **state)
 	rest_replay_fault(w->cloud, "/snapshots/v9/action", 403, "{\"forbidden\":{\"message\":\"Policy doesn't allow it\"}}", 0, 1);
 	rest_replay_fault(w->cloud, "GET /8776/v3/" PROJECT "/snapshots/v9", 200, "{\"snapshot\":{\"id\":\"v9\",\"name\":\"x\",\"status\":"
 			  "\"error_deleting\",\"metadata\":{\"wherry\":\"" TAGS "\"}}}", 0, 1);
-	refused(w->p->ops->remove(w->p, &ref, e), ERR_DENIED, "until its administrator runs `openstack volume snapshot set --state error v9`: "
+	refused(w->p->ops->remove(w->p, &ref, e), ERR_DENIED, "its administrator runs `openstack volume snapshot set --state error v9`: "
 		"the volume service refused POST");
 }
 
