@@ -76,7 +76,8 @@ struct block {
 
 enum block_mode { BLOCK_RO, BLOCK_RW };
 
-/* Opens exclusively for RW (O_EXCL on devices, flock on files: BUSY when in use or mounted). depth: requests under way. */
+/* Opens exclusively for RW (O_EXCL on devices, flock on files). BUSY when it is in use or mounted and still is a second
+ * later: who was killed just now may not have let go. depth: requests under way. */
 struct block *block_disk_open(const char *path, enum block_mode mode, unsigned depth, struct err *e);
 /* The same from an open descriptor (taken), as handed over by PID 1. */
 struct block *block_disk_new(int fd, const char *name, enum block_mode mode, unsigned depth, struct err *e);

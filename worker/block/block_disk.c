@@ -11,10 +11,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "block/disk_error.h"
 #include "block/disk_holder.h"
 #include "block/disk_probe.h"
+
+#define LINGER_NS NS_PER_S
 
 static const struct engine_ops *const engines_by_preference[] = {&engine_uring, &engine_psync, NULL};
 
@@ -349,9 +352,23 @@ static int open_path(const char *path, enum block_mode mode, struct err *e)
 		mode == BLOCK_RW ? "writing" : "reading");
 }
 
-struct block *block_disk_open(const char *path, enum block_mode mode, unsigned depth, struct err *e)
+static struct block *open_once(const char *path, enum block_mode mode, unsigned depth, struct err *e)
 {
 	cleanup(cleanup_fd) int fd = open_path(path, mode, e);
 
 	return fd < 0 ? NULL : block_disk_new(take_fd(&fd), path, mode, depth, e);
+}
+
+/* The ring of a process that was killed has hold of its disk until the kernel has taken it apart. */
+struct block *block_disk_open(const char *path, enum block_mode mode, unsigned depth, struct err *e)
+{
+	int64_t until = clock_mono_ns() + LINGER_NS;
+	struct err why = ERR_INIT;
+	struct block *b;
+
+	while ((b = open_once(path, mode, depth, &why)) == NULL && why.kind == ERR_BUSY && clock_mono_ns() < until)
+		clock_sleep_ns(LINGER_NS / 50);
+	if (b == NULL)
+		*e = why;
+	return b;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "block/block_disk.h"
 
@@ -284,6 +285,37 @@ static void block_disk_open_for_writing_twice_is_busy_and_names_the_holder(void 
 	remove_file(path);
 }
 
+/* Its ring has hold of the file for some time yet. */
+static void block_disk_open_after_its_holder_was_killed_succeeds(void **state)
+{
+	char *path = temp_file("/tmp", 4096), byte;
+	struct err e = ERR_INIT;
+	int ready[2];
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(pipe(ready), 0);
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (block_disk_open(path, BLOCK_RW, 4, &e) == NULL || write(ready[1], "", 1) != 1)
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		close(ready[1]);
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		close(ready[0]);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		struct block *b = block_disk_open(path, BLOCK_RW, 4, &e);
+		if (b == NULL)
+			fail_msg("%s", e.msg);
+		block_close(b);
+	}
+	remove_file(path);
+}
+
 static void block_disk_open_of_what_is_no_disk_says_so(void **state)
 {
 	(void)state;
@@ -392,6 +424,7 @@ int main(void)
 		cmocka_unit_test(block_disk_write_past_a_limit_is_no_space),
 		cmocka_unit_test(block_disk_submit_beyond_the_depth_is_refused),
 		cmocka_unit_test(block_disk_open_for_writing_twice_is_busy_and_names_the_holder),
+		cmocka_unit_test(block_disk_open_after_its_holder_was_killed_succeeds),
 		cmocka_unit_test(block_disk_open_of_what_is_no_disk_says_so),
 		cmocka_unit_test(block_disk_new_for_writing_of_a_read_only_descriptor_is_refused),
 		cmocka_unit_test(block_disk_new_without_io_uring_falls_back),
