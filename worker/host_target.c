@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "host_blob.h"
 
 #define DEPTH 16
 
@@ -72,10 +73,20 @@ static int prepare(struct host_target *t, const char *source, const struct block
 	return is_file && (uint64_t)st.st_size != info->size ? refuse_size(t, &st, info->size, e) : 0;
 }
 
+static int open_blob(struct host_target *t, struct err *e)
+{
+	t->blob = host_blob_new(t->path, e);
+	if (t->blob != NULL)
+		t->block = sink_blob_open(t->blob, BLOCK_RW, SINK_BLOB_DEPTH, e);
+	return t->block != NULL ? 0 : -1;
+}
+
 int host_target_open(struct host_target *t, const char *path, const char *source, const struct block_info *info,
 		     bool must_exist, struct err *e)
 {
 	*t = (struct host_target){.path = path};
+	if (host_is_url(path))
+		return open_blob(t, e);
 	if (prepare(t, source, info, must_exist, e) == 0)
 		t->block = block_disk_open(path, BLOCK_RW, DEPTH, e);
 	if (t->block != NULL)
@@ -96,5 +107,7 @@ void host_target_discard(struct host_target *t)
 void host_target_close(struct host_target *t)
 {
 	block_close(t->block);
+	sink_blob_free(t->blob);
 	t->block = NULL;
+	t->blob = NULL;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The target of a copy on a plain host. A device must be at least as large as the source. A file that is not there, or
- * is empty, is made with the source's size; any other file must have exactly that size.
+ * is empty, is made with the source's size; any other file must have exactly that size. A page blob must be there, and be at
+ * least as large as the source.
  */
 #ifndef WHERRY_HOST_TARGET_H
 #define WHERRY_HOST_TARGET_H
@@ -10,8 +11,11 @@
 
 #include "block/block.h"
 
+struct sink_blob;
+
 struct host_target {
 	struct block *block;
+	struct sink_blob *blob; /* NULL: it is none */
 	const char *path; /* borrowed */
 	bool created;     /* was not there */
 	bool grown;       /* was empty */

@@ -33,8 +33,10 @@
 #define MBEDTLS_CHACHAPOLY_C
 #define MBEDTLS_CIPHER_C
 
-/* Hashes. SHA-1 names keys in certificates and opens web sockets; no signature made with it is accepted. */
+/* Hashes. SHA-1 names keys in certificates and opens web sockets, MD5 is what object stores check uploads by; no signature
+ * made with either is accepted. */
 #define MBEDTLS_MD_C
+#define MBEDTLS_MD5_C
 #define MBEDTLS_SHA1_C
 #define MBEDTLS_SHA224_C
 #define MBEDTLS_SHA256_C

@@ -55,6 +55,8 @@ int block_request_error(const struct block *b, const struct block_request *r, st
 {
 	enum disk_action action = r->op == BLOCK_WRITE ? DISK_WRITE : DISK_READ;
 
+	if (b->ops->explain != NULL)
+		return b->ops->explain(b, r, e);
 	return disk_error(e, action, r->error, &b->info, r->offset, r->length);
 }
 
@@ -120,6 +122,12 @@ void block_buffers(struct block *b, void *base, size_t size)
 {
 	if (b->ops->buffers != NULL)
 		b->ops->buffers(b, base, size);
+}
+
+void block_cancel(struct block *b)
+{
+	if (b->ops->cancel != NULL)
+		b->ops->cancel(b);
 }
 
 void block_close(struct block *b)

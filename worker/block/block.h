@@ -40,6 +40,7 @@ struct block_info {
 	uint32_t physical_sector;
 	bool read_only;
 	bool is_file;
+	bool remote;              /* beyond a network: what is written is sent there */
 	char name[256];           /* for messages */
 };
 
@@ -58,12 +59,17 @@ struct block_ops {
 	/* Everything completed before is durable. A failed flush is final: the block is failed from then on. */
 	int (*flush)(struct block *b, struct err *e);
 	/* First data range at or after `from`: *start and *end (both `size` when none). Where holes are unknown it is
-	 * [from, size). Only regular files know; a hole reads as zeros by definition. */
+	 * [from, size). A hole reads as zeros by definition. Who looks only so far at a time may answer with an empty
+	 * range behind `from`: up to there is a hole, nothing is said of what follows. */
 	int (*next_data)(struct block *b, uint64_t from, uint64_t *start, uint64_t *end, struct err *e);
 	/* See block_reader. */
 	struct block *(*reader)(struct block *b, unsigned depth, struct err *e);
 	/* See block_buffers. May be NULL. */
 	void (*buffers)(struct block *b, void *base, size_t size);
+	/* See block_cancel. NULL: nothing takes long. */
+	void (*cancel)(struct block *b);
+	/* The sentence for a request that failed, where an errno says too little; -1. May be NULL. */
+	int (*explain)(const struct block *b, const struct block_request *r, struct err *e);
 	void (*close)(struct block *b);
 };
 
@@ -100,6 +106,8 @@ struct block *block_reader(struct block *b, unsigned depth, struct err *e);
  * them up for each request. Only speed depends on it. They must not be unmapped before this is called again with NULL.
  * Nothing may be under way. */
 void block_buffers(struct block *b, void *base, size_t size);
+/* From any thread, once and for all, also for its readers: what it waits for fails soon, with CANCELED. */
+void block_cancel(struct block *b);
 void block_close(struct block *b); /* NULL is fine */
 
 #endif

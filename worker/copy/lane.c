@@ -75,6 +75,12 @@ static void free_chunks(struct chunk *c)
 	}
 }
 
+static void count_sent(struct lane *l, const struct write *w)
+{
+	if (l->target->info.remote)
+		atomic_fetch_add(&l->disk->progress->sent_wire, w->request.length);
+}
+
 static int reap(struct lane *l, struct err *e)
 {
 	struct block_request *q = block_wait(l->target, -1, e);
@@ -85,6 +91,8 @@ static int reap(struct lane *l, struct err *e)
 
 	for (const struct chunk *c = w->chunks; c != NULL && q->error == 0; c = c->next)
 		remember(l, c->offset, c->length, c->hash);
+	if (q->error == 0)
+		count_sent(l, w);
 	free_chunks(w->chunks);
 	w->chunks = NULL;
 	l->under_way--;

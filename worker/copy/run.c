@@ -16,6 +16,11 @@ static void stop_ledger(void *ledger)
 	ledger_cancel(ledger);
 }
 
+static void stop_block(void *block)
+{
+	block_cancel(block);
+}
+
 void run_init(struct run *r, const struct copy_config *c, struct ledger *l)
 {
 	memset(r, 0, sizeof *r);
@@ -24,6 +29,11 @@ void run_init(struct run *r, const struct copy_config *c, struct ledger *l)
 	r->pipeline = pipeline_new(c->cancel);
 	if (c->limiter != NULL)
 		pipeline_on_stop(r->pipeline, limiter_stop, c->limiter);
+	for (unsigned i = 0; i < c->disk_count; i++) {
+		pipeline_on_stop(r->pipeline, stop_block, c->disks[i].block);
+		if (c->disks[i].target != NULL)
+			pipeline_on_stop(r->pipeline, stop_block, c->disks[i].target);
+	}
 	if (l == NULL)
 		return;
 	r->checkpoints = checkpoints_new(c, l);
