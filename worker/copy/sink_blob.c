@@ -88,6 +88,11 @@ void sink_blob_set_token(struct sink_blob *b, const char *token)
 	free_token(old);
 }
 
+void sink_blob_cancel(struct sink_blob *b)
+{
+	atomic_store(&b->canceled, true);
+}
+
 static unsigned tokens(struct sink_blob *b)
 {
 	pthread_mutex_lock(&b->lock);
@@ -382,7 +387,7 @@ static int explain(const struct block *b, const struct block_request *r, struct 
 
 static void cancel(struct block *b)
 {
-	atomic_store(&sink_of(b)->blob->canceled, true);
+	sink_blob_cancel(sink_of(b)->blob);
 }
 
 static void close_sink(struct block *b)

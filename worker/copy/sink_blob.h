@@ -37,6 +37,8 @@ struct sink_blob *sink_blob_new(const struct sink_blob_spec *spec);
 void sink_blob_free(struct sink_blob *b); /* wipes the token; NULL is fine */
 /* From any thread, for every request made from then on. */
 void sink_blob_set_token(struct sink_blob *b, const char *token);
+/* As block_cancel(), also of blocks that are being opened. */
+void sink_blob_cancel(struct sink_blob *b);
 
 /* NOT_FOUND, REFUSED when it is no page blob or not a footer larger than whole MiB. */
 struct block *sink_blob_open(struct sink_blob *b, enum block_mode mode, unsigned depth, struct err *e);

@@ -206,6 +206,39 @@ static int put_limits(const struct api *api, const struct http_request *req, str
 	return runner_set_limits(api->runner, attempt, &limits, e);
 }
 
+static int set_token(const struct api *api, const char *attempt, yyjson_val *v, struct err *e)
+{
+	yyjson_val *index = yyjson_obj_get(v, "index");
+	char *token = run_token_take(yyjson_obj_get(v, "token"));
+	int rc = token == NULL || yyjson_obj_size(v) != 2 || !yyjson_is_uint(index) || yyjson_get_uint(index) >= WIRE_MAX_DISKS
+			 ? err_set(e, ERR_CONFIG, 0, "a token must come as {\"index\":0,\"token\":\"...\"}")
+			 : runner_set_token(api->runner, attempt, (unsigned)yyjson_get_uint(index), token, e);
+
+	run_token_free(token);
+	return rc;
+}
+
+static int put_tokens(const struct api *api, const struct http_request *req, struct http_response *res, struct err *e)
+{
+	char attempt[API_ATTEMPT_LEN + 1];
+	size_t i, count;
+	yyjson_val *one;
+	yyjson_doc *doc;
+	int rc = 0;
+
+	if (read_body(req, &doc, e) < 0)
+		return -1;
+	yyjson_val *root = yyjson_doc_get_root(doc), *list = yyjson_obj_get(root, "tokens");
+	if (yyjson_obj_size(root) != 2 || !take_attempt(root, attempt) || !yyjson_is_arr(list))
+		rc = err_set(e, ERR_CONFIG, 0, "the body of %s must be {\"attempt\":\"16 hex digits\",\"tokens\":[...]}", req->path);
+	yyjson_arr_foreach(list, i, count, one)
+		rc = rc == 0 ? set_token(api, attempt, one, e) : rc;
+	yyjson_doc_free(doc);
+	mem_wipe(req->body.data, req->body.len);
+	res->status = 204;
+	return rc;
+}
+
 static int post_stop(const struct api *api, const struct http_request *req, struct http_response *res, struct err *e)
 {
 	char attempt[API_ATTEMPT_LEN + 1];
@@ -246,6 +279,7 @@ static const struct {
 	{"POST", API_RUN_FEED, post_feed, false, false},
 	{"PUT", API_RUN_DISKS, put_pages, false, true},
 	{"PUT", API_RUN_LIMITS, put_limits, false, false},
+	{"PUT", API_RUN_TOKENS, put_tokens, false, false},
 	{"POST", API_RUN_STOP, post_stop, false, false},
 	{"POST", API_POWEROFF, post_poweroff, false, false},
 };

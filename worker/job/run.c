@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define DEPTH       16                   /* requests under way per disk */
+#define MAX_CONNECTIONS 16               /* to the services of blobs */
 #define SLICE_NS    (200 * NS_PER_MS)    /* how soon a cancel is noticed while waiting */
 #define DIAL_MAX_NS (2 * NS_PER_S)       /* longest pause between two attempts */
 
@@ -26,6 +27,18 @@ static uint64_t page_count(uint64_t size, uint32_t chunk_size)
 	return manifest_page_count(&info);
 }
 
+static void make_blobs(struct run *r)
+{
+	for (unsigned i = 0; i < r->spec.disk_count; i++) {
+		const struct run_blob *at = &r->spec.disks[i].at;
+		struct sink_blob_spec spec = {.url = at->url, .token = at->token, .lease = at->lease,
+					      .ca = r->spec.trust != NULL ? r->spec.trust : "",
+					      .patience_ns = r->spec.reconnect_ns, .limiter = r->limiter};
+
+		r->blob[i] = at->url != NULL ? sink_blob_new(&spec) : NULL;
+	}
+}
+
 struct run *run_new(const struct runner_config *config, struct run_spec *spec)
 {
 	struct run *r = mem_alloc(sizeof *r);
@@ -38,6 +51,7 @@ struct run *run_new(const struct runner_config *config, struct run_spec *spec)
 			.index = spec->disks[i].index, .pages = page_count(spec->disks[i].size, spec->chunk_size)};
 	r->feed = ledger_feed_new(disks, spec->disk_count);
 	r->limiter = limiter_new(&spec->limits);
+	make_blobs(r);
 	r->watch = link_watch_new(config->log, config->wire);
 	mem_wipe(spec, sizeof *spec);
 	return r;
@@ -47,6 +61,8 @@ void run_free(struct run *r)
 {
 	if (r == NULL)
 		return;
+	for (unsigned i = 0; i < r->spec.disk_count; i++)
+		sink_blob_free(r->blob[i]);
 	ledger_feed_free(r->feed);
 	link_watch_free(r->watch);
 	run_spec_fini(&r->spec);
@@ -57,7 +73,20 @@ void run_free(struct run *r)
 void run_cancel(struct run *r)
 {
 	atomic_store(&r->cancel, true);
+	for (unsigned i = 0; i < r->spec.disk_count; i++)
+		if (r->blob[i] != NULL)
+			sink_blob_cancel(r->blob[i]);
 	ledger_cancel(ledger_feed_ledger(r->feed));
+}
+
+int run_set_token(struct run *r, unsigned index, const char *token, struct err *e)
+{
+	for (unsigned i = 0; i < r->spec.disk_count; i++)
+		if (r->spec.disks[i].index == index && r->blob[i] != NULL) {
+			sink_blob_set_token(r->blob[i], token);
+			return 0;
+		}
+	return err_set(e, ERR_CONFIG, 0, "the run of this worker needs no token for disk %u", index);
 }
 
 static int check_cancel(const struct run *r, struct err *e)
@@ -88,13 +117,28 @@ static struct block *open_disk(struct run *r, const char *serial, struct err *e)
 	}
 }
 
+/* Connections are bounded for all blobs together, as far as each needs one to get on. */
+static struct block *open_blob(struct run *r, unsigned i, struct err *e)
+{
+	unsigned depth = MAX_CONNECTIONS / r->spec.disk_count;
+
+	depth = depth > SINK_BLOB_DEPTH ? SINK_BLOB_DEPTH : depth;
+	return sink_blob_open(r->blob[i], r->spec.read_only ? BLOCK_RO : BLOCK_RW, depth, e);
+}
+
 static int open_disks(struct work *w, struct err *e)
 {
 	struct run *r = w->run;
 
 	for (unsigned i = 0; i < r->spec.disk_count; i++) {
-		w->disks[i].block = open_disk(r, r->spec.disks[i].serial, e);
-		if (w->disks[i].block == NULL)
+		bool blob = r->blob[i] != NULL, device = r->spec.disks[i].serial[0] != '\0';
+		struct block *b = device ? open_disk(r, r->spec.disks[i].serial, e) : NULL, *at = NULL;
+
+		if ((b != NULL || !device) && blob)
+			at = open_blob(r, i, e);
+		w->disks[i].block = device ? b : at;
+		w->disks[i].target = device ? at : NULL;
+		if ((device && b == NULL) || (blob && at == NULL))
 			return -1;
 		w->disks[i].size = r->spec.disks[i].size;
 		w->disks[i].progress = &r->progress[i];
@@ -111,6 +155,7 @@ static void close_disks(struct work *w)
 	for (unsigned i = 0; i < w->run->spec.disk_count; i++) {
 		if (w->disks[i].block != NULL && w->run->spec.kind == RUN_IMPORT)
 			block_flush(w->disks[i].block, &ignored);
+		block_close(w->disks[i].target);
 		block_close(w->disks[i].block);
 	}
 }
@@ -161,7 +206,7 @@ static int meet_peer(struct work *w, struct err *e)
 {
 	struct run *r = w->run;
 
-	if (r->spec.kind == RUN_SCAN)
+	if (r->spec.kind == RUN_SCAN || r->spec.kind == RUN_COPY)
 		return 0;
 	w->link.first = r->spec.listen ? wait_for_peer(r, e) : dial_peer(r, e);
 	if (w->link.first == NULL)
@@ -258,6 +303,8 @@ static int call_engine(struct work *w, struct err *e)
 		return engine->import(&w->config, &w->link, e);
 	case RUN_SCAN:
 		return engine->scan(&w->config, l, e);
+	case RUN_COPY:
+		return engine->local(&w->config, l, e);
 	}
 	return err_set(e, ERR_INTERNAL, 0, "a run of unknown kind %d", (int)w->run->spec.kind);
 }
@@ -265,7 +312,8 @@ static int call_engine(struct work *w, struct err *e)
 static int work(struct work *w, struct err *e)
 {
 	/* Before a byte is read: a size or sector that does not fit needs no peer to be found out. */
-	if (open_disks(w, e) < 0 || copy_check(&w->config, w->run->spec.kind == RUN_IMPORT, e) < 0)
+	bool writes = w->run->spec.kind == RUN_IMPORT || w->run->spec.kind == RUN_COPY;
+	if (open_disks(w, e) < 0 || copy_check(&w->config, writes, e) < 0)
 		return -1;
 	return meet_peer(w, e) < 0 ? -1 : call_engine(w, e);
 }

@@ -10,6 +10,7 @@
 
 #include "job/ledger_feed.h"
 #include "job/link_watch.h"
+#include "copy/sink_blob.h"
 #include "job/runner.h"
 
 struct run {
@@ -18,6 +19,7 @@ struct run {
 	struct ledger_feed *feed;
 	struct copy_progress progress[WIRE_MAX_DISKS];
 	struct copy_packing packing;
+	struct sink_blob *blob[WIRE_MAX_DISKS]; /* NULL: none */
 	struct link_watch *watch;
 	struct limiter *limiter;
 	atomic_bool cancel;
@@ -33,6 +35,8 @@ struct run *run_new(const struct runner_config *config, struct run_spec *spec);
 void run_free(struct run *r);
 /* From any thread: run_work() returns CANCELED soon. */
 void run_cancel(struct run *r);
+/* From any thread, once a token has come that holds longer. CONFIG: the run has no such blob. */
+int run_set_token(struct run *r, unsigned index, const char *token, struct err *e);
 /* All of it, in the calling thread. The feed has its last record afterwards. */
 int run_work(struct run *r, struct err *e);
 

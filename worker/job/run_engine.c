@@ -5,4 +5,5 @@ const struct run_engine run_engine_copy = {
 	.export = copy_export,
 	.import = copy_import,
 	.scan = copy_scan,
+	.local = copy_local,
 };

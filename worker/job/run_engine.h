@@ -9,6 +9,7 @@ struct run_engine {
 	int (*export)(const struct copy_config *c, const struct copy_link *link, struct ledger *l, struct err *e);
 	int (*import)(const struct copy_config *c, const struct copy_link *link, struct err *e);
 	int (*scan)(const struct copy_config *c, struct ledger *l, struct err *e);
+	int (*local)(const struct copy_config *c, struct ledger *l, struct err *e);
 };
 
 extern const struct run_engine run_engine_copy;

@@ -38,8 +38,10 @@ static int take_kind(yyjson_val *v, struct run_spec *s, struct err *e)
 		s->kind = RUN_IMPORT;
 	else if (yyjson_equals_str(v, "scan"))
 		s->kind = RUN_SCAN;
+	else if (yyjson_equals_str(v, "copy"))
+		s->kind = RUN_COPY;
 	else
-		return wrong("kind", "\"export\", \"import\" or \"scan\"", e);
+		return wrong("kind", "\"export\", \"import\", \"scan\" or \"copy\"", e);
 	return 0;
 }
 
@@ -128,22 +130,66 @@ static int take_limits(yyjson_val *v, struct run_spec *s, struct err *e)
 	return limits_from_json(v, &s->limits, e) < 0 ? err_wrap(e, "the order for a run") : 0;
 }
 
+/* What goes into a line of a request, or an address. */
+static bool is_line(yyjson_val *v)
+{
+	const char *text = yyjson_get_str(v);
+	size_t n = yyjson_get_len(v);
+
+	for (size_t i = 0; i < n; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	return text != NULL && n <= RUN_TOKEN_MAX;
+}
+
+char *run_token_take(yyjson_val *v)
+{
+	return is_line(v) ? mem_strdup(yyjson_get_str(v)) : NULL;
+}
+
+static int take_at(yyjson_val *v, struct run_blob *b, struct err *e)
+{
+	yyjson_val *url = yyjson_obj_get(v, "url"), *token = yyjson_obj_get(v, "token"), *lease = yyjson_obj_get(v, "lease");
+
+	if (v == NULL)
+		return 0;
+	if (yyjson_obj_size(v) != 3 || !is_line(url) || yyjson_get_len(url) == 0 || !is_line(token) || !is_line(lease))
+		return wrong("disks", "with \"at\" as {\"url\":\"https://...\",\"token\":\"...\",\"lease\":\"...\"}", e);
+	b->url = run_token_take(url);
+	b->token = run_token_take(token);
+	b->lease = run_token_take(lease);
+	return 0;
+}
+
+/* "" when there is none. */
+static bool take_serial(yyjson_val *v, char out[DISK_SERIAL_MAX + 1])
+{
+	const char *text = yyjson_get_str(v);
+
+	if (v == NULL)
+		return true;
+	if (text == NULL || strlen(text) != yyjson_get_len(v) || !disk_serial_is_valid(text))
+		return false;
+	memcpy(out, text, strlen(text) + 1);
+	return true;
+}
+
 static int take_disk(yyjson_val *v, size_t at, struct run_spec *s, struct err *e)
 {
 	yyjson_val *serial = yyjson_obj_get(v, "serial"), *size = yyjson_obj_get(v, "size");
-	yyjson_val *index = yyjson_obj_get(v, "index");
-	const char *text = yyjson_get_str(serial);
+	yyjson_val *index = yyjson_obj_get(v, "index"), *blob = yyjson_obj_get(v, "at");
+	size_t keys = 2 + (serial != NULL) + (blob != NULL) + (yyjson_obj_get(v, "changed") != NULL);
 
-	if (yyjson_obj_size(v) != 3 + (yyjson_obj_get(v, "changed") != NULL) || !yyjson_is_uint(index) || yyjson_get_uint(index) >= WIRE_MAX_DISKS ||
-	    text == NULL || strlen(text) != yyjson_get_len(serial) || !disk_serial_is_valid(text) ||
-	    !yyjson_is_uint(size) || yyjson_get_uint(size) == 0)
+	if (yyjson_obj_size(v) != keys || !yyjson_is_uint(index) || yyjson_get_uint(index) >= WIRE_MAX_DISKS ||
+	    !take_serial(serial, s->disks[at].serial) || !yyjson_is_uint(size) || yyjson_get_uint(size) == 0)
 		return wrong("disks", "a list of {\"index\":0,\"serial\":\"...\",\"size\":bytes}", e);
 	s->disks[at].index = (unsigned)yyjson_get_uint(index);
-	memcpy(s->disks[at].serial, text, strlen(text) + 1);
 	s->disks[at].size = yyjson_get_uint(size);
+	if (take_at(blob, &s->disks[at].at, e) < 0)
+		return -1;
 	if (at > 0 && s->disks[at].index <= s->disks[at - 1].index)
 		return wrong("disks", "in the order of their \"index\", each once", e);
-	for (size_t k = 0; k < at; k++)
+	for (size_t k = 0; serial != NULL && k < at; k++)
 		if (strcmp(s->disks[k].serial, s->disks[at].serial) == 0)
 			return err_set(e, ERR_CONFIG, 0, "the order for a run: disk \"%s\" in \"disks\" is there twice",
 				       s->disks[at].serial);
@@ -200,8 +246,8 @@ static int take_changed(yyjson_val *disks, struct run_spec *s, struct err *e)
 
 		if (changed == NULL)
 			continue;
-		if (s->kind != RUN_EXPORT)
-			return wrong("changed", "left out of what is no export", e);
+		if (s->kind != RUN_EXPORT && s->kind != RUN_COPY)
+			return wrong("changed", "left out of what is no export and no copy", e);
 		pairs += yyjson_arr_size(changed) / 2;
 		if (!yyjson_is_arr(changed) || yyjson_arr_size(changed) % 2 != 0 || pairs > API_MAX_RANGES)
 			return wrong_changed(e);
@@ -234,6 +280,14 @@ static int take_peer(yyjson_val *v, struct run_spec *s, struct err *e)
 	return 0;
 }
 
+static int take_trust(yyjson_val *v, struct run_spec *s, struct err *e)
+{
+	if (!yyjson_is_str(v))
+		return wrong("trust", "certificates as PEM", e);
+	s->trust = mem_strdup(yyjson_get_str(v));
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*take)(yyjson_val *v, struct run_spec *s, struct err *e);
@@ -251,6 +305,7 @@ static const struct {
 	{"read_only", take_read_only, true},
 	{"limits", take_limits, true},
 	{"disks", take_disks, false},
+	{"trust", take_trust, true},
 	{"peer", take_peer, true},
 	{"reconnect_ms", take_reconnect_ms, true},
 };
@@ -272,6 +327,18 @@ static int take_named(yyjson_val *key, yyjson_val *value, bool seen[KEYS], struc
 		       yyjson_get_str(key));
 }
 
+/* A copy has a device and a blob for each disk, a scan one of them, all others the device. */
+static int check_places(const struct run_spec *s, struct err *e)
+{
+	for (unsigned i = 0; i < s->disk_count; i++) {
+		bool device = s->disks[i].serial[0] != '\0', blob = s->disks[i].at.url != NULL;
+
+		if (s->kind == RUN_COPY ? !device || !blob : s->kind == RUN_SCAN ? device == blob : !device || blob)
+			return wrong("disks", "with \"serial\" and \"at\" in a copy, one of them in a scan, else \"serial\"", e);
+	}
+	return 0;
+}
+
 static int take_all(yyjson_val *root, struct run_spec *s, struct err *e)
 {
 	bool seen[KEYS] = {false};
@@ -288,10 +355,10 @@ static int take_all(yyjson_val *root, struct run_spec *s, struct err *e)
 			return err_set(e, ERR_CONFIG, 0, "the order for a run: \"%s\" is missing", keys[k].name);
 	if (s->read_only && s->kind == RUN_IMPORT)
 		return err_set(e, ERR_CONFIG, 0, "the order for a run: \"read_only\" is not for an import");
-	if ((s->kind != RUN_SCAN) != (s->listen || s->dial[0] != '\0'))
+	if ((s->kind == RUN_EXPORT || s->kind == RUN_IMPORT) != (s->listen || s->dial[0] != '\0'))
 		return err_set(e, ERR_CONFIG, 0,
-			       "the order for a run: \"peer\" belongs to an export or import, not to a scan");
-	return take_changed(yyjson_obj_get(root, "disks"), s, e);
+			       "the order for a run: \"peer\" belongs to an export or import, not to a scan or copy");
+	return check_places(s, e) < 0 ? -1 : take_changed(yyjson_obj_get(root, "disks"), s, e);
 }
 
 int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct err *e)
@@ -314,12 +381,23 @@ int run_spec_parse(const char *json, size_t len, struct run_spec *out, struct er
 	return rc;
 }
 
+void run_token_free(char *token)
+{
+	if (token != NULL)
+		mem_wipe(token, strlen(token));
+	free(token);
+}
+
 void run_spec_fini(struct run_spec *s)
 {
 	for (unsigned i = 0; i < WIRE_MAX_DISKS; i++) {
 		if (s->disks[i].changed != NULL)
 			hints_fini(s->disks[i].changed);
 		free(s->disks[i].changed);
+		free(s->disks[i].at.url);
+		free(s->disks[i].at.lease);
+		run_token_free(s->disks[i].at.token);
 	}
+	free(s->trust);
 	mem_wipe(s, sizeof *s);
 }

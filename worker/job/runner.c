@@ -36,7 +36,8 @@ struct runner {
 	bool shut;
 };
 
-static const char *const kind_names[] = {[RUN_EXPORT] = "export", [RUN_IMPORT] = "import", [RUN_SCAN] = "scan"};
+static const char *const kind_names[] = {[RUN_EXPORT] = "export", [RUN_IMPORT] = "import", [RUN_SCAN] = "scan",
+					  [RUN_COPY] = "copy"};
 
 const char *runner_state_name(enum runner_state s)
 {
@@ -154,7 +155,7 @@ static int check_role(const struct runner *r, const struct run_spec *spec, struc
 {
 	enum wire_role role = r->config.boot->role;
 
-	if ((spec->kind == RUN_EXPORT && role != WIRE_SOURCE) || (spec->kind == RUN_IMPORT && role != WIRE_TARGET))
+	if (((spec->kind == RUN_EXPORT || spec->kind == RUN_COPY) && role != WIRE_SOURCE) || (spec->kind == RUN_IMPORT && role != WIRE_TARGET))
 		return err_set(e, ERR_REFUSED, 0, "an %s worker does not %s: order it from the other one",
 			       role == WIRE_SOURCE ? "export" : "import", kind_names[spec->kind]);
 	return 0;
@@ -354,6 +355,17 @@ int runner_set_limits(struct runner *r, const char *attempt, const struct limits
 	log_info(r->config.log, "%s%s", text[0] != '\0' ? "limited to " : "no limits any more", text);
 	put(r, n);
 	return 0;
+}
+
+int runner_set_token(struct runner *r, const char *attempt, unsigned index, const char *token, struct err *e)
+{
+	struct entry *n = get(r, attempt, e);
+
+	if (n == NULL)
+		return -1;
+	int rc = run_set_token(n->run, index, token, e);
+	put(r, n);
+	return rc;
 }
 
 static void copy_progress(const struct run *run, unsigned i, struct runner_disk *d)

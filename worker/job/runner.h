@@ -59,6 +59,9 @@ int runner_put_pages(struct runner *r, const char *attempt, unsigned index, uint
 /* New limits for a run that is under way; they hold at once, until its end. */
 int runner_set_limits(struct runner *r, const char *attempt, const struct limits *limits, struct err *e);
 
+/* A token for disk `index` of a run that is under way, in place of the one before. */
+int runner_set_token(struct runner *r, const char *attempt, unsigned index, const char *token, struct err *e);
+
 enum runner_state { RUNNER_IDLE, RUNNER_RUNNING, RUNNER_FINISHED, RUNNER_FAILED };
 
 /* A copy of copy_progress as it was at one moment. */

@@ -135,7 +135,7 @@ static const struct {
 	{"attempt", "\"0123456789ABCDEF\""},
 	{"attempt", "\"0123456789abcde\\u0000\""},
 	{"kind", NULL},
-	{"kind", "\"copy\""},
+	{"kind", "\"move\""},
 	{"kind", "1"},
 	{"kind", "\"scan\""}, /* which has no peer */
 	{"key", NULL},
@@ -191,6 +191,63 @@ static const struct {
 	{"peer", "{\"listen\":true" PAIR ",\"x\":1}"},
 	{"peer", "\"listen\""},
 };
+
+#define AT "\"at\":{\"url\":\"https://a/c/d.vhd\",\"token\":\"sv=1&sig=x\",\"lease\":\"l\"}"
+
+static int parse_kind(const char *kind, const char *disk, const char *more, struct run_spec *s, struct err *e)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "{" ATTEMPT "\"kind\":\"%s\",\"key\":\"" KEY "\",\"chunk_size\":65536,\"disks\":[{\"index\":1,"
+		 "\"size\":1048576,%s}]%s}", kind, disk, more);
+	int rc = run_spec_parse(b.data, b.len, s, e);
+	buf_fini(&b);
+	return rc;
+}
+
+static void run_spec_parse_copy_has_a_device_and_a_blob_for_each_disk(void **state)
+{
+	struct run_spec s;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse_kind("copy", "\"serial\":\"x\",\"changed\":[2,3]," AT, ",\"trust\":\"PEM\"", &s, &e), 0);
+	assert_int_equal(s.kind, RUN_COPY);
+	assert_string_equal(s.disks[0].at.url, "https://a/c/d.vhd");
+	assert_string_equal(s.disks[0].at.token, "sv=1&sig=x");
+	assert_string_equal(s.disks[0].at.lease, "l");
+	assert_non_null(s.disks[0].changed);
+	assert_string_equal(s.trust, "PEM");
+	run_spec_fini(&s);
+	assert_int_equal(parse_kind("scan", AT, "", &s, &e), 0);
+	assert_string_equal(s.disks[0].serial, "");
+	run_spec_fini(&s);
+}
+
+static void run_spec_parse_disk_at_the_wrong_place_is_refused(void **state)
+{
+	static const char *const wrong[][3] = {
+		{"copy", "\"serial\":\"x\"", ""}, {"copy", AT, ""}, {"scan", "\"serial\":\"x\"," AT, ""},
+		{"copy", "\"serial\":\"x\"," AT, ",\"peer\":{\"listen\":true" PAIR "}"},
+		{"export", "\"serial\":\"x\"," AT, ",\"peer\":{\"listen\":true" PAIR "}"},
+		{"scan", "\"at\":{\"url\":\"https://a\",\"token\":\"\"}", ""},
+		{"scan", "\"at\":{\"url\":\"\",\"token\":\"\",\"lease\":\"\"}", ""},
+		{"scan", "\"at\":{\"url\":\"https://a\",\"token\":\"a\\r\\nHost: b\",\"lease\":\"\"}", ""},
+		{"scan", "\"at\":{\"url\":\"https://a\",\"token\":\"\",\"lease\":\"l\\nx-ms-a: b\"}", ""},
+		{"scan", AT, ",\"trust\":1"},
+	};
+	struct run_spec s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct err e = ERR_INIT;
+
+		assert_int_equal(parse_kind(wrong[i][0], wrong[i][1], wrong[i][2], &s, &e), -1);
+		assert_int_equal(e.kind, ERR_CONFIG);
+		assert_null(strstr(e.msg, "sig=x"));
+		run_spec_fini(&s);
+	}
+}
 
 static void run_spec_parse_wrong_value_names_the_key(void **state)
 {
@@ -325,6 +382,8 @@ int main(void)
 		cmocka_unit_test(run_spec_parse_good_order_gives_all_fields),
 		cmocka_unit_test(run_spec_parse_optional_keys_have_defaults),
 		cmocka_unit_test(run_spec_parse_read_only_import_is_refused),
+		cmocka_unit_test(run_spec_parse_copy_has_a_device_and_a_blob_for_each_disk),
+		cmocka_unit_test(run_spec_parse_disk_at_the_wrong_place_is_refused),
 		cmocka_unit_test(run_spec_parse_wrong_value_names_the_key),
 		cmocka_unit_test(run_spec_parse_changed_gives_ranges),
 		cmocka_unit_test(run_spec_parse_wrong_changed_is_refused),
