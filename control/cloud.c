@@ -206,6 +206,20 @@ static bool was_ours(struct cloud *c, const struct res_ref *want, const struct r
 	return cloud_find(c, want->tags.job, see_claim, &l, &ignored) == 0 && l.found && same_tags(&now.tags, set);
 }
 
+int cloud_replica_lock(struct cloud *c, const struct res_ref *replica, const char *holder, struct err *e)
+{
+	struct backoff b = cloud_backoff(c);
+
+	while (c->p->ops->replica_lock(c->p, replica, holder, e) < 0) {
+		bool waits = e->kind == ERR_BUSY && c->p->not_before_ns > clock_mono_ns();
+
+		if ((!waits && !err_is_retryable(e)) || !cloud_again(c, &b, e))
+			return -1;
+		*e = (struct err)ERR_INIT;
+	}
+	return 0;
+}
+
 int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tags *set, struct err *e)
 {
 	struct backoff b = cloud_backoff(c);

@@ -36,6 +36,8 @@ int cloud_disk_create(struct cloud *c, const struct disk_spec *spec, struct clou
 int cloud_worker_create(struct cloud *c, struct worker_spec *spec, struct cloud_res *r, struct err *e);
 int cloud_target_create(struct cloud *c, const struct target_spec *spec, struct cloud_res *r, struct err *e);
 int cloud_wait_ready(struct cloud *c, const struct res_ref *r, int64_t timeout_ns, struct err *e);
+/* What the driver expects to be let go (it says when to ask again) is waited for. */
+int cloud_replica_lock(struct cloud *c, const struct res_ref *replica, const char *holder, struct err *e);
 int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tags *set, struct err *e);
 /* REMOVING, remove, wait until absent, REMOVED. Safe to repeat. What has no id (the reply to its creation was lost) is
  * looked up by name and removed only if its tags are ours. Cancel ends only the waiting. Scaffold and replicas without a

@@ -151,7 +151,7 @@ static int hold_replica(struct discard *d, struct err *e)
 		const struct res_ref *ref = &d->list.at[i].res.ref;
 
 		if (ref->tags.purpose == PURPOSE_REPLICA && p->ops->replica_lock != NULL &&
-		    p->ops->replica_lock(p, ref, "wherry cleanup --discard", e) < 0 && e->kind != ERR_NOT_FOUND)
+		    cloud_replica_lock(&d->x.target, ref, "wherry cleanup --discard", e) < 0 && e->kind != ERR_NOT_FOUND)
 			return -1;
 	}
 	*e = (struct err)ERR_INIT;

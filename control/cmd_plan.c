@@ -15,6 +15,7 @@
 #include "paths.h"
 #include "places.h"
 #include "replica.h"
+#include "replica_access.h"
 #include "source_hints.h"
 
 struct plan {
@@ -179,8 +180,9 @@ static void plan_source(const struct plan *p)
 		item(p, "create", place, "disk", name, p->machine.disks.at[i].size, "from that snapshot, read-only");
 	}
 	snprintf(name, sizeof name, "wherry-%s-export-XXXX", job);
-	item(p, "create", place, "worker", name, 0, "reads the disks%s%s", p->image[0][0] != '\0' ? ", boots from image " : "",
-	     p->image[0]);
+	item(p, "create", place, "worker", name, 0, "reads the disks%s%s%s",
+	     replica_access_is_direct(&p->x) ? " and writes the replica" : "",
+	     p->image[0][0] != '\0' ? ", boots from image " : "", p->image[0]);
 }
 
 static void plan_target(const struct plan *p)
@@ -204,6 +206,8 @@ static void plan_target(const struct plan *p)
 			     "next one", (unsigned long long)p->generation, i);
 		}
 	}
+	if (replica_access_is_direct(&p->x))
+		return;
 	snprintf(name, sizeof name, "wherry-%s-import-XXXX", job);
 	item(p, "create", place, "worker", name, 0, "writes the replica%s%s", p->image[1][0] != '\0' ? ", boots from image " : "",
 	     p->image[1]);
@@ -269,6 +273,11 @@ static void plan_removed(const struct plan *p)
 	heading(p, "Removed at the end:");
 	item(p, "remove", p->x.source_p->place, NULL, NULL, 0, "%zu snapshot%s, %zu cloned disk%s and 1 worker in %s",
 	     n, n == 1 ? "" : "s", n, n == 1 ? "" : "s", p->x.source_p->place);
+	if (replica_access_is_direct(&p->x) && p->generation != 0)
+		item(p, "remove", p->x.target_p->place, NULL, NULL, 0, "the snapshots of older generations in %s",
+		     p->x.target_p->place);
+	if (replica_access_is_direct(&p->x))
+		return;
 	item(p, "remove", p->x.target_p->place, NULL, NULL, 0, "1 worker%s in %s",
 	     p->generation != 0 ? ", and the snapshots of older generations" : "", p->x.target_p->place);
 }
@@ -298,7 +307,9 @@ static void plan_paths(const struct plan *p)
 	heading(p, "Paths:");
 	item(p, "control-path", NULL, NULL, NULL, 0, "control: %s, %s", out ? "dial-out" : "dial-in",
 	     out ? "the workers connect to this host" : "this host connects to the workers");
-	if (path_choose(x->job.data_path, alias(x->source_p), &source, alias(x->target_p), &target, &choice, &why) < 0)
+	if (replica_access_is_direct(x))
+		item(p, "data-path", NULL, NULL, NULL, 0, "data: the export worker writes to %s itself", x->target_p->place);
+	else if (path_choose(x->job.data_path, alias(x->source_p), &source, alias(x->target_p), &target, &choice, &why) < 0)
 		item(p, "data-path", NULL, NULL, NULL, 0, "data: %s", why.msg);
 	else
 		item(p, "data-path", NULL, NULL, NULL, 0, "data: %s (%s): %s, the port may differ",

@@ -13,7 +13,7 @@ control_SRCS := json_read.c json_get.c json_format.c config.c job_limits.c state
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
 # The run.
 control_SRCS += packing.c worker_client.c feed_pump.c paths.c relay.c scaffold.c run_order.c transfer.c \
-	source_hints.c replica.c replica_generation.c machine_json.c replicate.c run_verify.c run_promote.c
+	source_hints.c replica.c replica_access.c replica_generation.c machine_json.c replicate.c run_verify.c run_promote.c
 # The embedded default cloud: QEMU in a folder.
 control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qemu_chain.c \
 	qemu_chain_holder.c qemu_cloud.c qemu_commit.c qemu_disk.c qemu_file.c qemu_inventory.c \
@@ -23,6 +23,8 @@ control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qem
 control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c openstack_image.c openstack_machine.c \
 	openstack_object.c openstack_session.c openstack_target.c \
 	openstack_validate.c openstack_worker.c
+# Blob storage.
+control_SRCS += provider_blob.c blob_config.c blob_disk.c blob_find.c blob_lease.c blob_rest.c blob_sign.c
 # Commands.
 control_SRCS += context.c recover.c quota.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c \
 	cmd_runs.c cmd_limit.c cmd_status.c cmd_image.c cmd_cleanup.c cmd_discard.c cmd_help.c

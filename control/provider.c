@@ -3,7 +3,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 static const struct {
 	const char *name;
@@ -64,6 +67,14 @@ void machine_fini(struct machine *m)
 	buf_fini(&m->nvram);
 	vec_fini(&m->disks);
 	vec_fini(&m->nics);
+}
+
+void disk_access_fini(struct disk_access *a)
+{
+	if (a->token != NULL)
+		mem_wipe(a->token, strlen(a->token));
+	free(a->token);
+	a->token = NULL;
 }
 
 void findings_add(struct findings *f, enum finding_level level, enum err_kind kind, const char *fmt, ...)

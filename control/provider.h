@@ -131,6 +131,16 @@ struct endpoint {
 	uint16_t port;
 };
 
+/* How a worker reaches a disk over the network without its being attached. */
+struct disk_access {
+	char url[512];
+	char *token;         /* that lets its bearer in; secret; owned */
+	char lease[40];      /* to be named with every write; "": none */
+	const char *trust;   /* certificates of the authorities of that place, PEM; the provider's */
+	int64_t valid_s;     /* of the token, from now */
+};
+void disk_access_fini(struct disk_access *a); /* wipes the token */
+
 struct byte_range {
 	uint64_t offset, length;
 };
@@ -262,6 +272,15 @@ struct provider_ops {
 	 * a run claims it, keeps others out. */
 	int (*replica_claim)(struct provider *p, struct res_ref *disk, const struct res_tags *expect,
 			     const struct res_tags *set, struct err *e);
+
+	/* A place that holds disks and no machines: a worker of any other place reads and writes a replica disk itself, as
+	 * `out` says. The export worker writes it, no import worker is needed, and what is about workers and machines may be
+	 * NULL but machine_get. A writer gets what replica_lock holds. loopback: what that worker calls this host's loopback;
+	 * NULL: it cannot reach it. */
+	int (*disk_access)(struct provider *p, const struct res_ref *disk, bool read_only, const char *loopback,
+			   struct disk_access *out, struct err *e);
+	/* Keep this JSON beside a replica disk, in place of an older one, for whoever finds the disk; it goes with the disk. */
+	int (*replica_describe)(struct provider *p, const struct res_ref *disk, const char *json, struct err *e);
 
 	/* Ranges of source disk i changed since that baseline snapshot; UNSUPPORTED: not known, read all. */
 	int (*changed_ranges)(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,

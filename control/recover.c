@@ -73,7 +73,7 @@ static int hold_replica(struct context *c, struct err *e)
 		struct err why = ERR_INIT;
 
 		/* One that is not there, or cannot be opened, is for the run to tell of. */
-		if (p->ops->replica_lock(p, &l->found[i].ref, holder, &why) < 0 && why.kind == ERR_BUSY) {
+		if (cloud_replica_lock(&c->target, &l->found[i].ref, holder, &why) < 0 && why.kind == ERR_BUSY) {
 			*e = why;
 			rc = -1;
 		}

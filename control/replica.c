@@ -291,7 +291,7 @@ static int open_disk(struct context *c, const struct machine *m, unsigned i, con
 	if (obtain(c, run, d, seen, rd, r->generation, what, e) < 0)
 		return -1;
 	if (c->target_p->ops->replica_lock != NULL &&
-	    c->target_p->ops->replica_lock(c->target_p, &rd->res.ref, holder, e) < 0)
+	    cloud_replica_lock(&c->target, &rd->res.ref, holder, e) < 0)
 		return -1;
 	if ((fresh && fit_size(c, d, 0, rd, e) < 0) || open_working(c, rd, i, fresh, e) < 0)
 		return -1;

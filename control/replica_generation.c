@@ -8,6 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hex.h"
+#include "json_format.h"
 
 #define READY_TIMEOUT_NS (600 * NS_PER_S)
 
@@ -222,6 +224,26 @@ static void settle_manifests(struct context *c, struct replica *r)
 	}
 }
 
+/* For whoever finds the disks without us. It follows from the rest, so that a run does not fail for want of it. */
+static void describe(struct context *c, const struct replica *r, const char *machine_json)
+{
+	char at[24], root[2 * MANIFEST_HASH + 1];
+
+	for (unsigned i = 0; c->target_p->ops->replica_describe != NULL && i < r->count; i++) {
+		const struct generation_disk *g = &r->committed[i];
+		struct err e = ERR_INIT;
+		cleanup(cleanup_free) char *json = json_format(
+			"{'wherry':1,'job':%s,'generation':%u,'committed':%s,'disk':%u,'disks':%u,'source_disk':%s,'size':%u,"
+			"'sector_size':%u,'chunk_size':%u,'root':%s,'machine':%j}\n", c->job.name, r->generation,
+			clock_format(r->committed_s * NS_PER_S, at), (uint64_t)i, (uint64_t)r->count, r->disks[i].source_name,
+			g->size, (uint64_t)g->sector_size, (uint64_t)g->chunk_size, hex_encode(g->root, sizeof g->root, root),
+			machine_json);
+
+		if (c->target_p->ops->replica_describe(c->target_p, &r->disks[i].res.ref, json, &e) < 0)
+			events_warn(c->events, "%s; the next sync tries again", e.msg);
+	}
+}
+
 int replica_commit(struct context *c, struct run *run, struct replica *r, const struct machine *m,
 		   const uint8_t (*roots)[MANIFEST_HASH], struct err *e)
 {
@@ -248,6 +270,7 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 			return -1;
 	r->dirty = false;
 	settle_manifests(c, r);
+	describe(c, r, json);
 	return 0;
 }
 

@@ -25,7 +25,7 @@ struct rest {
 	char *token;             /* a header; NULL: none */
 	char said[CURL_ERROR_SIZE];
 	/* of the call under way */
-	struct buf body;
+	struct buf body, headers;
 	struct rest_reply *reply;
 	bool too_long, stopped;
 	uint64_t offset;
@@ -88,6 +88,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	size_t len;
 
 	n *= size;
+	buf_add(&r->headers, line, n);
 	if ((value = header_value(line, n, r->id_header, &len)) != NULL)
 		snprintf(r->reply->id, sizeof r->reply->id, "%.*s", (int)len, value);
 	/* A date instead of seconds is not used by any cloud we know; it counts as not asked. */
@@ -149,6 +150,7 @@ void rest_free(struct rest *r)
 	curl_easy_cleanup(r->curl);
 	buf_fini(&r->body);
 	rest_set_token(r, NULL);
+	buf_fini(&r->headers);
 	free(r->ca_file);
 	free(r->id_header);
 	free(r->secret_header);
@@ -243,6 +245,7 @@ static void set_up(struct rest *r, const struct rest_call *c, struct curl_slist 
 	curl_easy_setopt(h, CURLOPT_URL, c->url);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, c->method);
+	curl_easy_setopt(h, CURLOPT_NOBODY, strcmp(c->method, "HEAD") == 0 ? 1L : 0L);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT);
 	if (c->file <= 0)
@@ -284,6 +287,10 @@ static void take_body(struct rest *r, struct rest_reply *out)
 		if ((unsigned char)*p >= ' ' && *p != 0x7f)
 			out->text[n++] = *p;
 	out->text[n] = '\0';
+	out->headers = buf_take(&r->headers);
+	out->body_len = r->body.len;
+	if (out->doc == NULL && r->body.len > 0)
+		out->body = buf_take(&r->body);
 }
 
 static int call_once(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e)
@@ -299,6 +306,7 @@ static int call_once(struct rest *r, const struct rest_call *c, struct rest_repl
 	r->too_long = r->stopped = false;
 	r->said[0] = '\0';
 	buf_clear(&r->body);
+	buf_clear(&r->headers);
 	set_up(r, c, headers);
 	CURLcode code = curl_easy_perform(r->curl);
 	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -322,4 +330,23 @@ int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out,
 	if (r->options.log_in(r->options.log_in_ctx, e) < 0)
 		return err_wrap(e, "the token expired");
 	return call_once(r, c, out, e);
+}
+
+char *rest_header(const struct rest_reply *reply, const char *name, char *out, size_t size)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (const char *line = reply->headers; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *value = header_value(line, strcspn(line, "\n"), name, &len);
+
+		if (value != NULL)
+			snprintf(out, size, "%.*s", (int)len, value);
+	}
+	return out;
+}
+
+const char *rest_ca_file(const struct rest *r)
+{
+	return r->ca_file;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Calls of a cloud's REST interface: JSON over HTTP, by libcurl. Connections are kept; proxies are taken from the
+ * Calls of a cloud's REST interface: JSON (or what is read as text) over HTTP, by libcurl. Connections are kept; proxies are taken from the
  * environment as curl does; certificates are checked against the host's bundle. Redirects are not followed, because a
  * call carries a token. One client, one thread.
  *
@@ -48,7 +48,10 @@ struct rest_call {
 struct rest_reply {
 	int status;
 	yyjson_doc *doc;            /* NULL: empty, or no JSON */
-	char text[256];             /* beginning of a body that is no JSON, printable */
+	char text[256];             /* beginning of a body that is no JSON, printable ... */
+	char *body;                 /* ... and all of it; NULL: there is none; owned */
+	size_t body_len;
+	char *headers;              /* the lines of the reply's head; owned */
 	char id[80];                /* "": the cloud gave none */
 	char *secret;               /* NULL: none */
 	int64_t retry_after_s;      /* 0: not asked for */
@@ -67,6 +70,11 @@ void rest_set_token(struct rest *r, const char *header);
  * Whatever the status, *out is the caller's to release. Replies over 16 MiB are PROTOCOL. */
 int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e);
 void rest_reply_fini(struct rest_reply *reply); /* wipes the secret */
+
+/* The value of a header, cut off at size - 1; "" when the reply has none. Returns out. */
+char *rest_header(const struct rest_reply *reply, const char *name, char *out, size_t size);
+/* Where the certificates that are trusted are; NULL: nowhere. Lives as long as the client. */
+const char *rest_ca_file(const struct rest *r);
 
 void rest_doc_free(yyjson_doc **doc); /* for cleanup() */
 /* The text or number at `key`; "" and 0 when it is not there or of another type. */

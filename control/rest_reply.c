@@ -15,6 +15,10 @@ void rest_reply_fini(struct rest_reply *reply)
 	if (reply->secret != NULL)
 		mem_wipe(reply->secret, strlen(reply->secret));
 	free(reply->secret);
+	free(reply->body);
+	if (reply->headers != NULL)
+		mem_wipe(reply->headers, strlen(reply->headers));
+	free(reply->headers);
 	*reply = (struct rest_reply)REST_REPLY_INIT;
 }
 

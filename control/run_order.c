@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run_order.h"
 
+#include <string.h>
 #include <yyjson.h>
 
 #include "base/hex.h"
@@ -20,6 +21,15 @@ static void add_changed(yyjson_mut_doc *doc, yyjson_mut_val *disk, const struct 
 		yyjson_mut_arr_add_uint(doc, list, end - start);
 		at = end;
 	}
+}
+
+static void add_place(yyjson_mut_doc *doc, yyjson_mut_val *disk, const struct disk_access *a)
+{
+	yyjson_mut_val *at = yyjson_mut_obj_add_obj(doc, disk, "at");
+
+	yyjson_mut_obj_add_str(doc, at, "url", a->url);
+	yyjson_mut_obj_add_str(doc, at, "token", a->token);
+	yyjson_mut_obj_add_str(doc, at, "lease", a->lease);
 }
 
 char *run_order_body(const struct context *c, const struct run_order *o, const char *attempt)
@@ -45,16 +55,21 @@ char *run_order_body(const struct context *c, const struct run_order *o, const c
 		yyjson_mut_obj_add_val(doc, root, "limits", yyjson_mut_raw(doc, limits_json(&o->limits, limits)));
 	yyjson_mut_obj_add_uint(doc, root, "reconnect_ms", c->job.reconnect_seconds * UINT64_C(1000));
 	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
-	for (unsigned i = 0; i < o->side->disk_count; i++) {
+	for (unsigned i = 0; i < o->replica->count; i++) {
 		if (o->only_rehash && !o->replica->disks[i].rehash)
 			continue;
 		yyjson_mut_val *d = yyjson_mut_arr_add_obj(doc, disks);
 		yyjson_mut_obj_add_uint(doc, d, "index", i);
-		yyjson_mut_obj_add_str(doc, d, "serial", o->side->disks[i].serial);
+		if (strcmp(o->kind, "scan") != 0 || o->access->count == 0)
+			yyjson_mut_obj_add_str(doc, d, "serial", o->side->disks[i].serial);
 		yyjson_mut_obj_add_uint(doc, d, "size", o->replica->disks[i].size);
 		if (o->hints != NULL && source_hints_of(o->hints, i) != NULL)
 			add_changed(doc, d, source_hints_of(o->hints, i));
+		if (i < o->access->count)
+			add_place(doc, d, &o->access->disks[i]);
 	}
+	if (o->access->count > 0)
+		yyjson_mut_obj_add_str(doc, root, "trust", o->access->disks[0].trust);
 	if (o->way != PEER_NONE) {
 		yyjson_mut_val *peer = yyjson_mut_obj_add_obj(doc, root, "peer");
 		if (o->way == PEER_LISTEN)

@@ -4,17 +4,19 @@
 #define WHERRY_CONTROL_RUN_ORDER_H
 
 #include "base/limits.h"
+#include "replica_access.h"
 #include "scaffold.h"
 #include "source_hints.h"
 
 enum peer_way { PEER_NONE, PEER_LISTEN, PEER_DIAL };
 
 struct run_order {
-	const char *kind;          /* "export" | "import" | "scan" */
+	const char *kind;          /* "export" | "import" | "scan" | "copy" */
 	enum peer_way way;
 	const char *dial;
 	const char *session;       /* of the copy: the same for both workers */
 	const struct side *side;
+	const struct replica_access *access; /* of the replica's disks; none gathered: they are attached */
 	const struct replica *replica; /* sizes */
 	const struct source_hints *hints; /* export; else NULL */
 	bool only_rehash;          /* scan: only disks that need it */
@@ -22,7 +24,7 @@ struct run_order {
 	struct limits limits;      /* export */
 };
 
-/* Holds the hash key: the caller wipes and frees it. */
+/* Holds the hash key and tokens: the caller wipes and frees it. */
 char *run_order_body(const struct context *c, const struct run_order *o, const char *attempt);
 
 #endif

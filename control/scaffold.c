@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "net/api_names.h"
 #include "net/stream_tcp.h"
+#include "replica_access.h"
 
 #define READY_TIMEOUT_NS (600 * NS_PER_S)
 #define CONSOLE_POLL_NS  (200 * NS_PER_MS)
@@ -25,6 +26,7 @@ void scaffold_init(struct scaffold *s, struct context *c, const struct run *run)
 		.source = {.role = "source", .cloud = &c->source, .listener = -1},
 		.target = {.role = "target", .cloud = &c->target, .listener = -1},
 	};
+	s->holder = replica_access_is_direct(c) ? &s->source : &s->target;
 }
 
 static void name_it(struct scaffold *s, struct cloud_res *r, enum res_kind kind, const char *what)
@@ -234,15 +236,15 @@ static int enrol(struct scaffold *s, struct side *side, struct err *e)
 int scaffold_workers(struct scaffold *s, const struct replica *r, bool source_side, bool target_read_only,
 		     struct err *e)
 {
-	struct side *sides[] = {&s->target, &s->source};
-	unsigned n = source_side ? 2 : 1;
+	struct side *sides[] = {s->holder, &s->source};
+	unsigned n = source_side && s->holder == &s->target ? 2 : 1;
 
 	for (unsigned i = 0; i < s->clone_count; i++)
 		s->source.disks[i] = (struct worker_disk){.disk = &s->clones[i].ref, .read_only = true};
 	s->source.disk_count = s->clone_count;
 	for (unsigned i = 0; i < r->count; i++)
 		s->target.disks[i] = (struct worker_disk){.disk = &r->disks[i].res.ref, .read_only = target_read_only};
-	s->target.disk_count = r->count;
+	s->target.disk_count = s->holder == &s->target ? r->count : 0;
 	for (unsigned i = 0; i < n; i++)
 		if (start_worker(s, sides[i], sides[i] == &s->target, e) < 0)
 			return -1;

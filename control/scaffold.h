@@ -33,13 +33,15 @@ struct scaffold {
 	struct cloud_res snapshots[WIRE_MAX_DISKS], clones[WIRE_MAX_DISKS];
 	unsigned snapshot_count, clone_count;
 	struct side source, target;
+	struct side *holder; /* whose worker has the replica's disks: the target's, or the source's, which then reaches them itself */
 };
 
 void scaffold_init(struct scaffold *s, struct context *c, const struct run *run);
 /* Snapshots of all disks of m at one instant, then a disk from each. */
 int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e);
-/* Start the workers that have disks (`source_side`: with the clones; the target: with the replica's disks), wait until
- * both are ready, pin their keys from their consoles and enrol them. */
+/* Start the workers that have disks (`source_side`: with the clones; the target: with the replica's disks, or, where these
+ * are reached without being attached, none, but the source's in any case), wait until
+ * they are ready, pin their keys from their consoles and enrol them. */
 int scaffold_workers(struct scaffold *s, const struct replica *r, bool source_side, bool target_read_only,
 		     struct err *e);
 /* Take everything away, also after an error and when interrupted. What could not be removed stays in the journal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transfer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -10,6 +11,7 @@
 #include "job_limits.h"
 #include "net/api_names.h"
 #include "paths.h"
+#include "replica_access.h"
 #include "run_order.h"
 
 #define FEED_WAIT_MS      250
@@ -19,13 +21,15 @@
 #define STOP_TIMEOUT_NS   (60 * NS_PER_S)
 #define MAX_FRUITLESS     5 /* attempts in a row that made nothing durable */
 
-static int start_run(const struct context *c, const struct run_order *spec, struct err *e)
+static int start_run(struct context *c, const struct run_order *spec, struct replica_access *access, struct err *e)
 {
 	const char *attempt = worker_client_attempt_new(spec->side->client, e);
 
-	if (attempt == NULL)
+	if (attempt == NULL || replica_access_gather(c, spec->replica, spec->read_only, access, e) < 0)
 		return -1;
-	cleanup(cleanup_free) char *body = run_order_body(c, spec, attempt);
+	struct run_order order = *spec;
+	order.access = access;
+	cleanup(cleanup_free) char *body = run_order_body(c, &order, attempt);
 	int rc = worker_client_run(spec->side->client, body, e);
 
 	mem_wipe(body, strlen(body));
@@ -35,6 +39,12 @@ static int start_run(const struct context *c, const struct run_order *spec, stru
 static bool canceled(const struct context *c)
 {
 	return c->cancel != NULL && atomic_load(c->cancel);
+}
+
+static void free_access(struct replica_access **a)
+{
+	replica_access_fini(*a);
+	free(*a);
 }
 
 /* ---- one worker that scans ---- */
@@ -59,7 +69,7 @@ static int show_scan(struct scaffold *s, const struct replica *r, int64_t *next,
 	if (clock_mono_ns() < *next)
 		return 0;
 	*next = clock_mono_ns() + STATUS_EVERY_NS;
-	if (worker_client_status(s->target.client, disks, WIRE_MAX_DISKS, &n, &state, e) < 0)
+	if (worker_client_status(s->holder->client, disks, WIRE_MAX_DISKS, &n, &state, e) < 0)
 		return -1;
 	name_disks(r, disks, n);
 	events_progress(s->c->events, disks, n);
@@ -68,16 +78,18 @@ static int show_scan(struct scaffold *s, const struct replica *r, int64_t *next,
 
 static int scan(struct scaffold *s, const struct replica *r, bool only_rehash, struct pump *p, struct err *e)
 {
-	struct run_order spec = {.kind = "scan", .way = PEER_NONE, .side = &s->target, .replica = r,
+	cleanup(free_access) struct replica_access *access = mem_alloc(sizeof *access);
+	struct run_order spec = {.kind = "scan", .way = PEER_NONE, .side = s->holder, .replica = r,
 				.only_rehash = only_rehash, .read_only = p->pages == PUMP_COMPARE};
 	int64_t next = 0;
 
-	if (start_run(s->c, &spec, e) < 0)
+	if (start_run(s->c, &spec, access, e) < 0)
 		return -1;
 	while (!p->finished) {
 		if (canceled(s->c))
 			return err_set(e, ERR_CANCELED, 0, "interrupted");
-		if (pump_step(p, FEED_WAIT_MS, e) < 0 || show_scan(s, r, &next, e) < 0)
+		if (pump_step(p, FEED_WAIT_MS, e) < 0 || show_scan(s, r, &next, e) < 0 ||
+		    replica_access_keep(s->c, r, access, s->holder->client, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -85,7 +97,7 @@ static int scan(struct scaffold *s, const struct replica *r, bool only_rehash, s
 
 int transfer_compare(struct scaffold *s, struct replica *r, struct pump_disk *disks, struct err *e)
 {
-	struct pump p = {.worker = s->target.client, .pages = PUMP_COMPARE, .disks = disks, .disk_count = r->count};
+	struct pump p = {.worker = s->holder->client, .pages = PUMP_COMPARE, .disks = disks, .disk_count = r->count};
 
 	return scan(s, r, false, &p, e);
 }
@@ -93,7 +105,7 @@ int transfer_compare(struct scaffold *s, struct replica *r, struct pump_disk *di
 int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e)
 {
 	struct pump_disk disks[WIRE_MAX_DISKS] = {0};
-	struct pump p = {.worker = s->target.client, .pages = PUMP_STORE, .disks = disks, .disk_count = r->count};
+	struct pump p = {.worker = s->holder->client, .pages = PUMP_STORE, .disks = disks, .disk_count = r->count};
 	bool any = false;
 
 	for (unsigned i = 0; i < r->count; i++) {
@@ -106,7 +118,7 @@ int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e)
 	return scan(s, r, true, &p, e);
 }
 
-/* ---- two workers that copy ---- */
+/* ---- two workers that copy, or one that does it alone ---- */
 
 struct copy {
 	struct scaffold *s;
@@ -121,6 +133,8 @@ struct copy {
 	uint64_t moved;                   /* read, written and durable bytes when anything last moved ... */
 	int64_t moved_at;                 /* ... and when that was */
 	bool reconnecting;                /* it was told */
+	bool alone;                       /* the source worker writes the replica's disks ... */
+	struct replica_access *access;    /* ... which it reaches so */
 };
 
 static int read_limits(struct copy *t, struct limits *now, struct err *e)
@@ -144,6 +158,14 @@ static int keep_limits(struct copy *t, struct err *e)
 	t->limits = now;
 	events_limits(t->s->c->events, &now);
 	return 0;
+}
+
+static int start_alone(struct copy *t, struct err *e)
+{
+	struct run_order copy = {.kind = "copy", .way = PEER_NONE, .side = &t->s->source, .replica = t->r, .hints = t->hints,
+				 .limits = t->limits};
+
+	return start_run(t->s->c, &copy, t->access, e);
 }
 
 static int start_copy(struct copy *t, struct err *e)
@@ -173,7 +195,9 @@ static int start_copy(struct copy *t, struct err *e)
 	t->source = t->target = (struct worker_state){.running = true};
 	if (source_hints_refresh(t->hints, t->r, e) < 0)
 		return -1;
-	return start_run(t->s->c, first, e) < 0 ? -1 : start_run(t->s->c, second, e);
+	if (t->alone)
+		return start_alone(t, e);
+	return start_run(t->s->c, first, t->access, e) < 0 ? -1 : start_run(t->s->c, second, t->access, e);
 }
 
 static void add_up(struct copy *t, const struct disk_progress *d, unsigned n)
@@ -225,10 +249,13 @@ static void tell_link(struct copy *t)
 static int look(struct copy *t, struct err *e)
 {
 	struct disk_progress from[WIRE_MAX_DISKS], to[WIRE_MAX_DISKS];
-	unsigned n, m;
+	unsigned n, m = 0;
 
-	if (worker_client_status(t->s->source.client, from, WIRE_MAX_DISKS, &n, &t->source, e) < 0 ||
-	    worker_client_status(t->s->target.client, to, WIRE_MAX_DISKS, &m, &t->target, e) < 0)
+	if (worker_client_status(t->s->source.client, from, WIRE_MAX_DISKS, &n, &t->source, e) < 0)
+		return -1;
+	if (t->alone)
+		t->target = t->source;
+	else if (worker_client_status(t->s->target.client, to, WIRE_MAX_DISKS, &m, &t->target, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < m; k++)
@@ -248,6 +275,8 @@ static bool place_explains(const struct side *side, struct err *e)
 	enum res_state state = RES_READY;
 	struct err why = ERR_INIT;
 
+	if (side->client == NULL)
+		return false;
 	side->cloud->p->ops->poll(side->cloud->p, &side->worker.ref, &state, &why);
 	if (why.kind == ERR_NONE || err_is_retryable(&why))
 		return false;
@@ -266,7 +295,7 @@ static int prefer_target_error(struct copy *t, struct err *e)
 	if (look(t, &ignored) == 0 && t->target.failed && !err_is_retryable(&t->target.error) &&
 	    t->target.error.kind != ERR_CANCELED) {
 		*e = t->target.error;
-		err_wrap(e, "target worker");
+		err_wrap(e, "%s worker", t->s->holder->role);
 	}
 	return -1;
 }
@@ -294,6 +323,11 @@ static int tell_refuted(struct copy *t, struct err *e)
 	return 0;
 }
 
+static int keep_access(struct copy *t, struct err *e)
+{
+	return replica_access_keep(t->s->c, t->r, t->access, t->s->holder->client, e);
+}
+
 static int attempt(struct copy *t, struct err *e)
 {
 	int64_t next = 0;
@@ -312,11 +346,11 @@ static int attempt(struct copy *t, struct err *e)
 		if (clock_mono_ns() < next && !t->pump.finished)
 			continue;
 		next = clock_mono_ns() + STATUS_EVERY_NS;
-		if (look(t, e) < 0 || (t->source.running && keep_limits(t, e) < 0))
+		if (look(t, e) < 0 || (t->source.running && (keep_limits(t, e) < 0 || keep_access(t, e) < 0)))
 			return prefer_target_error(t, e);
 		if (t->target.failed) {
 			*e = t->target.error;
-			err_wrap(e, "target worker");
+			err_wrap(e, "%s worker", t->s->holder->role);
 			return prefer_target_error(t, e);
 		}
 		/* The workers themselves bound how long they reconnect. */
@@ -335,7 +369,7 @@ static int stop_side(struct side *side, struct err *e)
 	unsigned n;
 	int64_t deadline = clock_mono_ns() + STOP_TIMEOUT_NS;
 
-	for (;;) {
+	while (side->client != NULL) {
 		if (worker_client_status(side->client, d, WIRE_MAX_DISKS, &n, &state, e) < 0)
 			return -1;
 		if (!state.running)
@@ -346,6 +380,7 @@ static int stop_side(struct side *side, struct err *e)
 			return err_set(e, ERR_TIMEOUT, 0, "the %s worker does not end its run", side->role);
 		clock_sleep_ns(200 * NS_PER_MS);
 	}
+	return 0;
 }
 
 /* After a broken connection: both workers idle again, totals carried over. */
@@ -406,6 +441,10 @@ static int choose_path(struct copy *t, struct relay **relay, struct err *e)
 	struct scaffold *s = t->s;
 	char to[192];
 
+	if (t->alone) {
+		events_step(s->c->events, "copy", "alone: the source worker writes to %s itself", s->c->target_p->place);
+		return 0;
+	}
 	if (path_choose(s->c->job.data_path, alias(&s->c->source), &s->source.endpoint, alias(&s->c->target),
 			&s->target.endpoint, &t->path, e) < 0)
 		return -1;
@@ -423,7 +462,8 @@ static int choose_path(struct copy *t, struct relay **relay, struct err *e)
 int transfer_copy(struct scaffold *s, struct replica *r, struct source_hints *h, uint8_t (*roots)[MANIFEST_HASH],
 		  struct transfer_totals *out, struct err *e)
 {
-	struct copy t = {.s = s, .r = r, .hints = h};
+	cleanup(free_access) struct replica_access *access = mem_alloc(sizeof *access);
+	struct copy t = {.s = s, .r = r, .hints = h, .alone = s->holder == &s->source, .access = access};
 	struct relay *relay = NULL;
 
 	for (unsigned i = 0; i < r->count; i++)

@@ -432,6 +432,18 @@ int worker_client_limits(struct worker_client *w, const struct limits *limits, s
 	return call(w, &w->calls, &c, NULL, e);
 }
 
+int worker_client_tokens(struct worker_client *w, const char *list, struct err *e)
+{
+	char *body = mem_printf("{\"attempt\":\"%s\",\"tokens\":[%s]}", w->attempt, list);
+	struct call c = {.method = "PUT", .target = API_RUN_TOKENS, .type = "application/json", .body = body,
+			 .len = strlen(body), .again = true};
+	int rc = call(w, &w->calls, &c, NULL, e);
+
+	mem_wipe(body, strlen(body));
+	free(body);
+	return rc;
+}
+
 int worker_client_stop(struct worker_client *w, struct err *e)
 {
 	char body[32 + API_ATTEMPT_LEN];

@@ -69,6 +69,8 @@ int worker_client_put_pages(struct worker_client *w, unsigned disk, uint64_t fir
 			    struct err *e);
 /* They hold at once, for the run that was ordered last. */
 int worker_client_limits(struct worker_client *w, const struct limits *limits, struct err *e);
+/* list: [{"index","token"}, ...] without its brackets, for the run that was ordered last. */
+int worker_client_tokens(struct worker_client *w, const char *list, struct err *e);
 /* Also when the worker has no run, or its run is over. */
 int worker_client_stop(struct worker_client *w, struct err *e);
 int worker_client_poweroff(struct worker_client *w, struct err *e);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which container, and who one is to its account: from the job and from the environment (provider_blob.h). */
+#ifndef WHERRY_CONTROL_BLOB_CONFIG_H
+#define WHERRY_CONTROL_BLOB_CONFIG_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "blob_sign.h"
+
+struct blob_config {
+	char account[64];
+	char container[64];
+	char endpoint[256]; /* of the account, without a '/' at its end */
+	char ca_file[256];  /* "": the host's */
+	struct blob_key key;
+	char *token;        /* the operator's own; NULL: the key is there. Owned */
+};
+
+/* The texts are the job's, "" where it says nothing. CONFIG or DENIED says what is missing or wrong. */
+int blob_config_load(struct blob_config *c, struct err *e);
+void blob_config_fini(struct blob_config *c); /* wipes */
+
+/* "https://HOST:PORT/...": is the host this one's loopback, and the address with another name for it. */
+bool blob_is_loopback(const char *url);
+void blob_replace_host(const char *url, const char *host, char *out, size_t size);
+
+#endif
