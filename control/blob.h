@@ -67,6 +67,7 @@ struct blob_seen {
 	uint64_t size;       /* of the blob */
 	char etag[64];
 	char holder[200];    /* who locked it last */
+	bool leased_for_ever; /* not by us: our leases end */
 };
 int blob_look(struct blob_store *s, const struct res_ref *ref, struct blob_seen *out, struct err *e);
 void blob_name(const struct res_ref *disk, char out[RES_NAME_SIZE + 8]);

@@ -75,6 +75,7 @@ int blob_look(struct blob_store *s, const struct res_ref *ref, struct blob_seen 
 	out->size = strtoull(rest_header(&reply, "Content-Length", length, sizeof length), NULL, 10);
 	rest_header(&reply, "ETag", out->etag, sizeof out->etag);
 	rest_header(&reply, "x-ms-meta-" BLOB_HOLDER, out->holder, sizeof out->holder);
+	out->leased_for_ever = strcmp(rest_header(&reply, "x-ms-lease-duration", length, sizeof length), "infinite") == 0;
 	snprintf(out->ref.name, sizeof out->ref.name, "%s", ref->name);
 	snprintf(out->ref.id, sizeof out->ref.id, "%s", ref->kind == RES_DISK ? at.name : ref->id);
 	return 0;

@@ -177,7 +177,7 @@ char *blob_lease_of(struct blob_store *s, const struct res_ref *disk, char out[4
 static int held(struct blob_store *s, const struct res_ref *disk, const struct blob_seen *seen, struct err *e)
 {
 	int64_t now = clock_mono_ns();
-	bool ours = seen->ours && strcmp(seen->ref.tags.owner, disk->tags.owner) == 0;
+	bool ours = seen->ours && !seen->leased_for_ever && strcmp(seen->ref.tags.owner, disk->tags.owner) == 0;
 
 	if (s->lock_since_ns == 0)
 		s->lock_since_ns = now;

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# TIMEOUT: 420
+#
+# A stopped machine with two disks to page blobs of Azurite, written by one booted appliance: full, incremental over blobs
+# that somebody filled with 0xFF, verify, growth, discard. curl and qemu-img compare every byte, Azurite's list tells what is
+# left, and no secret stands anywhere.
+# shellcheck source=tests/e2e/azurite.sh
+source "$(dirname "$0")/azurite.sh"
+requires qemu-system-x86_64
+
+start_store
+two_clouds
+jq --arg e "$endpoint" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
+	storage_container_name: "disks", endpoint: $e}' "$job" >"$work/blob.json"
+job=$work/blob.json
+blobs_equal() { same_as_blob wherry-t-disk0.vhd "$work/d0.raw"; same_as_blob wherry-t-disk1.vhd "$work/d1.raw"; }
+# What the account holds, one line each.
+listed() {
+	store_call GET /disks 'comp=list&include=snapshots,metadata&restype=container' |
+		sed 's/<Blob>/\n/g' | sed -n 's/^<Name>\([^<]*\)<.*/\1/p' | sort
+}
+
+say 'validate and plan, in words'
+wherry validate "$job" >"$work/validate"
+grep -q '60 MB/s' "$work/validate" || fail "$(cat "$work/validate")"
+wherry plan "$job" >"$work/plan"
+grep -q 'writes to container' "$work/plan" || fail "$(cat "$work/plan")"
+! grep -q 'import-XXXX' "$work/plan" || fail "an import worker is planned: $(cat "$work/plan")"
+
+say 'full'
+sync_job "$job"
+blobs_equal
+nothing_left
+[ "$(result sent)" = $((32 << 20)) ] || fail "sent $(result sent) of 32 MiB of data"
+[ "$(listed | tr '\n' ' ')" = 'wherry-t-disk0.json wherry-t-disk0.vhd wherry-t-disk1.json wherry-t-disk1.vhd ' ] || fail "$(listed)"
+store_call GET /disks/wherry-t-disk1.json | jq -e '.generation == 1 and .size == 8388608 and .machine.name == "m"' >/dev/null ||
+	fail 'the description beside the disk is not right'
+
+say 'incremental: chunks on both disks, zeros over data'
+for at in 65536 10485760; do poke "$work/d0.raw" "$at" "at$at"; done
+poke "$work/d1.raw" 1048576 again
+dd if=/dev/zero of="$work/d0.raw" bs=1M seek=4 count=4 conv=notrunc status=none
+sync_job "$job"
+blobs_equal
+[ "$(result sent)" = $((3 * 65536)) ] || fail "sent $(result sent), not 3 chunks"
+grep -q 'generation 1 of wherry-t-disk0 as snapshot' "$work/events" || fail 'generation 1 was not kept while the next one was made'
+[ "$(listed | wc -l)" = 4 ] || fail "snapshots of generation 1 are left: $(listed)"
+
+say 'verify'
+wherry verify "$job"
+
+say 'a blob that somebody filled with 0xFF, and no manifest of it: cleared and written anew'
+fill_with_ff wherry-t-disk0.vhd 40
+expect 12 'differ' wherry verify "$job"
+rm "$work"/state/manifests/t/disk0/working
+sync_job "$job"
+blobs_equal
+wherry verify "$job"
+
+say 'the source grew'
+truncate -s 44M "$work/d0.raw"
+poke "$work/d0.raw" $((43 << 20)) grown
+inventory_a=$(inventory "$cloud_a")
+sync_job "$job"
+blobs_equal
+nothing_left
+
+say 'leased by somebody else: one sentence, nothing written'
+store_call PUT /disks/wherry-t-disk0.vhd comp=lease x-ms-lease-action:acquire x-ms-lease-duration:-1 \
+	x-ms-proposed-lease-id:11111111-2222-3333-4444-555555555555 >/dev/null
+store_call HEAD /disks/wherry-t-disk0.vhd >/dev/null
+before=$(header etag)
+expect 5 'is leased by somebody else' wherry sync "$job"
+store_call HEAD /disks/wherry-t-disk0.vhd >/dev/null
+[ "$(header etag)" = "$before" ] || fail 'the leased blob was changed'
+store_call PUT /disks/wherry-t-disk0.vhd comp=lease x-ms-lease-action:release \
+	x-ms-lease-id:11111111-2222-3333-4444-555555555555 >/dev/null
+
+say 'promotion is for clouds that have machines'
+expect 14 'cannot create machines' wherry promote "$job"
+
+say 'discard'
+wherry cleanup --discard "$job" >"$work/discard"
+[ -z "$(listed)" ] || fail "left behind: $(listed)"
+nothing_left
+
+say 'no secret anywhere'
+for secret in "$account_key" 'sig='; do
+	! grep -rlaF "$secret" "$work/state" "$work/a" "$work/events" "$work/talk" "$work/plan" "$work/validate" "$work/discard" ||
+		fail "$secret was written down"
+done
