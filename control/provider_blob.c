@@ -12,7 +12,6 @@
 #include "blob.h"
 
 #define CALL_TIMEOUT_S 60
-#define TOKEN_S        3600
 
 static void read_text(struct json_at *block, const char *key, enum json_need need, char *out, size_t size)
 {
@@ -32,6 +31,7 @@ static void read_options(struct json_at *block, struct blob_config *c)
 	read_text(block, "storage_container_name", JSON_REQUIRED, c->container, sizeof c->container);
 	read_text(block, "endpoint", JSON_OPTIONAL, c->endpoint, sizeof c->endpoint);
 	read_text(block, "ca_file", JSON_OPTIONAL, c->ca_file, sizeof c->ca_file);
+	c->token_s = (uint32_t)json_number(block, "token_seconds", JSON_OPTIONAL, 5, 86400, 3600);
 	json_no_more(block);
 }
 
@@ -132,7 +132,7 @@ static int validate(struct provider *p, bool source, const struct machine *m, st
 		findings_add(out, FINDING_ERROR, why.kind, "%s", why.msg);
 	if (s->config.token != NULL)
 		findings_add(out, FINDING_WARNING, ERR_NONE, "the token in the environment is handed to the worker as it is: with the "
-			     "account's key each disk would get one of its own, for an hour");
+			     "account's key each disk would get one of its own, for a short time");
 	findings_add(out, FINDING_NOTE, ERR_NONE, "a page blob takes about 60 MB/s, however many connections write to it");
 	findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "whether the account is of a kind that has page blobs, and whether the "
 		     "worker can reach it");
@@ -146,11 +146,11 @@ static void add_token(const struct blob_store *s, const char *name, bool read_on
 	cleanup(cleanup_free) char *blob = mem_printf("%s/%s", s->config.container, name);
 	struct buf token = BUF_INIT;
 
-	out->valid_s = TOKEN_S;
+	out->valid_s = s->config.token_s;
 	if (s->config.token != NULL)
 		buf_adds(&token, s->config.token);
 	else
-		blob_sas(&s->config.key, blob, read_only ? "r" : "rw", clock_wall_ns() / NS_PER_S + TOKEN_S,
+		blob_sas(&s->config.key, blob, read_only ? "r" : "rw", clock_wall_ns() / NS_PER_S + s->config.token_s,
 			 strncmp(s->config.endpoint, "https:", 6) == 0, &token);
 	out->token = buf_take(&token);
 }

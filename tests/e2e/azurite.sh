@@ -51,6 +51,7 @@ start_store() {
 	node "$azurite_home/node_modules/.bin/azurite-blob" --blobHost 127.0.0.1 --blobPort 0 --location "$work/store" \
 		--cert "$work/store.pem" --key "$work/store.key" --disableTelemetry >"$work/azurite.log" 2>&1 &
 	store_pids+=("$!")
+	disown
 	for ((tries = 0; tries < 300; tries++)); do
 		port=$(sed -n 's/.*listens on https:\/\/127.0.0.1:\([0-9]*\).*/\1/p' "$work/azurite.log")
 		[ -z "$port" ] || break

@@ -294,8 +294,8 @@ static const struct {
 	const char *remedy;
 } meanings[] = {
 	{"LeaseIdMismatch", 0, ERR_BUSY, "somebody else has leased the blob since: only one may write to it"},
-	{"Lease", 412, ERR_BUSY, "the lease that this run held on it has ended or was broken; run again"},
 	{"LeaseIdMissing", 0, ERR_BUSY, "somebody has leased the blob: only one may write to it"},
+	{"Lease", 412, ERR_BUSY, "the lease that this run held on it has ended or was broken; run again"},
 	{"", 401, ERR_DENIED, "the token has ended, or is for something else"},
 	{"", 403, ERR_DENIED, "the token has ended, is for something else, or the account's firewall keeps this worker out"},
 	{"", 404, ERR_NOT_FOUND, "it was removed"},

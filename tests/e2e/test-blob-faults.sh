@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# TIMEOUT: 240
+#
+# wherry-worker copies a file to a page blob through a proxy that refuses, delays, cuts and damages: all of it is tried again
+# as the service wants, nothing is sent that is not asked for, and the MD5 of every page is right. Then what cannot be
+# helped: one sentence, and the token nowhere.
+# shellcheck source=tests/e2e/azurite.sh
+source "$(dirname "$0")/azurite.sh"
+
+start_store
+head -c 32 /dev/urandom | xxd -p -c 64 >"$work/key"
+chmod 600 "$work/key"
+filled "$work/src.raw" 20 source
+truncate -s $(((31 << 20) + 1536)) "$work/src.raw"
+
+# start_proxy SCRIPT: faults by the number of the request; the port in $proxy, what it saw in $work/seen
+start_proxy() {
+	local tries
+	: >"$work/proxy.out"
+	: >"$work/seen"
+	node "$top/tests/e2e/store_proxy.js" "$work" "$port" "$1" >"$work/proxy.out" 2>&1 &
+	store_pids+=("$!")
+	disown
+	for ((tries = 0; tries < 100; tries++)); do
+		proxy=$(sed -n 's/^port //p' "$work/proxy.out")
+		[ -z "$proxy" ] || return 0
+		sleep 0.1
+	done
+	fail "$(cat "$work/proxy.out")"
+}
+new_blob() { # NAME MIB
+	store_call PUT "/disks/$1" '' x-ms-blob-type:PageBlob "x-ms-blob-content-length:$((($2 << 20) + 512))" >/dev/null
+	AZURE_STORAGE_SAS_TOKEN=$(sas "$1" rw)
+	export AZURE_STORAGE_SAS_TOKEN
+}
+copy() { # BLOB [OPTION...]
+	local name=$1
+	shift
+	"$BUILD/wherry-worker" copy --key-file "$work/key" --json "$@" "$work/src.raw" "https://127.0.0.1:$proxy/$account/disks/$name"
+}
+
+store_call PUT /disks restype=container >/dev/null
+say 'a blob full of 0xFF, through a healthy proxy'
+start_proxy none
+new_blob a.vhd 32
+fill_with_ff a.vhd 32
+copy a.vhd --verify >"$work/result"
+same_as_blob a.vhd "$work/src.raw"
+[ "$(jq .verified "$work/result")" = true ] || fail "$(cat "$work/result")"
+[ "$(jq -s 'map(select(.page == "update" and .length > 512)) | map(.length) | add' "$work/seen")" = $((20 << 20)) ] ||
+	fail 'more or less was sent than 20 MiB of data'
+[ "$(jq -s 'map(select(.md5 != "right" and .page == "update")) | length' "$work/seen")" = 0 ] || fail 'a page without its MD5'
+[ "$(jq -s 'map(.connection) | max' "$work/seen")" -gt 2 ] || fail 'all on one connection'
+[ "$(jq -s 'map(.connection) | max' "$work/seen")" -le 20 ] || fail 'more connections than are bounded'
+
+say 'the same again with the manifest: nothing is sent'
+copy a.vhd --manifest-out "$work/m" >/dev/null
+: >"$work/seen"
+copy a.vhd --manifest-in "$work/m" >/dev/null
+[ "$(jq -s 'map(select(.page != "")) | length' "$work/seen")" = 0 ] || fail 'something was written although nothing changed'
+
+say 'refused, delayed, cut, cut off, lost and damaged'
+start_proxy faults
+new_blob b.vhd 32
+fill_with_ff b.vhd 32
+copy b.vhd --verify >"$work/result"
+same_as_blob b.vhd "$work/src.raw"
+for fault in 503 429 500 cut lost md5 short; do
+	[ "$(jq -s --arg f "$fault" 'map(select(.fault == $f)) | length' "$work/seen")" -gt 0 ] || fail "no $fault was made"
+done
+jq -se '. as $all | [range(length) | select($all[.].fault == "503")] | all(. as $i | $all[$i + 1:] |
+	map(select(.at > $all[$i].at + 150 and .at < $all[$i].at + 900)) | length == 0)' "$work/seen" >/dev/null ||
+	fail 'Retry-After was not kept: it holds for all requests of a blob'
+
+say 'a token that does not let us in'
+AZURE_STORAGE_SAS_TOKEN=$(sas other.vhd rw) expect 6 'the token has ended' copy b.vhd
+AZURE_STORAGE_SAS_TOKEN=$(sas b.vhd r) expect 6 'the token' copy b.vhd
+say 'leased by somebody else'
+store_call PUT /disks/b.vhd comp=lease x-ms-lease-action:acquire x-ms-lease-duration:-1 \
+	x-ms-proposed-lease-id:11111111-2222-3333-4444-555555555555 >/dev/null
+expect 5 'only one may write' copy b.vhd
+say 'not there, no page blob, an unknown authority, a token in the address'
+AZURE_STORAGE_SAS_TOKEN=$(sas absent.vhd rw) expect 4 'it was removed' copy absent.vhd
+store_call PUT /disks/text.vhd '' x-ms-blob-type:BlockBlob "@$work/key" >/dev/null
+AZURE_STORAGE_SAS_TOKEN=$(sas text.vhd rw) expect 13 'no page blob' copy text.vhd
+SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt expect 6 'authority' copy b.vhd
+expect 3 'everybody on this host can read' copy 'b.vhd?sig=x'
+! grep -rlF 'sig=' "$work/result" "$work/proxy.out" || fail 'the token was written down'
