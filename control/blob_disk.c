@@ -296,7 +296,7 @@ static int delete(struct blob_store *s, struct blob_request *q, struct err *e)
 
 static int see_foreign(struct blob_store *s, const char *name, const struct res_ref *ref, struct err *e)
 {
-	struct blob_request q = {.method = "GET", .query = {{"comp", "list"}, {"include", "snapshots,metadata"}, {"prefix", name},
+	struct blob_request q = {.method = "GET", .query = {{"comp", "list"}, {"include", "metadata,snapshots"}, {"prefix", name},
 							    {"restype", "container"}}};
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	struct xml_text doc, blob, text, time;

@@ -43,13 +43,18 @@ static void see_blob(struct listing *l, const struct xml_text *blob)
 /* One page of the list; marker: of the next one, "" behind the last. */
 static int list_page(struct blob_store *s, struct listing *l, char marker[1024], struct err *e)
 {
-	struct blob_request q = {.method = "GET", .query = {{"comp", "list"}, {"include", "snapshots,metadata"},
-							    {"marker", marker}, {"prefix", "wherry-"}, {"restype", "container"}}};
+	struct blob_request q = {.method = "GET", .query = {{"comp", "list"}, {"include", "metadata,snapshots"},
+							    {"prefix", "wherry-"}, {"restype", "container"}}};
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	struct xml_text doc, blob, next;
 	char reason[64];
-	int status = blob_ask(s, s->rest, &q, &reply, e);
 
+	if (marker[0] != '\0') {
+		memmove(q.query + 3, q.query + 2, 2 * sizeof q.query[0]);
+		q.query[2][0] = "marker";
+		q.query[2][1] = marker;
+	}
+	int status = blob_ask(s, s->rest, &q, &reply, e);
 	if (status < 0)
 		return -1;
 	marker[0] = '\0';

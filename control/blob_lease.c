@@ -237,5 +237,5 @@ int blob_lock(struct provider *p, const struct res_ref *disk, const char *holder
 	/* From now on it is to be let go, whatever comes. */
 	remember(s->leases, disk, id);
 	s->lock_since_ns = 0;
-	return write_holder(s, disk, holder, id, &seen, e);
+	return seen.ours ? write_holder(s, disk, holder, id, &seen, e) : 0;
 }

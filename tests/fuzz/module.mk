@@ -28,6 +28,7 @@ fuzz_receiver_LIBS = $(UNIT_LIBS_copy)
 fuzz_run_spec_LIBS = $(UNIT_LIBS_job)
 fuzz_tls_LIBS = $(UNIT_LIBS_net)
 fuzz_wire_LIBS = $(UNIT_LIBS_net)
+fuzz_xml_LIBS = $(UNIT_LIBS_base)
 
 fuzz-programs: $(FUZZ_TARGETS:%=$(BUILD)/full/%)
 else

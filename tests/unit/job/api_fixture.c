@@ -107,7 +107,8 @@ static int fake_scan(const struct copy_config *c, struct ledger *l, struct err *
 	return play(c, false, e);
 }
 
-static const struct run_engine fake_engine = {.export = fake_export, .import = fake_import, .scan = fake_scan};
+static const struct run_engine fake_engine = {
+	.export = fake_export, .import = fake_import, .scan = fake_scan, .local = fake_scan};
 
 /* ---- A worker without network ---- */
 

@@ -348,6 +348,40 @@ static void api_limits_change_the_run_they_are_for(void **state)
 	worker_free(w);
 }
 
+#define COPY_OF(attempt) "{\"attempt\":\"" attempt "\",\"kind\":\"copy\",\"key\":\"" KEY "\",\"chunk_size\":65536," \
+	"\"reconnect_ms\":3600000,\"disks\":[{\"index\":3,\"serial\":\"a\",\"size\":65536," \
+	"\"at\":{\"url\":\"http://127.0.0.1:1/c/b\",\"token\":\"sig=x\",\"lease\":\"\"}}]}"
+#define TOKENS_OF(attempt, list) "{\"attempt\":\"" attempt "\",\"tokens\":[" list "]}"
+
+/* The blob's service does not answer, so the run tries on until it is stopped. */
+static void api_tokens_are_for_the_blobs_of_the_run_they_name(void **state)
+{
+	struct worker *w = worker_new(WIRE_SOURCE, true);
+
+	(void)state;
+	assert_int_equal(ask(w, "PUT", API_RUN_TOKENS, TOKENS_OF("", "{\"index\":3,\"token\":\"sig=y\"}")), 404);
+	assert_int_equal(ask(w, "POST", API_RUN, COPY_OF(OLD)), 202);
+	assert_int_equal(ask(w, "PUT", API_RUN_TOKENS, TOKENS_OF(OLD, "{\"index\":3,\"token\":\"sig=y\"}")), 204);
+	assert_refused(w, "PUT", API_RUN_TOKENS, TOKENS_OF(NEW, "{\"index\":3,\"token\":\"sig=z\"}"));
+	assert_int_equal(ask(w, "PUT", API_RUN_TOKENS, TOKENS_OF(OLD, "{\"index\":0,\"token\":\"sig=y\"}")), 400);
+	assert_int_equal(ask(w, "PUT", API_RUN_TOKENS, TOKENS_OF(OLD, "{\"index\":3,\"token\":\"a\\nb\"}")), 400);
+	assert_int_equal(ask(w, "PUT", API_RUN_TOKENS, TOKENS_OF(OLD, "{\"index\":3}")), 400);
+	assert_int_equal(ask(w, "POST", API_RUN_STOP, "{\"attempt\":\"" OLD "\"}"), 204);
+	wait_for_state(w, "failed");
+	assert_body_has(w, "\"kind\":\"canceled\"");
+	assert_int_equal(script.started, 0);
+	worker_free(w);
+}
+
+static void api_copy_is_an_export_workers(void **state)
+{
+	struct worker *w = worker_new(WIRE_TARGET, true);
+
+	(void)state;
+	assert_int_equal(ask(w, "POST", API_RUN, COPY_OF(OLD)), 409);
+	worker_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +396,8 @@ int main(void)
 		cmocka_unit_test(api_stop_of_an_earlier_attempt_stops_nothing),
 		cmocka_unit_test(api_stop_before_any_run_is_204),
 		cmocka_unit_test(api_limits_change_the_run_they_are_for),
+		cmocka_unit_test(api_tokens_are_for_the_blobs_of_the_run_they_name),
+		cmocka_unit_test(api_copy_is_an_export_workers),
 		cmocka_unit_test(api_run_that_dials_tries_again),
 		cmocka_unit_test(api_run_that_listens_takes_the_newest_connection),
 		cmocka_unit_test(api_run_at_its_end_waits_for_no_connection),
