@@ -13,8 +13,14 @@
 #define PATIENCE_NS  (120 * NS_PER_S)
 #define FIRST_DELAY  (100 * NS_PER_MS)
 #define LONGEST      (10 * NS_PER_S)
+#define HASTE_NS     (10 * NS_PER_S)
 #define SLICE        (50 * NS_PER_MS)
-#define APPEAR_NS    (30 * NS_PER_S)
+
+void cloud_hasten(struct cloud *c)
+{
+	c->patience_ns = cloud_patience_ns(c) < HASTE_NS ? cloud_patience_ns(c) : HASTE_NS;
+	c->resource_ns = 0;
+}
 
 static unsigned random16(void)
 {
@@ -52,17 +58,17 @@ bool cloud_canceled(const struct cloud *c, struct err *e)
 	return true;
 }
 
-static int64_t patience(const struct cloud *c)
+int64_t cloud_patience_ns(const struct cloud *c)
 {
 	return c->patience_ns != 0 ? c->patience_ns : PATIENCE_NS;
 }
 
 struct backoff cloud_backoff(const struct cloud *c)
 {
-	return (struct backoff){.deadline = clock_mono_ns() + patience(c), .delay = FIRST_DELAY};
+	return (struct backoff){.deadline = clock_mono_ns() + cloud_patience_ns(c), .delay = FIRST_DELAY};
 }
 
-static bool nap(const struct cloud *c, int64_t ns, struct err *e)
+bool cloud_nap(const struct cloud *c, int64_t ns, struct err *e)
 {
 	for (int64_t end = clock_mono_ns() + ns, left; (left = end - clock_mono_ns()) > 0;) {
 		if (cloud_canceled(c, e))
@@ -88,7 +94,7 @@ bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e)
 	if (e->kind != ERR_NONE)
 		log_debug(c->log, "%s; trying again in %lld ms", e->msg, (long long)(delay / NS_PER_MS));
 	b->delay = b->delay * 2 < LONGEST ? b->delay * 2 : LONGEST;
-	return nap(c, delay, e);
+	return cloud_nap(c, delay, e);
 }
 
 struct lookup {
@@ -115,68 +121,13 @@ int cloud_lookup(struct cloud *c, const struct res_ref *ref, unsigned looks, str
 	struct lookup l = {.want = ref, .out = out};
 
 	for (unsigned i = 0; i < looks && !l.found; i++) {
-		if (i != 0 && !nap(c, (patience(c) / 600) << (i - 1), e)) /* 200 ms, 400 ms, ... */
+		if (i != 0 && !cloud_nap(c, (cloud_patience_ns(c) / 600) << (i - 1), e)) /* 200 ms, 400 ms, ... */
 			return -1;
 		if (cloud_find(c, ref->tags.job, match, &l, e) < 0)
 			return -1;
 	}
 	*found = l.found;
 	return 0;
-}
-
-/* ", which calls it "attaching"": what somebody who looks there will find. */
-static const char *in_its_words(const struct cloud *c, char out[128])
-{
-	snprintf(out, 128, c->p->seen[0] != '\0' ? ", which calls it \"%s\"" : "%s", c->p->seen);
-	return out;
-}
-
-static int not_ready(const struct cloud *c, const struct res_ref *r, enum res_state state, int64_t timeout_ns,
-		     struct err *e)
-{
-	char words[128];
-
-	if (state == RES_ABSENT)
-		return err_set(e, ERR_NOT_FOUND, 0, "%s %s is not in %s: it was removed, or never came to be",
-			       res_kind_name(r->kind), r->name, c->p->place);
-	return err_set(e, ERR_TIMEOUT, 0, "%s %s was not ready after %lld s in %s%s: find out there what holds it up, then try again",
-		       res_kind_name(r->kind), r->name, (long long)(timeout_ns / NS_PER_S), c->p->place,
-		       in_its_words(c, words));
-}
-
-int cloud_wait_ready(struct cloud *c, const struct res_ref *r, int64_t timeout_ns, struct err *e)
-{
-	int64_t begin = clock_mono_ns(), delay = FIRST_DELAY;
-	enum res_state state = RES_PENDING;
-	bool seen = false;
-
-	for (;; delay = delay * 3 / 2 < 2 * NS_PER_S ? delay * 3 / 2 : 2 * NS_PER_S) {
-		struct err why = ERR_INIT;
-		int rc = c->p->ops->poll(c->p, r, &state, &why);
-		int64_t waited = clock_mono_ns() - begin;
-
-		if ((rc < 0 && !err_is_retryable(&why)) || (rc == 0 && state == RES_FAILED)) {
-			*e = why;
-			if (e->kind == ERR_NONE)
-				err_set(e, ERR_IO, 0, "%s %s failed in %s, which does not say why",
-					res_kind_name(r->kind), r->name, c->p->place);
-			return -1;
-		}
-		if (rc == 0 && state == RES_READY)
-			return 0;
-		seen |= rc == 0 && state == RES_PENDING;
-		/* What was just made may appear late; what was there and is not has gone. */
-		if (rc == 0 && state == RES_ABSENT && (seen || waited > APPEAR_NS))
-			return not_ready(c, r, state, timeout_ns, e);
-		if (waited + delay > timeout_ns) {
-			if (rc == 0)
-				return not_ready(c, r, state, timeout_ns, e);
-			*e = why;
-			return -1;
-		}
-		if (!nap(c, delay, e))
-			return -1;
-	}
 }
 
 static bool same_tags(const struct res_tags *a, const struct res_tags *b)
@@ -246,12 +197,14 @@ static bool is_anothers(struct cloud *c, const struct res_ref *ref)
 	return cloud_lookup(c, ref, 1, &ours, &found, &ignored) == 0 && !found;
 }
 
-/* Ask, look, ask again unless the removal is under way: an accepted removal may still fail. */
+/* Ask, look, ask again unless the removal is under way: an accepted removal may still fail. What is refused is asked for
+ * while there is patience, what is under way is waited for as long as a resource may take. */
 static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struct err *e)
 {
 	struct backoff b = cloud_backoff(c);
+	struct cloud_wait w = cloud_wait_begin(c, ref);
+	const int64_t refused_until = b.deadline;
 	enum res_state state = RES_READY;
-	char words[128];
 
 	for (;;) {
 		struct err why = ERR_INIT;
@@ -261,17 +214,19 @@ static int remove_until_absent(struct cloud *c, const struct res_ref *ref, struc
 			rc = c->p->ops->poll(c->p, ref, &state, &why);
 		if (rc == 0 && state == RES_ABSENT)
 			return 0;
-		if (rc == 0)
-			err_set(&why, ERR_TIMEOUT, 0, "%s %s is still in %s%s", res_kind_name(ref->kind), ref->name,
-				c->p->place, in_its_words(c, words));
-		else
+		if (rc == 0) {
+			cloud_wait_see(c, &w);
+			cloud_wait_over(c, &w, &why);
+		} else {
 			state = RES_READY;
+		}
 		*e = why;
 		if (why.kind == ERR_BUSY && is_anothers(c, ref))
 			return 0;
 		/* BUSY: something that still holds it may be going away. */
 		if (rc < 0 && !err_is_retryable(&why) && why.kind != ERR_BUSY)
 			return -1;
+		b.deadline = state == RES_PENDING ? w.deadline : refused_until;
 		if (!cloud_again(c, &b, e))
 			return -1;
 	}

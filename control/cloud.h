@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "events.h"
 #include "journal.h"
 #include "provider.h"
 
@@ -18,6 +19,8 @@ struct cloud {
 	const atomic_bool *cancel;
 	const struct log *log;
 	int64_t patience_ns;      /* how long a call that fails or is refused is tried again; 0: two minutes */
+	int64_t resource_ns;      /* how long a resource may be on its way to ready, or gone; 0: as long as the patience */
+	struct events *events;    /* borrowed; told what is waited for; NULL: nobody is */
 };
 
 /* A journalled resource. */
@@ -25,6 +28,9 @@ struct cloud_res {
 	struct res_ref ref;
 	int64_t row;
 };
+
+/* For what is removed after something else of that place would not go. */
+void cloud_hasten(struct cloud *c);
 
 /* Name and tags of a new resource of this run: "wherry-<job>-<what>-<4 random hex>"; replicas have no suffix. */
 void cloud_ref(struct cloud_res *r, enum res_kind kind, enum res_purpose purpose, const char *owner,
@@ -35,7 +41,7 @@ int cloud_snapshot_disk(struct cloud *c, const struct res_ref *disk, struct clou
 int cloud_disk_create(struct cloud *c, const struct disk_spec *spec, struct cloud_res *r, struct err *e);
 int cloud_worker_create(struct cloud *c, struct worker_spec *spec, struct cloud_res *r, struct err *e);
 int cloud_target_create(struct cloud *c, const struct target_spec *spec, struct cloud_res *r, struct err *e);
-int cloud_wait_ready(struct cloud *c, const struct res_ref *r, int64_t timeout_ns, struct err *e);
+int cloud_wait_ready(struct cloud *c, const struct res_ref *r, struct err *e);
 /* What the driver expects to be let go (it says when to ask again) is waited for. */
 int cloud_replica_lock(struct cloud *c, const struct res_ref *replica, const char *holder, struct err *e);
 int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tags *set, struct err *e);
@@ -43,6 +49,22 @@ int cloud_claim(struct cloud *c, struct cloud_res *replica, const struct res_tag
  * looked up by name and removed only if its tags are ours. Cancel ends only the waiting. Scaffold and replicas without a
  * generation go even when a full disk keeps the journal from recording it. */
 int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e);
+
+/* One wait for a resource: what the cloud calls it, and since when. Whoever polls by itself keeps one. */
+struct cloud_wait {
+	const struct res_ref *ref; /* borrowed */
+	int64_t begin, deadline;   /* monotonic */
+	const char *option;        /* of the job, which sets the deadline; NULL: none does */
+	char word[96];             /* the cloud's own; "": it has none, or was not asked yet */
+	int64_t since;             /* of the word */
+	bool told;                 /* the word, to the events */
+};
+/* With the deadline of any resource. */
+struct cloud_wait cloud_wait_begin(const struct cloud *c, const struct res_ref *ref);
+/* After each poll of it: what takes more than some seconds is told, once for each word. */
+void cloud_wait_see(struct cloud *c, struct cloud_wait *w);
+/* TIMEOUT: which resource is stuck in which state, since when, and what to do. Returns -1. */
+int cloud_wait_over(const struct cloud *c, const struct cloud_wait *w, struct err *e);
 
 /* What may simply be called again is, while its failure is retryable and there is patience. */
 /* `cb` gets the answer of one call that succeeded, never parts of several. */

@@ -115,8 +115,11 @@ static void remove_item(struct sweep *s, struct item *it, unsigned *removed)
 
 	if (it->state == ENTRY_INTENDED)
 		go = s->blind ? 0 : settle(s, it, &e);
+	struct cloud patient = *s->c;
+	if (s->first.kind != ERR_NONE)
+		cloud_hasten(&patient);
 	if (go > 0)
-		go = cloud_remove(s->c, &it->res, &e) < 0 ? -1 : 1;
+		go = cloud_remove(&patient, &it->res, &e) < 0 ? -1 : 1;
 	if (go < 0)
 		note(s, &e);
 	*removed += go > 0;

@@ -133,6 +133,8 @@ static void read_options(struct json_at *root, struct job *job)
 	job->reconnect_seconds = (uint32_t)json_number(&o, "reconnect_seconds", JSON_OPTIONAL, 1, 86400, 300);
 	job->worker_timeout_seconds =
 		(uint32_t)json_number(&o, "worker_timeout_seconds", JSON_OPTIONAL, 10, 7200, 300);
+	job->resource_timeout_seconds =
+		(uint32_t)json_number(&o, "resource_timeout_seconds", JSON_OPTIONAL, 10, 604800, 3600);
 	job->lease_seconds = (uint32_t)json_number(&o, "lease_seconds", JSON_OPTIONAL, 10, 86400, 300);
 	job->use_hints = json_choice(&o, "hints", JSON_OPTIONAL, hint_choices, 0) == 0;
 	job->full_scan_every = (uint32_t)json_number(&o, "full_scan_every", JSON_OPTIONAL, 1, 10000, 10);

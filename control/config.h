@@ -9,7 +9,7 @@
  *                 "compression": "auto"|"none"|"zstd"|"zstd:LEVEL", "read_back": true,
  *                 "connections": 1, "reconnect_seconds": 300,
  *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
- *                 "worker_timeout_seconds": 300, "lease_seconds": 300,
+ *                 "worker_timeout_seconds": 300, "resource_timeout_seconds": 3600, "lease_seconds": 300,
  *                 "hints": "use"|"ignore", "full_scan_every": 10},
  *     "limits":  {"bandwidth": "100MB/s", "disk_throughput": "200MB/s", "disk_iops": 500, "worker_iops": 2000} }
  *
@@ -51,6 +51,7 @@ struct job {
 	uint32_t connections;                /* between the workers */
 	uint32_t reconnect_seconds;          /* a broken one is made again so long without progress */
 	uint32_t worker_timeout_seconds;     /* from creation to "API ready" */
+	uint32_t resource_timeout_seconds;   /* a snapshot, disk or machine, until it is ready, or gone */
 	uint32_t lease_seconds;
 	bool use_hints;
 	uint32_t full_scan_every;            /* generations */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "places.h"
 #include "replicate.h"
 
@@ -10,6 +11,8 @@ static void join(struct cloud *cloud, struct context *c, struct provider *p)
 	cloud->j = c->journal;
 	cloud->cancel = c->cancel;
 	cloud->log = c->log;
+	cloud->events = c->events;
+	cloud->resource_ns = c->job.resource_timeout_seconds * NS_PER_S;
 }
 
 static int open_places(struct context *c, struct err *e)

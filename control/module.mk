@@ -7,8 +7,8 @@ control_DEPS := yyjson sqlite curl yaml mbedtls ipsec-mb http-parser
 # Reading, state, journal, the core of the providers.
 control_SRCS := json_read.c json_get.c json_format.c config.c job_limits.c state.c state_keys.c journal.c journal_db.c \
 	journal_schema.c journal_runs.c journal_entries.c journal_generations.c provider.c res_tags.c provider_open.c \
-	provider_table.c choice.c settings.c image_file.c image.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c rest.c rest_reply.c \
-	yaml_read.c
+	provider_table.c choice.c settings.c image_file.c image.c cloud.c cloud_ask.c cloud_make.c cloud_sweep.c cloud_wait.c \
+	rest.c rest_reply.c yaml_read.c
 # What people see.
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
 # The run.

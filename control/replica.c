@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "places.h"
 
-#define READY_TIMEOUT_NS (600 * NS_PER_S)
 
 /* What the target cloud itself says of our replica disks. */
 struct seen {
@@ -150,7 +149,7 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 		events_step(c->events, "create", "replica disk %s, %llu bytes", rd->res.ref.name,
 			    (unsigned long long)d->size);
 		return cloud_disk_create(&c->target, &spec, &rd->res, e) < 0 ||
-				       cloud_wait_ready(&c->target, &rd->res.ref, READY_TIMEOUT_NS, e) < 0
+				       cloud_wait_ready(&c->target, &rd->res.ref, e) < 0
 			       ? -1 : 0;
 	}
 	rd->res.ref = *there;

@@ -11,7 +11,6 @@
 #include "base/hex.h"
 #include "json_format.h"
 
-#define READY_TIMEOUT_NS (600 * NS_PER_S)
 
 static void generation_name(const struct context *c, uint64_t generation, unsigned disk, char out[RES_NAME_SIZE])
 {
@@ -111,7 +110,7 @@ static int keep_disk(struct context *c, const struct run *run, struct replica *r
 		    r->disks[i].res.ref.name, snap.ref.name);
 	if (cloud_snapshot_disk(&c->target, &r->disks[i].res.ref, &snap, e) < 0)
 		return -1;
-	return cloud_wait_ready(&c->target, &snap.ref, READY_TIMEOUT_NS, e);
+	return cloud_wait_ready(&c->target, &snap.ref, e);
 }
 
 /* After growth the old last chunk was shorter: its page is unknown, and pages past the old end read as unknown. */
@@ -137,7 +136,7 @@ static int grow(struct context *c, struct replica_disk *d, struct err *e)
 		events_step(c->events, "resize", "replica disk %s to %llu bytes", d->res.ref.name,
 			    (unsigned long long)d->size);
 		if (cloud_disk_resize(&c->target, &d->res.ref, d->size, e) < 0 ||
-		    cloud_wait_ready(&c->target, &d->res.ref, READY_TIMEOUT_NS, e) < 0)
+		    cloud_wait_ready(&c->target, &d->res.ref, e) < 0)
 			return -1;
 		d->grow = false;
 		d->held = d->size;

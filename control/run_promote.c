@@ -8,7 +8,6 @@
 #include "replica.h"
 #include "replicate.h"
 
-#define READY_TIMEOUT_NS (600 * NS_PER_S)
 
 struct promote {
 	struct run run;
@@ -52,7 +51,7 @@ static int choose_disks(struct context *c, struct promote *p, bool last_good, st
 		spec.from_snapshot = &kept.ref;
 		p->restored_count = i + 1;
 		if (cloud_disk_create(&c->target, &spec, &p->restored[i], e) < 0 ||
-		    cloud_wait_ready(&c->target, &p->restored[i].ref, READY_TIMEOUT_NS, e) < 0)
+		    cloud_wait_ready(&c->target, &p->restored[i].ref, e) < 0)
 			return -1;
 		p->disks[i] = p->restored[i].ref;
 	}
@@ -164,7 +163,7 @@ static int create_machine(struct context *c, struct promote *p, bool start, stru
 	if (at_once && hand_over(c, p, e) < 0)
 		return -1;
 	if (cloud_target_create(&c->target, &spec, &p->target, e) < 0 ||
-	    cloud_wait_ready(&c->target, &p->target.ref, READY_TIMEOUT_NS, e) < 0)
+	    cloud_wait_ready(&c->target, &p->target.ref, e) < 0)
 		return -1;
 	if (!at_once && hand_over(c, p, e) < 0)
 		return -1;

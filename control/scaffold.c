@@ -13,7 +13,6 @@
 #include "net/stream_tcp.h"
 #include "replica_access.h"
 
-#define READY_TIMEOUT_NS (600 * NS_PER_S)
 #define CONSOLE_POLL_NS  (200 * NS_PER_MS)
 #define CONSOLE_SLOW_NS  (2 * NS_PER_S) /* where a boot takes long anyway */
 #define SCAFFOLD_LIFE_S  (7 * 24 * 3600)
@@ -53,13 +52,13 @@ int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct er
 		struct disk_spec spec = {.size = m->disks.at[i].size, .logical_sector = m->disks.at[i].logical_sector,
 					 .from_snapshot = &s->snapshots[i].ref};
 
-		if (cloud_wait_ready(&s->c->source, &s->snapshots[i].ref, READY_TIMEOUT_NS, e) < 0)
+		if (cloud_wait_ready(&s->c->source, &s->snapshots[i].ref, e) < 0)
 			return -1;
 		snprintf(what, sizeof what, "clone%u", i);
 		name_it(s, &s->clones[i], RES_DISK, what);
 		s->clone_count = i + 1;
 		if (cloud_disk_create(&s->c->source, &spec, &s->clones[i], e) < 0 ||
-		    cloud_wait_ready(&s->c->source, &s->clones[i].ref, READY_TIMEOUT_NS, e) < 0)
+		    cloud_wait_ready(&s->c->source, &s->clones[i].ref, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -130,7 +129,7 @@ static int start_worker(struct scaffold *s, struct side *side, bool import, stru
 		return -1;
 	for (unsigned i = 0; i < side->disk_count; i++)
 		if (side->disks[i].hotplug &&
-		    (cloud_wait_ready(side->cloud, &side->worker.ref, READY_TIMEOUT_NS, e) < 0 ||
+		    (cloud_wait_ready(side->cloud, &side->worker.ref, e) < 0 ||
 		     side->cloud->p->ops->attach(side->cloud->p, &side->worker.ref, &side->disks[i], e) < 0))
 			return -1;
 	return 0;
@@ -172,18 +171,22 @@ static int not_in_time(const struct scaffold *s, struct side *side, struct err *
 }
 
 /* One look at a worker that boots. */
-static int look_at(struct side *side, bool *ready, struct err *e)
+static int look_at(struct side *side, struct cloud_wait *w, enum res_state *state, bool *ready, struct err *e)
 {
 	struct provider *p = side->cloud->p;
 	cleanup(buf_fini) struct buf console = BUF_INIT;
-	enum res_state state;
+	struct err silent = ERR_INIT;
 	char tail[200];
 
-	if (p->ops->poll(p, &side->worker.ref, &state, e) < 0)
+	if (p->ops->poll(p, &side->worker.ref, state, e) < 0)
 		return -1;
-	if (p->ops->console(p, &side->worker.ref, &console, e) < 0)
+	if (*state == RES_PENDING)
+		cloud_wait_see(side->cloud, w);
+	bool gone = *state == RES_ABSENT || *state == RES_FAILED;
+	/* Of one that failed the cloud's reason counts, whether or not there is a console. */
+	if (p->ops->console(p, &side->worker.ref, &console, gone ? &silent : e) < 0 && !gone)
 		return -1;
-	if (state == RES_ABSENT || state == RES_FAILED) {
+	if (gone) {
 		if (e->kind == ERR_NONE)
 			err_set(e, ERR_NOT_FOUND, 0, "worker %s is gone; its console ends: %s", side->worker.ref.name,
 				console_tail(&console, tail));
@@ -195,20 +198,27 @@ static int look_at(struct side *side, bool *ready, struct err *e)
 /* A look that failed for a moment is no reason to give the worker up. */
 static int wait_ready(struct scaffold *s, struct side *side, int64_t deadline, struct err *e)
 {
+	struct cloud_wait w = cloud_wait_begin(side->cloud, &side->worker.ref);
+	enum res_state state = RES_PENDING;
 	bool ready = false;
 
+	w.deadline = deadline;
+	w.option = "worker_timeout_seconds";
 	for (int64_t delay = CONSOLE_POLL_NS;; delay = delay * 9 / 8 < CONSOLE_SLOW_NS ? delay * 9 / 8 : CONSOLE_SLOW_NS) {
-		int rc = look_at(side, &ready, e);
+		int rc = look_at(side, &w, &state, &ready, e);
 
-		if (rc < 0 && (!err_is_retryable(e) || clock_mono_ns() > deadline))
+		if (rc < 0 && !err_is_retryable(e))
 			return -1;
+		if (rc < 0 && clock_mono_ns() > deadline)
+			return err_wrap(e, "the %s worker %s was not ready within %u s", side->role, side->worker.ref.name,
+					s->c->job.worker_timeout_seconds);
 		*e = (struct err)ERR_INIT;
 		if (rc == 0 && ready && side->pinned)
 			return 0;
 		if (s->c->cancel != NULL && atomic_load(s->c->cancel))
 			return err_set(e, ERR_CANCELED, 0, "interrupted while the %s worker booted", side->role);
 		if (clock_mono_ns() > deadline)
-			return not_in_time(s, side, e);
+			return state == RES_PENDING ? cloud_wait_over(side->cloud, &w, e) : not_in_time(s, side, e);
 		clock_sleep_ns(delay);
 	}
 }
@@ -272,17 +282,25 @@ static void leave_worker(struct side *side)
 	side->listener = -1;
 }
 
-/* Goes on after a failure and keeps the first. */
-static void take_away(struct cloud *cloud, struct cloud_res *r, struct err *first)
+/* Goes on after a failure and keeps the first. A place that would not let go of one is given less time for the others:
+ * often one service of it does not work, and all of them wait for that. */
+static void take_away(struct side *side, struct cloud_res *r, struct err *first)
 {
-	struct cloud stubborn = *cloud;
+	struct cloud stubborn = *side->cloud;
 	struct err e = ERR_INIT;
 
 	if (r->row == 0)
 		return;
 	stubborn.cancel = NULL; /* an interrupted run still cleans up */
-	if (cloud_remove(&stubborn, r, &e) < 0 && first->kind == ERR_NONE)
-		*first = e;
+	if (side->cloud->cancel != NULL && atomic_load(side->cloud->cancel))
+		stubborn.resource_ns = 0;
+	if (side->stuck)
+		cloud_hasten(&stubborn);
+	if (cloud_remove(&stubborn, r, &e) < 0) {
+		side->stuck = true;
+		if (first->kind == ERR_NONE)
+			*first = e;
+	}
 	r->row = 0;
 }
 
@@ -301,12 +319,12 @@ int scaffold_remove(struct scaffold *s, struct err *e)
 	leave_worker(&s->target);
 	if (has_any(s))
 		events_step(s->c->events, "remove", "workers, cloned disks and snapshots");
-	take_away(s->source.cloud, &s->source.worker, &first);
-	take_away(s->target.cloud, &s->target.worker, &first);
+	take_away(&s->source, &s->source.worker, &first);
+	take_away(&s->target, &s->target.worker, &first);
 	for (unsigned i = 0; i < s->clone_count; i++)
-		take_away(&s->c->source, &s->clones[i], &first);
+		take_away(&s->source, &s->clones[i], &first);
 	for (unsigned i = 0; i < s->snapshot_count; i++)
-		take_away(&s->c->source, &s->snapshots[i], &first);
+		take_away(&s->source, &s->snapshots[i], &first);
 	if (first.kind == ERR_NONE)
 		return 0;
 	*e = first;

@@ -24,6 +24,7 @@ struct side {
 	int listener;              /* dial-out: ours, for this worker; -1: dial-in */
 	uint8_t pin[PKI_PIN_SIZE];
 	bool pinned;
+	bool stuck;                /* its cloud did not remove something in time */
 	struct worker_client *client;
 };
 

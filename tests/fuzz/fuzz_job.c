@@ -76,7 +76,8 @@ void fuzz_seeds(struct fuzz_corpus *to)
 		"  \"target\":  {\"provider\": \"qemu\", \"cloud\": \"" CLOUD "\", \"machine\": \"web2\"},\n"
 		"  \"options\": {\"chunk_size\": \"256K\", \"checkpoint_size\": \"1G\", \"checkpoint_seconds\": 10,\n"
 		"    \"compression\": \"zstd:-5\", \"read_back\": true, \"control_path\": \"dial-in\",\n"
-		"    \"data_path\": \"auto\", \"worker_timeout_seconds\": 300, \"lease_seconds\": 300},\n"
+		"    \"data_path\": \"auto\", \"worker_timeout_seconds\": 300, \"resource_timeout_seconds\": 3600,\n"
+		"    \"lease_seconds\": 300},\n"
 		"  \"limits\": {\"bandwidth\": \"100MB/s\", \"disk_iops\": 500} }\n");
 	fuzz_seed_text(to, "{\"job\":\"-\",\"source\":{\"provider\":\"qem\"},\"target\":[],\"options\":{\"chunk_siez\":3}}");
 	fuzz_seed_text(to, "{\"job\":\"w\",\n \"source\": oops}");

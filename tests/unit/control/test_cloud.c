@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "cloud.h"
+#include "events_impl.h"
 #include "fakes/provider_mem.h"
 #include "journal_fixture.h"
 
@@ -274,15 +276,19 @@ static void cloud_wait_ready_each_state(void **state)
 	w->mem->new_hidden = 1;
 	mem_cloud_fault(w->mem, MEM_POLL, MEM_BEFORE, ERR_NETWORK, 1, 1);
 	assert_int_equal(make_disk(w, &r, &e), 0);
-	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, 20 * NS_PER_S, &e), 0);
+	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, &e), 0);
 	mem_cloud_get(w->mem, r.ref.name)->pending = 1000;
 	snprintf(w->p->seen, sizeof w->p->seen, "growing");
-	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, NS_PER_S / 5, &e), -1);
+	w->c.resource_ns = NS_PER_S / 5;
+	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, &e), -1);
 	assert_int_equal(e.kind, ERR_TIMEOUT);
-	assert_has(e.msg, "calls it \"growing\"");
+	assert_has(e.msg, r.ref.name);
+	assert_has(e.msg, "has been \"growing\" in ");
+	assert_has(e.msg, " since 20");
+	assert_has(e.msg, "raise \"resource_timeout_seconds\"");
 	mem_cloud_get(w->mem, r.ref.name)->pending = 0;
 	mem_cloud_get(w->mem, r.ref.name)->failed = true;
-	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, 20 * NS_PER_S, &e), -1);
+	assert_int_equal(cloud_wait_ready(&w->c, &r.ref, &e), -1);
 	assert_int_equal(e.kind, ERR_IO);
 	assert_has(e.msg, "broke");
 }
@@ -352,6 +358,48 @@ static void cloud_remove_for_ever_refused_stays_in_the_journal(void **state)
 	mem_cloud_get(w->mem, r.ref.name)->refusals = 0;
 	assert_int_equal(sweep(w, "web1"), 1);
 	assert_int_equal(mem_cloud_count(w->mem, -1), 0);
+}
+
+static void cloud_remove_accepted_waits_beyond_the_patience(void **state)
+{
+	struct world *w = *state;
+	struct cloud_res r = a_res(w, RES_DISK, PURPOSE_SCAFFOLD, "x");
+	struct err e = ERR_INIT;
+
+	assert_int_equal(make_disk(w, &r, &e), 0);
+	w->c.patience_ns = 1; /* no second call of anything that fails */
+	w->c.resource_ns = 60 * NS_PER_S;
+	w->mem->new_pending = 3;
+	assert_int_equal(cloud_remove(&w->c, &r, &e), 0);
+	assert_int_equal(w->mem->calls[MEM_REMOVE], 1);
+	assert_int_equal(mem_cloud_count(w->mem, -1), 0);
+}
+
+static void cloud_wait_see_long_wait_tells_each_word_once(void **state)
+{
+	struct world *w = *state;
+	struct cloud_res r = a_res(w, RES_SNAPSHOT, PURPOSE_SCAFFOLD, "x");
+	cleanup(cleanup_free) char *text = NULL;
+	size_t size;
+	FILE *talk = open_memstream(&text, &size);
+	struct cloud_wait wait = cloud_wait_begin(&w->c, &r.ref);
+
+	w->c.events = events_new_on(&events_plain_ops, "web1", talk, talk, clock_mono_ns, clock_wall_ns);
+	snprintf(w->p->seen, sizeof w->p->seen, "creating");
+	cloud_wait_see(&w->c, &wait);
+	fflush(talk);
+	assert_int_equal(size, 0); /* it has only begun */
+	wait.begin -= 60 * NS_PER_S;
+	cloud_wait_see(&w->c, &wait);
+	cloud_wait_see(&w->c, &wait);
+	snprintf(w->p->seen, sizeof w->p->seen, "uploading");
+	cloud_wait_see(&w->c, &wait);
+	events_free(w->c.events);
+	fclose(talk);
+	const char *first = strstr(text, " is \"creating\" in "), *second = strstr(text, " is \"uploading\" in ");
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_null(strstr(first + strlen(" is \""), "\"creating\""));
 }
 
 /* ---- Clean-up ---- */
@@ -593,6 +641,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cloud_disk_create_interrupted_makes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_disk_create_journal_full_no_call_is_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_wait_ready_each_state, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_remove_accepted_waits_beyond_the_patience, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_wait_see_long_wait_tells_each_word_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_retry_waits_as_long_as_the_cloud_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_claim_lost_reply_is_ours_anothers_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_refused_and_slow_is_waited_for, set_up, tear_down),

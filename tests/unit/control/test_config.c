@@ -61,6 +61,7 @@ static void job_load_defaults_are_documented_ones(void **state)
 	assert_int_equal(job.control_path, CONTROL_DIAL_IN);
 	assert_int_equal(job.data_path, DATA_AUTO);
 	assert_int_equal(job.worker_timeout_seconds, 300);
+	assert_int_equal(job.resource_timeout_seconds, 3600);
 	assert_int_equal(job.lease_seconds, 300);
 	assert_int_equal(job.connections, 1);
 	assert_int_equal(job.reconnect_seconds, 300);
@@ -94,7 +95,7 @@ static void job_load_every_option_is_taken(void **state)
 			      "\"web1-copy\"},\"options\":{\"chunk_size\":\"1M\",\"checkpoint_size\":16777216,"
 			      "\"checkpoint_seconds\":3,\"compression\":\"zstd:3\",\"read_back\":false,"
 			      "\"control_path\":\"dial-out\",\"data_path\":\"relay\",\"worker_timeout_seconds\":600,"
-			      "\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20,\"hints\":\"ignore\","
+			      "\"resource_timeout_seconds\":86400,\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20,\"hints\":\"ignore\","
 			      "\"full_scan_every\":3},\"limits\":{\"bandwidth\":\"1Gbit/s\",\"disk_throughput\":256000,"
 			      "\"disk_iops\":500}}", &job, &e), 0);
 	assert_int_equal(job.limits.of[LIMIT_BANDWIDTH], 125000000);
@@ -114,6 +115,7 @@ static void job_load_every_option_is_taken(void **state)
 	assert_int_equal(job.full_scan_every, 3);
 	assert_string_equal(data_path_name(job.data_path), "relay");
 	assert_int_equal(job.worker_timeout_seconds, 600);
+	assert_int_equal(job.resource_timeout_seconds, 86400);
 	assert_int_equal(job.lease_seconds, 60);
 	assert_int_equal(job.connections, 8);
 	assert_int_equal(job.reconnect_seconds, 20);
@@ -163,6 +165,7 @@ static const struct {
 	{WITH("\"control_path\":\"dialin\""), "did you mean \"dial-in\"?", ERR_CONFIG},
 	{WITH("\"data_path\":\"direct\""), "options.data_path: expected one of \"auto\", \"source-dials\"", ERR_CONFIG},
 	{WITH("\"worker_timeout_seconds\":1"), "options.worker_timeout_seconds: expected a whole number from 10", ERR_CONFIG},
+	{WITH("\"resource_timeout_seconds\":9"), "options.resource_timeout_seconds: expected a whole number from 10", ERR_CONFIG},
 	{WITH("\"connections\":9"), "options.connections: expected a whole number from 1 to 8", ERR_CONFIG},
 	{WITH("\"reconnect_seconds\":0"), "options.reconnect_seconds: expected a whole number from 1", ERR_CONFIG},
 	{WITH("\"lease_seconds\":\"5m\""), "options.lease_seconds: expected a whole number from 10", ERR_CONFIG},
