@@ -27,7 +27,14 @@ sum() { cat "$@" | sha256sum | cut -c1-12; }
 
 # box INIT-PID COMMAND...: inside
 box() { local pid=$1; shift; nsenter --target "$pid" --mount --net --uts --ipc --pid --root --wd -- "$@"; }
-pid_of() { cat "$1/init.pid" 2>/dev/null || die "there is no lab in $1; start it with \`lab.sh up $1\`"; }
+# A number from before a restart of the host may be another process's by now: only a lab's first is on a host of its name.
+is_box() { [ "$(nsenter --target "$1" --uts hostname 2>/dev/null)" = "$name" ]; }
+pid_of() {
+	local pid
+	pid=$(cat "$1/init.pid" 2>/dev/null) || die "there is no lab in $1; start it with \`lab.sh up $1\`"
+	is_box "$pid" || die "the lab in $1 has died (the logs are in $1/log); remove $1/init.pid to start another there"
+	echo "$pid"
+}
 
 # enter LOWER UPPER: becomes the first process of a lab on an overlay; runs inside the new namespaces.
 enter() {
@@ -69,16 +76,23 @@ start_box() {
 	echo "$inner"
 }
 
-stop_box() { # INIT-PID UPPER
-	local i
-	kill -KILL "$1" 2>/dev/null || true
-	for ((i = 0; i < 100; i++)); do [ -d "/proc/$1" ] || break; sleep 0.1; done
-	rm -rf "${2:?}/data" "$2/work" "$2/root" "$2/share" "$2/init.pid" "$2/box.log"
+# kill_box INIT-PID: ends a lab's first process, and with it the kernel ends all others; returns when they are gone
+kill_box() {
+	local end=$((SECONDS + 30))
+	kill -KILL "$1" 2>/dev/null || [ ! -d "/proc/$1" ] || die "process $1, a lab's first, cannot be killed: be root"
+	while [ -d "/proc/$1" ]; do
+		[ "$SECONDS" -lt "$end" ] || die "the lab of process $1 still has a process 30 s after it was killed: see what" \
+			"holds it (\`ps -ef --forest\`, state D), then end the lab again"
+		sleep 0.1
+	done
 }
+
+# remove_box UPPER: what a lab leaves in its folder but the logs
+remove_box() { rm -rf "${1:?}/data" "$1/work" "$1/root" "$1/share" "$1/init.pid" "$1/box.log"; }
 
 # layers: makes what is missing in the cache; prints the overlay's lower directories
 layers() {
-	local root ready pid
+	local root ready pid old
 	root=$cache/root-$(sum "$here/packages.list" "$here/root.sh")
 	ready=$cache/ready-$(sum "$here/packages.list" "$here"/{root,prepare,services}.sh)
 	mkdir -p "$cache"
@@ -86,15 +100,17 @@ layers() {
 	flock 9
 	[ -d "$root" ] || "$here/root.sh" "$root" >&2
 	if [ ! -d "$ready" ]; then
-		rm -rf "$cache"/ready-* "$cache/.new"
+		for old in "$cache"/ready-*; do # not from under a lab of another checkout that runs on it
+			grep -qsF "$old:" /proc/[0-9]*/mountinfo || rm -rf "$old"
+		done
+		rm -rf "$cache/.new"
 		mkdir "$cache/.new"
 		pid=$(start_box "$root" "$cache/.new")
 		if ! box "$pid" bash /run/scripts/prepare.sh >"$cache/prepare.log" 2>&1 9>&-; then
-			stop_box "$pid" "$cache/.new"
+			kill_box "$pid"
 			die "preparing the databases failed: $(tail -n 3 "$cache/prepare.log"); the whole log is $cache/prepare.log"
 		fi
-		kill -KILL "$pid"
-		while [ -d "/proc/$pid" ]; do sleep 0.1; done
+		kill_box "$pid"
 		mv "$cache/.new/data" "$ready"
 		rm -rf "$cache/.new"
 	fi
@@ -121,7 +137,8 @@ up() {
 down() {
 	local pid
 	pid=$(pid_of "$1")
-	stop_box "$pid" "$1"
+	kill_box "$pid"
+	remove_box "$1"
 }
 
 command=${1:-} dir=${2:-}

@@ -235,6 +235,13 @@ EOF
 	chmod 755 /usr/local/sbin/ebtables
 }
 
+# sudo becomes the command instead of watching it: a watcher stops itself when its command is stopped, and who goes on
+# then is a matter of luck.
+configure_sudo() {
+	printf 'Defaults !pam_session, !pam_setcred, !use_pty\n' >/etc/sudoers.d/wherry
+	chmod 440 /etc/sudoers.d/wherry
+}
+
 make_databases() {
 	local d
 	for d in keystone cinder glance nova nova_api nova_cell0 placement neutron; do
@@ -321,7 +328,7 @@ end_ground() {
 	until_true 30 'the end of the message queue' sh -c '! pgrep beam.smp'
 }
 
-for s in keystone cinder glance placement nova neutron; do "configure_$s"; done
+for s in keystone cinder glance placement nova neutron sudo; do "configure_$s"; done
 for s in keystone cinder glance placement nova neutron; do
 	install -d -o "$s" "/var/lib/$s" "/var/lib/$s/tmp"
 	chgrp "$s" "/etc/$s"/*.conf
