@@ -240,6 +240,9 @@ EOF
 configure_sudo() {
 	printf 'Defaults !pam_session, !pam_setcred, !use_pty\n' >/etc/sudoers.d/wherry
 	chmod 440 /etc/sudoers.d/wherry
+	# An interpreter for each of the dozens of small commands of a volume costs more than the commands, and here nobody
+	# has to be kept from being root.
+	printf '#!/bin/sh\nshift\nexec "$@"\n' >/usr/bin/cinder-rootwrap
 }
 
 make_databases() {
