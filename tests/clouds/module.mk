@@ -4,8 +4,7 @@
 packages-openstack: packages ## install what the OpenStack lab needs (.mk/packages-openstack.list)
 	$(Q).mk/packages.sh .mk/packages-openstack.list
 
-e2e-openstack: all packages-openstack $(BUILD)/image/wherry.raw ## replicate and promote a server of a whole OpenStack, run here (root)
-	$(Q)$(TEST_ENV) TEST_TIMEOUT=3600 tests/run.sh tests/clouds/openstack/e2e.sh
+OPENSTACK_NEEDS := all packages-openstack $(BUILD)/qemu-cloud $(BUILD)/image/manifest.json
 
 packages-blob: packages ## install the client that reads blobs back (.mk/packages-blob.list)
 	$(Q).mk/packages.sh .mk/packages-blob.list
@@ -13,4 +12,13 @@ packages-blob: packages ## install the client that reads blobs back (.mk/package
 e2e-blob: all packages-blob $(BUILD)/image/wherry.raw $(E2E_NEEDS) ## replicate into blob storage, here Azurite, and read it back with az
 	$(Q)$(TEST_ENV) NEED_AZ=1 tests/run.sh $(wildcard tests/e2e/test-blob-*.sh)
 
-.PHONY: packages-openstack e2e-openstack packages-blob e2e-blob
+e2e-openstack: $(OPENSTACK_NEEDS) ## replicate and promote a server of a whole OpenStack, run here (root, 15 minutes)
+	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/e2e.sh
+
+fault-openstack: $(OPENSTACK_NEEDS) ## let services of that OpenStack stand still in the middle of a sync (root, an hour)
+	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/stuck.sh
+
+kill-openstack: $(OPENSTACK_NEEDS) ## kill wherry after each call that changes that OpenStack (root, two hours)
+	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/kill.sh
+
+.PHONY: packages-openstack e2e-openstack fault-openstack kill-openstack packages-blob e2e-blob
