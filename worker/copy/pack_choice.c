@@ -162,9 +162,11 @@ static void end_epoch(struct pack_choice *p, int64_t now, size_t queue)
 	int64_t ns = now - o->began_ns;
 	/* What left the queue, not what was put there: it may have been filling, and chunks differ. */
 	double left = (double)(o->chunks + o->queue) - (double)queue;
-	double bytes = (double)o->bytes / (double)o->chunks * larger(left, 1);
-	double wire = larger((double)left_queue(p, queue) - (double)o->left, 1);
+	double bytes = (double)o->bytes / (double)o->chunks * left;
+	double wire = (double)left_queue(p, queue) - (double)o->left;
 
+	if (left < 1 || wire < 1)
+		return; /* the link stands still, and tells nothing of itself before it goes on */
 	p->spare += p->threads * (double)ns / FORGET_NS;
 	if (p->spare > p->threads)
 		p->spare = p->threads;

@@ -434,6 +434,28 @@ static void pack_choice_measuring_a_link_costs_few_bytes(void **state)
 		}
 }
 
+static void pack_choice_link_that_stands_still_is_not_measured(void **state)
+{
+	struct machine m = {files, 0, 2, true, 20e9, 20e6, 0};
+	struct sim s;
+
+	(void)state;
+	sim_init(&s, ADAPTS, &m);
+	sim_copy(&s, GIB);
+	double link = s.choice.link;
+	int64_t now = (int64_t)s.now;
+	for (size_t i = 1; i < PACK_QUEUE; i++) {
+		bool probe;
+		struct pack_sample sample = {
+			.rung = pack_choice_next(&s.choice, &probe), .bytes = CHUNK, .result = {NS_PER_MS, CHUNK / 3},
+			.to_pack = 1, .to_send = 2 + i,
+		};
+
+		pack_choice_passed(&s.choice, now += 4 * NS_PER_MS, &sample);
+		assert_true(s.choice.link < 4 * link);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +465,7 @@ int main(void)
 		cmocka_unit_test(pack_choice_link_that_changes_is_followed),
 		cmocka_unit_test(pack_choice_slow_source_keeps_packing),
 		cmocka_unit_test(pack_choice_slow_link_is_measured_while_packing),
+		cmocka_unit_test(pack_choice_link_that_stands_still_is_not_measured),
 		cmocka_unit_test(pack_choice_measuring_a_link_costs_few_bytes),
 		cmocka_unit_test(pack_choice_small_copy_is_packed_as_a_whole),
 	};
