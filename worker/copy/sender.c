@@ -35,12 +35,24 @@ static int read_again(const struct sender *s, const struct window_frame *w, uint
 		       "for a fault of the disk or the memory", b->info.name, (unsigned long long)w->f.offset);
 }
 
+/* A target that waits for the rest of a frame holds the buffers that the window of whoever has ours waits for: so nothing
+ * stays behind while this one waits. */
+static struct buffer *get_buffer(struct sender *s, struct channel *ch)
+{
+	struct buffer *b = pool_try_get(s->again);
+
+	if (b != NULL)
+		return b;
+	channel_flush(s->session, ch);
+	return pool_get(s->again);
+}
+
 /* Raw: this is rare, and what is lost to it is bounded in plain bytes. */
 static int send_data_again(struct sender *s, struct channel *ch, const struct window_frame *w, bool again,
 			   struct err *e)
 {
 	struct wire_frame f = w->f;
-	struct buffer *b = pool_get(s->again);
+	struct buffer *b = get_buffer(s, ch);
 
 	if (b == NULL)
 		return pipeline_set_stopped(e);
