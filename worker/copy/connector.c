@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -18,9 +19,11 @@ static int introduce(struct session *s, struct stream *stream, uint16_t named, s
 	uint16_t channel;
 	bool stray;
 
-	session_set_door(s, stream);
+	session_open_door(s, stream);
 	int rc = greet_hello(s, stream, named, &channel, &stray, &why);
-	session_set_door(s, NULL);
+	if (!session_shut_door(s) && rc != 0)
+		err_set(&why, ERR_TIMEOUT, 0, "the other side took longer than %" PRId64 " s to say who it is",
+			s->hello_ns / NS_PER_S);
 	if (rc == 0) {
 		session_offer(s, channel, stream);
 		return 0;

@@ -3,11 +3,7 @@
 
 #include <inttypes.h>
 
-#include "base/clock.h"
 #include "copy/pipeline.h"
-
-/* A peer that says no HELLO keeps others from being heard. */
-#define HELLO_NS (10 * NS_PER_S)
 
 int greet_refuse(struct stream *stream, const struct err *why)
 {
@@ -77,7 +73,7 @@ int greet_hello(struct session *s, struct stream *stream, uint16_t named, uint16
 	mine.channel = named;
 	mine.channels = (uint16_t)s->channels;
 	*stray = false;
-	stream_set_timeout(stream, s->silence_ns < HELLO_NS ? s->silence_ns : HELLO_NS);
+	stream_set_timeout(stream, s->hello_ns);
 	int rc = exchange(stream, &mine, &theirs, &remote, e);
 	if (rc == 0) {
 		*stray = named == WIRE_ANY_CHANNEL && theirs.session != mine.session;

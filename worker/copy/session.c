@@ -8,6 +8,7 @@
 #include "copy/greet.h"
 #include "copy/pipeline.h"
 
+#define HELLO_NS       (10 * NS_PER_S) /* a peer that says no HELLO keeps others from being heard */
 #define FIRST_PAUSE_NS (50 * NS_PER_MS)
 #define LAST_PAUSE_NS  (2 * NS_PER_S)
 #define WAIT_NS        NS_PER_S
@@ -22,6 +23,7 @@ void session_init(struct session *s, const struct copy_config *c, const struct c
 	s->first = link->first;
 	s->channels = link->channels < WIRE_MAX_CHANNELS ? link->channels : WIRE_MAX_CHANNELS;
 	s->silence_ns = c->silence_ns > 0 ? c->silence_ns : WIRE_SILENCE_NS;
+	s->hello_ns = s->silence_ns < HELLO_NS ? s->silence_ns : HELLO_NS;
 	s->patience_ns = link->patience_ns > 0 ? link->patience_ns : COPY_DEFAULT_PATIENCE_NS;
 	s->status.channels = s->channels;
 	pthread_mutex_init(&s->lock, NULL);
@@ -357,13 +359,24 @@ struct channel *session_next_down(struct session *s, int64_t *wait_ns)
 	return due;
 }
 
-void session_set_door(struct session *s, struct stream *stream)
+void session_open_door(struct session *s, struct stream *stream)
 {
 	pthread_mutex_lock(&s->lock);
 	s->door = stream;
-	if (stream != NULL && s->closed)
+	s->door_until_ns = clock_mono_ns() + s->hello_ns;
+	s->door_late = false;
+	if (s->closed)
 		stream_abort(stream);
 	pthread_mutex_unlock(&s->lock);
+}
+
+bool session_shut_door(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->door = NULL;
+	bool late = s->door_late;
+	pthread_mutex_unlock(&s->lock);
+	return !late;
 }
 
 void session_note(struct session *s, const struct err *why)

@@ -60,13 +60,16 @@ struct session {
 	const struct copy_link *link;
 	struct stream *first; /* the connector takes it */
 	int64_t silence_ns, patience_ns;
+	int64_t hello_ns;     /* for HELLO, both ways: the connector sees to one connection at a time */
 	unsigned channels;
 	struct channel channel[WIRE_MAX_CHANNELS];
 
 	pthread_mutex_t lock; /* everything below, and the channels' */
 	pthread_cond_t changed; /* the session or the state of a channel */
 	pthread_cond_t freed;   /* besides: a channel was released, or its window moved; for every frame, so few wait for it */
-	struct stream *door;  /* on which the connector says HELLO */
+	struct stream *door;  /* on which the connector says HELLO, */
+	int64_t door_until_ns; /* until when, monotonic, */
+	bool door_late;       /* and whether that took longer */
 	bool stopped, closed;
 	int64_t stopped_ns;   /* of the ticking thread */
 	atomic_bool remote;   /* the failure is the peer's, by its ERROR */
@@ -113,8 +116,9 @@ void session_offer(struct session *s, unsigned channel, struct stream *stream);
 /* When the pipeline was stopped: tell why on those that no reader will take. */
 void session_abandon_offers(struct session *s, const struct err *why);
 void session_close_stream(struct session *s, struct stream *stream);
-/* While HELLO is said on it; NULL: not any more. */
-void session_set_door(struct session *s, struct stream *stream);
+/* HELLO is said on it now; it is aborted if that takes longer than hello_ns. */
+void session_open_door(struct session *s, struct stream *stream);
+bool session_shut_door(struct session *s); /* not any more; false: it was late */
 /* An attempt to connect failed. */
 void session_note(struct session *s, const struct err *why);
 

@@ -86,6 +86,15 @@ static void abort_after_stop(struct session *s)
 	}
 }
 
+/* A peer that says HELLO byte by byte must not keep others out. */
+static void watch_door(struct session *s)
+{
+	if (s->door == NULL || clock_mono_ns() <= s->door_until_ns)
+		return;
+	s->door_late = true;
+	stream_abort(s->door);
+}
+
 static void watch_channel(struct session *s, struct channel *ch)
 {
 	int64_t now = clock_mono_ns(), deadline = atomic_load(&ch->deadline_ns);
@@ -138,6 +147,8 @@ int session_tick(void *session, bool stopped, struct err *e)
 	pthread_mutex_lock(&s->lock);
 	if (stopped)
 		abort_after_stop(s);
+	else if (!s->closed)
+		watch_door(s);
 	for (unsigned i = 0; !s->stopped && !s->closed && i < s->channels; i++) {
 		watch_channel(s, &s->channel[i]);
 		if (rc == 0 && !s->ended)

@@ -121,9 +121,77 @@ static void copy_export_full_window_is_sent_again_after_a_cut(void **state)
 	duel_end(&u);
 }
 
+/* ---- A peer that sends a byte now and then ---- */
+
+#define DRIP_SILENCE_NS (500 * NS_PER_MS)
+
+/* A byte ten times before it would count as silent, until it is hung up on. */
+static void drip(struct rogue *r, const void *data, size_t n)
+{
+	for (size_t i = 0; i < n && stream_write(r->s, (const uint8_t *)data + i, 1, &r->e) == 0; i++) {
+		stream_flush(r->s, &r->e);
+		clock_sleep_ns(DRIP_SILENCE_NS / 10);
+	}
+}
+
+static void drip_header(struct rogue *r, struct wire_frame f)
+{
+	uint8_t header[WIRE_HEADER_SIZE];
+
+	wire_frame_encode(&f, header);
+	drip(r, header, sizeof header);
+}
+
+static void drip_from_the_start(struct rogue *r)
+{
+	drip_header(r, (struct wire_frame){.type = WIRE_HELLO, .payload = WIRE_HELLO_SIZE});
+}
+
+static void drip_a_frame(struct rogue *r)
+{
+	announce(r, 0, 1);
+	hear_ready(r);
+	drip_header(r, (struct wire_frame){.type = WIRE_END});
+}
+
+static void drip_a_payload(struct rogue *r)
+{
+	static const uint8_t zeros[FX_CHUNK];
+	const struct wire_frame f = {.type = WIRE_CHUNK, .flags = WIRE_RAW, .payload = WIRE_HASH_SIZE + FX_CHUNK,
+				     .length = FX_CHUNK, .id = 1};
+	uint8_t header[WIRE_HEADER_SIZE];
+
+	announce(r, 0, 1);
+	hear_ready(r);
+	wire_frame_encode(&f, header);
+	stream_write(r->s, header, sizeof header, &r->e);
+	drip(r, zeros, sizeof zeros); /* most of an hour */
+}
+
+static void copy_import_from_a_peer_that_drips_ends(void **state)
+{
+	static void (*const drips[])(struct rogue *r) = {drip_from_the_start, drip_a_frame, drip_a_payload};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof drips / sizeof drips[0]; i++) {
+		struct duel u;
+
+		duel_init(&u, WIRE_TARGET, ROGUE_SIZE);
+		u.victim.c.silence_ns = DRIP_SILENCE_NS;
+		duel_start(&u);
+		drips[i](&u.rogue);
+		duel_join(&u, false);
+		if (u.victim.rc == 0 || u.victim.e.kind != ERR_TIMEOUT)
+			fail_msg("drip %zu: %d %s", i, u.victim.rc, u.victim.e.msg);
+		assert_int_equal(mem_disk_counters(u.f->target[0])->ops[MEM_WRITE], 0);
+		duel_end(&u);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(copy_import_from_a_peer_that_drips_ends),
 		cmocka_unit_test(copy_import_batch_that_nothing_follows_becomes_durable),
 		cmocka_unit_test(copy_export_full_window_is_sent_again_after_a_cut),
 	};
