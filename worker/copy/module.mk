@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 ARCHIVES += worker/copy
-worker/copy_SRCS := blob_call.c channel.c check.c checkpoint.c chunk.c compressor.c connector.c decompressor.c export.c \
+worker/copy_SRCS := blob_call.c blob_calls.c channel.c check.c checkpoint.c chunk.c compressor.c connector.c decompressor.c export.c \
 	filter.c gate.c greet.c hasher.c import.c intake.c lane.c ledger.c ledger_file.c ledger_mem.c \
 	ledger_none.c limiter.c listener.c local.c pack_choice.c pipeline.c pool.c reader.c receiver.c \
 	recorder.c replier.c run.c sample.c scan.c sender.c session.c session_watch.c settler.c sink_blob.c skip.c \

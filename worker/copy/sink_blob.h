@@ -8,7 +8,7 @@
  * 150 KiB. They move while the caller is in a call of this block. Each write carries its MD5 and the lease.
  *
  * What the network, or a service that is busy or broken for a moment, fails is asked again, as late as the service wants
- * (Retry-After); 429 and 503 make all requests of the block wait. When nothing has succeeded for the blob's patience, the
+ * (Retry-After); 429 and 503 make all requests about the blob wait. When nothing has succeeded for the blob's patience, the
  * request fails with what was said last.
  */
 #ifndef WHERRY_COPY_SINK_BLOB_H

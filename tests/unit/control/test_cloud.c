@@ -305,6 +305,23 @@ static void cloud_retry_waits_as_long_as_the_cloud_asked(void **state)
 	assert_true(clock_mono_ns() >= w->p->not_before_ns);
 }
 
+static void cloud_replica_lock_waits_only_for_what_the_driver_expects_to_end(void **state)
+{
+	struct world *w = *state;
+	struct cloud_res r = a_res(w, RES_DISK, PURPOSE_REPLICA, "disk0");
+	struct err e = ERR_INIT;
+
+	mem_cloud_fault(w->mem, MEM_LOCK, MEM_BEFORE, ERR_BUSY, 0, 2);
+	assert_int_equal(cloud_replica_lock(&w->c, &r.ref, "me", &e), -1);
+	assert_int_equal(e.kind, ERR_BUSY);
+	assert_int_equal(w->mem->calls[MEM_LOCK], 1);
+	e = (struct err)ERR_INIT;
+	w->p->not_before_ns = clock_mono_ns() + NS_PER_S / 2;
+	assert_int_equal(cloud_replica_lock(&w->c, &r.ref, "me", &e), 0);
+	assert_int_equal(w->mem->calls[MEM_LOCK], 3);
+	assert_true(clock_mono_ns() >= w->p->not_before_ns);
+}
+
 static void cloud_claim_lost_reply_is_ours_anothers_is_busy(void **state)
 {
 	struct world *w = *state;
@@ -644,6 +661,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cloud_remove_accepted_waits_beyond_the_patience, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_wait_see_long_wait_tells_each_word_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_retry_waits_as_long_as_the_cloud_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_replica_lock_waits_only_for_what_the_driver_expects_to_end, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(cloud_claim_lost_reply_is_ours_anothers_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_refused_and_slow_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_remove_for_ever_refused_stays_in_the_journal, set_up, tear_down),
