@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps every request and response, in the form validators of OpenAPI documents want: one JSON file each,
+{"liveRequest": {method, url, headers, body}, "liveResponse": {statusCode, headers, body}}.
+
+records/arm/    calls of resource providers that were answered with success: what the documents describe
+records/other/  the rest: tokens, operations, resource groups, refusals, faults; secrets blanked
+"""
+import json
+import os
+import re
+import threading
+
+OPERATION = re.compile(r"/providers/[^/]+/locations/[^/]+/(operations|operationresults)/", re.I)
+SECRET = re.compile(r"(sig=|client_secret=|client_assertion=|\"access_token\": \")[^&\"]+")
+
+
+class Recorder:
+    def __init__(self, folder):
+        self.folder, self.number, self.lock = folder, 0, threading.Lock()
+        for name in ("arm", "other"):
+            os.makedirs(os.path.join(folder, name), exist_ok=True)
+
+    def pair(self, request, reply, rule):
+        with self.lock:
+            self.number += 1
+            number = self.number
+        described = request.arm and re.search(r"/providers/Microsoft\.(Compute|Network)/", request.path, re.I) and \
+            not OPERATION.search(request.path) and 200 <= reply.status < 300 and \
+            not request.path.lower().rsplit("/", 2)[-2] == "microsoft.authorization"
+        name = re.sub(r"\W+", "-", request.call).strip("-")
+        with open(os.path.join(self.folder, "arm" if described else "other", f"{number:06}-{name}.json"), "w",
+                  encoding="utf-8") as file:
+            json.dump(self.form(request, reply, rule), file, indent=1)
+
+    def form(self, request, reply, rule):
+        headers = {k: v for k, v in request.headers.items() if k not in ("authorization", "x-ms-previous-snapshot-url")}
+        shown = {"liveRequest": {"method": request.method.lower(), "url": blank(request.url), "headers": headers,
+                                 "body": body_of(request.body, request.arm, {})},
+                 "liveResponse": {"statusCode": str(reply.status), "headers": {k: blank(v) for k, v in reply.headers.items()},
+                                  "body": reply.body if reply.body is not None else body_of(reply.raw or b"", request.arm, "")}}
+        if rule:
+            shown["fault"] = rule.fault
+        return shown
+
+
+def body_of(raw, arm, nothing):
+    if not raw:
+        return nothing
+    if arm:
+        return json.loads(raw)
+    return blank(raw[:2000].decode(errors="replace")) if len(raw) < 100000 else f"{len(raw)} bytes"
+
+
+def blank(text):
+    return SECRET.sub(r"\1***", text)

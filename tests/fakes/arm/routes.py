@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which part of the cloud serves a path."""
+import collections
+
+import machines
+from paths import parse
+from web import Reply
+
+
+class Routes:
+    def __init__(self, cloud, api, tokens, storage):
+        self.cloud, self.api, self.tokens, self.storage = cloud, api, tokens, storage
+        self.faults = None       # set once they are there
+
+    def find(self, request):
+        """(who answers, the call's name, whether it is Resource Manager's)"""
+        path = request.path.lower()
+        if path.startswith("/_fake/"):
+            return self.control, "fake", False
+        if path.startswith("/md-"):
+            return self.storage.serve, self.storage.name_of(request), False
+        if path.startswith("/console-"):
+            return lambda r, rule: machines.serve_console(self.cloud, r), f"{request.method} console", False
+        if path == "/metadata/endpoints":
+            return self.endpoints, "GET endpoints", False
+        if path.endswith(("/oauth2/v2.0/token", "/oauth2/token")) and request.method == "POST":
+            return self.tokens.serve, "POST token", False
+        if "/.well-known/" in path or "/discovery/" in path:
+            return self.tokens.serve, "GET configuration", False
+        if parse(request.path) is None:
+            self.cloud.counts["unknown paths"] += 1
+        return self.api.serve, self.api.name_of(request), True
+
+    def endpoints(self, request, rule):
+        """api-version 2015-01-01 of the Hub; the public cloud's newer form is a list."""
+        url, hub = self.cloud.options.url, self.cloud.hub
+        authority = f"{url}/adfs" if hub else url
+        audience = f"{url}/management" if hub else url
+        return Reply(200, {"galleryEndpoint": url, "graphEndpoint": url + "/graph", "portalEndpoint": url,
+                           "authentication": {"loginEndpoint": authority, "audiences": [audience, url + "/"]}})
+
+    def control(self, request, rule):
+        """The tests' own door: no part of any cloud, not authorized, not recorded as one."""
+        what, cloud = request.path[len("/_fake/"):], self.cloud
+        if what == "inventory":
+            return Reply(200, raw="".join(line + "\n" for line in cloud.inventory()).encode(), kind="text/plain")
+        if what == "counts":
+            return Reply(200, dict(sorted(cloud.counts.items())))
+        if what == "calls":
+            return Reply(200, [{"call": c, "mutating": m} for c, m in self.faults.calls])
+        if what == "rules" and request.method == "PUT":
+            self.faults.set(request.json())
+            return Reply(200, [])
+        if what == "rules":
+            return Reply(200, [vars(r) for r in self.faults.rules])
+        if what == "expire-tokens":
+            self.tokens.expire_all()
+            return Reply(200, [])
+        if what == "files":
+            with cloud.lock:
+                found = {r.id: f"{cloud.data}/{r.properties['uniqueId']}.raw" for r in cloud.resources.values()
+                         if "uniqueId" in r.properties}
+            return Reply(200, found)
+        if what == "running":
+            vms = cloud.of_kind("Microsoft.Compute/virtualMachines")
+            return Reply(200, dict(collections.Counter(machines.power_state(cloud, v) for v in vms)))
+        return Reply(404, {"error": f"no such door: {what}"})
