@@ -112,12 +112,13 @@ def complete(options):
 
 
 def write_env(options, ca):
+    names = {"ARM_ENDPOINT": options.url, "AZURE_AUTHORITY_HOST": options.url, "SSL_CERT_FILE": ca,
+             "AZURE_TENANT_ID": options.tenant, "AZURE_CLIENT_ID": options.client_id,
+             "AZURE_CLIENT_SECRET": options.client_secret, "AZURE_SUBSCRIPTION_ID": options.subscription}
+    if options.hub:              # clients find AD FS by themselves, through /metadata/endpoints
+        del names["AZURE_AUTHORITY_HOST"]
     with open(os.path.join(options.folder, "env"), "w", encoding="ascii") as file:
-        for name, value in {"ARM_ENDPOINT": options.url, "AZURE_AUTHORITY_HOST": options.url, "SSL_CERT_FILE": ca,
-                            "AZURE_TENANT_ID": options.tenant, "AZURE_CLIENT_ID": options.client_id,
-                            "AZURE_CLIENT_SECRET": options.client_secret,
-                            "AZURE_SUBSCRIPTION_ID": options.subscription}.items():
-            file.write(f"export {name}='{value}'\n")
+        file.writelines(f"export {name}='{value}'\n" for name, value in names.items())
 
 
 def rules_of(options):

@@ -36,7 +36,7 @@ class ArmApi:
         self.tokens.check(request)
         path = parse(request.path)
         if path is None:
-            raise ArmError(404, "NotFound", f"The resource '{request.path}' is not known.")
+            raise ArmError(404, "InvalidResourceType", f"The resource '{request.path}' is not known.")
         self.check_subscription(path)
         if path.type.endswith(("/locations/operations", "/locations/operationresults")):
             return self.poll(request, path)
@@ -257,7 +257,7 @@ class ArmApi:
         with self.cloud.lock:
             action = hooks.of(kind).actions.get((request.method, path.last.lower()))
             if action is None:
-                raise ArmError(404, "NotFound", f"The operation '{request.method} {path.last}' is not known for the "
+                raise ArmError(404, "InvalidResourceType", f"The operation '{request.method} {path.last}' is not known for the "
                                f"type '{kind.type}'.")
             res = self.visible(path.id)
             if request.method == "POST":

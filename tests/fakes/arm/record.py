@@ -2,8 +2,10 @@
 """Keeps every request and response, in the form validators of OpenAPI documents want: one JSON file each,
 {"liveRequest": {method, url, headers, body}, "liveResponse": {statusCode, headers, body}}.
 
-records/arm/    calls of resource providers that were answered with success: what the documents describe
-records/other/  the rest: tokens, operations, resource groups, refusals, faults; secrets blanked
+records/arm/    what the documents describe: calls of Microsoft.Compute and Network that succeeded, and those that were
+                refused for their form, so that a validator finds what is wrong with them
+records/other/  the rest: tokens, operations, resource groups, refusals for the state of things, faults
+Secrets are blanked.
 """
 import json
 import os
@@ -11,6 +13,9 @@ import re
 import threading
 
 OPERATION = re.compile(r"/providers/[^/]+/locations/[^/]+/(operations|operationresults)/", re.I)
+DESCRIBED = re.compile(r"/providers/Microsoft\.(Compute|Network)/(?!.*/providers/)", re.I)
+MALFORMED = ("InvalidRequestContent", "InvalidParameter", "InvalidResourceType", "NoRegisteredProviderFound",
+             "MissingApiVersionParameter", "MethodNotAllowed")
 SECRET = re.compile(r"(sig=|client_secret=|client_assertion=|\"access_token\": \")[^&\"]+")
 
 
@@ -24,9 +29,8 @@ class Recorder:
         with self.lock:
             self.number += 1
             number = self.number
-        described = request.arm and re.search(r"/providers/Microsoft\.(Compute|Network)/", request.path, re.I) and \
-            not OPERATION.search(request.path) and 200 <= reply.status < 300 and \
-            not request.path.lower().rsplit("/", 2)[-2] == "microsoft.authorization"
+        described = request.arm and DESCRIBED.search(request.path) and not OPERATION.search(request.path) and \
+            (200 <= reply.status < 300 or ((reply.body or {}).get("error", {}).get("code") in MALFORMED))
         name = re.sub(r"\W+", "-", request.call).strip("-")
         with open(os.path.join(self.folder, "arm" if described else "other", f"{number:06}-{name}.json"), "w",
                   encoding="utf-8") as file:
@@ -34,9 +38,12 @@ class Recorder:
 
     def form(self, request, reply, rule):
         headers = {k: v for k, v in request.headers.items() if k not in ("authorization", "x-ms-previous-snapshot-url")}
+        answered = {k.lower(): blank(v) for k, v in reply.headers.items()}
+        if reply.data():
+            answered["content-type"] = reply.kind
         shown = {"liveRequest": {"method": request.method.lower(), "url": blank(request.url), "headers": headers,
                                  "body": body_of(request.body, request.arm, {})},
-                 "liveResponse": {"statusCode": str(reply.status), "headers": {k: blank(v) for k, v in reply.headers.items()},
+                 "liveResponse": {"statusCode": str(reply.status), "headers": answered,
                                   "body": reply.body if reply.body is not None else body_of(reply.raw or b"", request.arm, "")}}
         if rule:
             shown["fault"] = rule.fault

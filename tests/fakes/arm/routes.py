@@ -3,6 +3,7 @@
 import collections
 
 import machines
+from errors import ArmError
 from paths import parse
 from web import Reply
 
@@ -32,12 +33,18 @@ class Routes:
         return self.api.serve, self.api.name_of(request), True
 
     def endpoints(self, request, rule):
-        """api-version 2015-01-01 of the Hub; the public cloud's newer form is a list."""
-        url, hub = self.cloud.options.url, self.cloud.hub
-        authority = f"{url}/adfs" if hub else url
-        audience = f"{url}/management" if hub else url
-        return Reply(200, {"galleryEndpoint": url, "graphEndpoint": url + "/graph", "portalEndpoint": url,
-                           "authentication": {"loginEndpoint": authority, "audiences": [audience, url + "/"]}})
+        """Azure Stack Hub tells of itself in the form of 2015-01-01 only; the public cloud's newer form names itself."""
+        url, version = self.cloud.options.url, request.query.get("api-version", "")
+        authority = f"{url}/adfs" if self.cloud.hub else url
+        one = {"galleryEndpoint": url, "graphEndpoint": url + "/graph", "portalEndpoint": url,
+               "authentication": {"loginEndpoint": authority, "audiences": self.tokens.audiences()}}
+        if version == "2015-01-01":
+            return Reply(200, one)
+        if self.cloud.hub or version not in ("2019-05-01", "2020-06-01", "2022-09-01"):
+            raise ArmError(400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid.")
+        one["authentication"].update(tenant="common", identityProvider="AAD")
+        one = {"name": "AzureTest", "resourceManager": url + "/", "portal": url, **one}
+        return Reply(200, one if version == "2022-09-01" else [one])
 
     def control(self, request, rule):
         """The tests' own door: no part of any cloud, not authorized, not recorded as one."""

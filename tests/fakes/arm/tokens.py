@@ -29,6 +29,10 @@ class Tokens:
     def __init__(self, cloud):
         self.cloud, self.live = cloud, {}
 
+    def audiences(self):
+        url = self.cloud.options.url
+        return [f"{url}/management"] if self.cloud.hub else [url, url + "/"]
+
     def issue(self, resource):
         """(token, seconds it lives): the form of a JWT, known by heart here and not by its signature."""
         life, now = self.cloud.options.token_seconds, int(time.time())
@@ -67,6 +71,9 @@ class Tokens:
             return self.error("unsupported_grant_type", "AADSTS70003: The grant type is not supported.")
         if not (form.get("scope") or form.get("resource")):
             return self.error("invalid_request", "AADSTS900144: The request body must contain 'scope'.")
+        wanted = (form.get("scope") or form["resource"]).removesuffix("/.default").rstrip("/")
+        if wanted not in [a.rstrip("/") for a in self.audiences()]:
+            return self.error("invalid_resource", f"AADSTS500011: The resource principal named {wanted} was not found.")
         if form.get("client_id") != self.cloud.options.client_id:
             return self.error("unauthorized_client", "AADSTS700016: Application was not found in the directory.")
         if not self.proven(form):
