@@ -22,3 +22,20 @@ kill-openstack: $(OPENSTACK_NEEDS) ## kill wherry after each call that changes t
 	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/kill.sh
 
 .PHONY: packages-openstack e2e-openstack fault-openstack kill-openstack packages-blob e2e-blob
+
+# npm's part: oav checks recorded calls against Microsoft's OpenAPI documents, Azurite is Microsoft's Blob emulator.
+AZURE_NPM := oav@4.0.3 azurite@3.37.0
+packages-azure: packages $(BUILD)/npm/.installed ## install the foreign clients of the Azure tests, by apt (.mk/packages-azure.list) and npm
+	$(Q).mk/packages.sh .mk/packages-azure.list
+
+$(BUILD)/npm/.installed: tests/clouds/module.mk
+	$(Q)command -v npm >/dev/null || { echo 'npm is missing: install nodejs with its npm' >&2; exit 1; }
+	$(call say,NPM,$(AZURE_NPM))
+	$(Q)mkdir -p $(@D) && npm install --prefix $(@D) --no-fund --no-audit --loglevel=error $(AZURE_NPM) >$(@D)/log 2>&1 || \
+		{ tail -n 20 $(@D)/log >&2; exit 1; }
+	$(Q)touch $@
+
+e2e-azure-cli: packages-azure $(BUILD)/image/wherry.vhd ## drive the Azure test cloud by azure-cli and Microsoft's SDK
+	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/azure/clients.sh
+
+.PHONY: packages-azure e2e-azure-cli

@@ -17,8 +17,8 @@ second opinion on what the cloud does. Everything is in memory but for the files
     records/   every request and response (record.py)
 
 The seed is a list of resources that are there from the start, [{"path": ID, "body": {...}, "data": FILE}]: the body of a
-PUT, in the row's API version; the data, raw or a fixed VHD, is copied into a disk or a gallery's version. `~` at the
-beginning of a path stands for /subscriptions/<its own>. With --worker PROGRAM a machine is no QEMU but that program, as
+PUT, in the row's API version; the data, raw or a fixed VHD, is copied into a disk or a gallery's version; a machine with
+"off": true is deallocated. `~` at the beginning of a path stands for /subscriptions/<its own>. With --worker PROGRAM a machine is no QEMU but that program, as
 a process of this host (host_worker.py).
 
 A public address is one of --public-net; outside a namespace that is a part of 127.0.0.0/8. In a namespace,

@@ -43,6 +43,7 @@ class Cloud:
         self.resources = {}
         self.operations = {}
         self.counts = collections.Counter()
+        self.cold = False        # a machine that is made now is made switched off (seed.py)
         self.closing = threading.Event()
         self.data = os.path.join(self.folder, "data")
         os.makedirs(self.data, exist_ok=True)

@@ -186,7 +186,9 @@ class Machines(Hooks):
 
     def work(self, cloud, vm, new):
         try:
-            if new:
+            if new and cloud.cold:
+                vm.own["power"] = "deallocated"
+            elif new:
                 self.boot(cloud, vm)
             elif is_running(cloud, vm):
                 self.plug(cloud, vm)

@@ -34,11 +34,13 @@ def put_one(api, item, home):
     if kind.name == "disks" and size:
         body["properties"]["creationData"] = {"createOption": "Upload", "uploadSizeBytes": size + FOOTER}
     request = Request("PUT", f"{rid}?api-version={version}", {}, json.dumps(body).encode(), ("", 0))
+    cloud.cold = item.get("off", False)
     api.put(request, path, kind, None)
     for op in list(cloud.operations.values()):
         op.done.wait()
         if op.error:
             raise SystemExit(f"seed: {rid}: {op.error['message']}")
+    cloud.cold = False
     if size:
         res = cloud.get(rid)
         fill(cloud, res, os.path.join(home, item["data"]), size)

@@ -2,7 +2,7 @@
 """Shapes (shapes.py) of Microsoft.Compute: Microsoft's OpenAPI documents, as far as a replication tool can meet them."""
 from shapes import Shape
 
-TRACKED = ".: -id -name -type location! tags:map properties\n"
+TRACKED = ".: -id -name -type location! tags:map properties!\n"
 CREATION = """
 properties.creationData: createOption!=Empty|Attach|FromImage|Import|Copy|Restore|Upload|CopyStart storageAccountId sourceUri
 properties.creationData: sourceResourceId -sourceUniqueId uploadSizeBytes:int imageReference
@@ -77,6 +77,7 @@ properties.storageProfile.dataDisks[]: lun!:int {IMAGE_DISK}
 """)
 
 GALLERY = Shape(TRACKED, """
+.: properties
 properties: description identifier:map -provisioningState sharingProfile:map softDeletePolicy:map -sharingStatus:map
 """)
 GALLERY_IMAGE = Shape(TRACKED, """

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# TIMEOUT: 1200
+#
+# The test cloud, driven by clients that are not ours: Microsoft's azure-cli with the Hub's profile and Microsoft's Python
+# SDK, both Debian's packages. They make disks, snapshots and a machine that boots the worker's image, read a disk by its
+# signed URL, and remove everything; what was said is then checked against Microsoft's description of the Hub.
+
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/../../e2e/lib.sh"
+# shellcheck source=tests/clouds/azure/cloud.sh
+. "$(dirname "$0")/cloud.sh"
+requires az jq curl qemu-system-x86_64
+/usr/bin/python3 -c 'import azure.mgmt.compute' 2>/dev/null || { echo "needs Debian's python3-azure"; exit 77; }
+
+hub_seed "$BUILD/image/wherry.vhd" >"$work/seed.json"
+start_cloud "$work/hub" --hub --seed-file "$work/seed.json" --page-size 2
+before=$(ask_cloud inventory)
+
+# The SDKs' own names.
+export AZURE_CONFIG_DIR=$work/az REQUESTS_CA_BUNDLE=$SSL_CERT_FILE AZURE_CORE_COLLECT_TELEMETRY=no
+az() { command az "$@" --only-show-errors; }
+
+say 'az: a cloud, a login'
+az cloud register -n lab --endpoint-resource-manager "$ARM_ENDPOINT" --profile 2020-09-01-hybrid >/dev/null
+az cloud set -n lab
+az login --service-principal -u "$AZURE_CLIENT_ID" -p "$AZURE_CLIENT_SECRET" --tenant adfs >"$work/login"
+[ "$(jq -r '.[0].id' "$work/login")" = "$AZURE_SUBSCRIPTION_ID" ] || fail "az sees another subscription: $(cat "$work/login")"
+
+say 'az: disk, incremental snapshot, disk of it'
+az group create -n cli -l local >/dev/null
+az disk create -g cli -n one --size-gb 1 --sku Standard_LRS --tags a=b >/dev/null
+disk=$(az disk show -g cli -n one)
+file=$(ask_cloud files | jq -r --arg id "$(jq -r .id <<<"$disk")" '.[$id]')
+filled "$file.part" 4 one
+dd if="$file.part" of="$file" bs=1M seek=7 conv=notrunc status=none
+rm "$file.part"
+az snapshot create -g cli -n snap --source one --incremental true >"$work/snap"
+[ "$(jq -r .creationData.sourceUniqueId "$work/snap")" = "$(jq -r .uniqueId <<<"$disk")" ] || fail 'the snapshot is of another disk'
+az disk create -g cli -n two --source snap >/dev/null
+names=$(az disk list -g cli --query '[].name' -o tsv | sort | xargs)
+[ "$names" = 'one two' ] || fail "az lists the disks '$names'"
+
+say 'the bytes of the snapshot by its signed URL'
+sas=$(az snapshot grant-access -g cli -n snap --duration-in-seconds 600 --query accessSas -o tsv)
+curl -sS --fail --cacert "$SSL_CERT_FILE" -r 0-16777215 "$sas" >"$work/got"
+cmp "$work/got" <(head -c 16777216 "$file") || fail 'the signed URL gives other bytes than the disk has'
+az snapshot revoke-access -g cli -n snap >/dev/null
+[ "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$SSL_CERT_FILE" -r 0-511 "$sas")" = 403 ] || fail 'a revoked URL still opens'
+
+say 'az: remove'
+az disk delete -g cli -n one --yes
+az snapshot delete -g cli -n snap
+az group delete -n cli --yes
+
+"$top/tests/clouds/azure/sdk.py" "/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/lab/providers/Microsoft.Compute/images/worker"
+[ "$(ask_cloud inventory)" = "$before" ] || fail "the cloud holds other things than before: $(ask_cloud inventory)"
+[ "$(ask_cloud running)" = '{}' ] || fail "machines are left: $(ask_cloud running)"
+no_defects
+conformance "$work/hub" 60
