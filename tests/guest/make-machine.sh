@@ -28,8 +28,8 @@ make_initramfs() {
 	chmod 755 "$root/init"
 	modules=$(ls "$kernel/lib/modules")
 	depmod -b "$kernel" "$modules"
-	# Everything the four need, in an order that loads.
-	for m in virtio_pci virtio_blk crc32c_generic ext4; do
+	# Everything these need, in an order that loads.
+	for m in virtio_pci virtio_blk virtio_scsi sd_mod crc32c_generic ext4; do
 		modprobe -d "$kernel" -S "$modules" --show-depends "$m" 2>/dev/null | awk '/^insmod/ { print $2 }'
 	done | awk '!seen[$0]++' >"$tmp/modules"
 	: >"$root/modules.list"

@@ -57,4 +57,4 @@ az group delete -n cli --yes
 [ "$(ask_cloud inventory)" = "$before" ] || fail "the cloud holds other things than before: $(ask_cloud inventory)"
 [ "$(ask_cloud running)" = '{}' ] || fail "machines are left: $(ask_cloud running)"
 no_defects
-conformance "$work/hub" 60
+conformance "$work/hub" 50

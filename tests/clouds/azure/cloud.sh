@@ -57,15 +57,64 @@ conformance() {
 	[ "$pairs" -ge "$2" ] || fail "only $pairs pairs were recorded, at least $2 expected"
 }
 
-# hub_seed VHD: a group with a network and the worker's image, in the Hub's form
-hub_seed() {
-	jq -n --arg vhd "$1" '
-		def group: "~/resourceGroups/lab"; def compute: group + "/providers/Microsoft.Compute/";
-		[{path: group, body: {location: "local"}},
-		 {path: (group + "/providers/Microsoft.Network/virtualNetworks/net"), body: {location: "local", properties: {
-			addressSpace: {addressPrefixes: ["10.20.0.0/16"]}, subnets: [{name: "a", properties: {addressPrefix: "10.20.1.0/24"}}]}}},
-		 {path: (compute + "disks/worker"), data: $vhd,
-		  body: {location: "local", properties: {creationData: {createOption: "Empty"}}}},
-		 {path: (compute + "images/worker"), body: {location: "local", properties: {storageProfile: {osDisk: {
-			osType: "Linux", osState: "Specialized", managedDisk: {id: (compute + "disks/worker")}}}}}}]'
+# ---- what is there from the start: jq programs for `--seed-file`
+
+seed_words='def group: "~/resourceGroups/lab"; def compute: group + "/providers/Microsoft.Compute/";
+	def network: group + "/providers/Microsoft.Network/"; def at(p): {location: $place} + {properties: p};
+	def net: [{path: group, body: {location: $place}}, {path: (network + "virtualNetworks/net"), body: at({
+		addressSpace: {addressPrefixes: ["10.20.0.0/16"]}, subnets: [{name: "a", properties: {addressPrefix: "10.20.1.0/24"}}]})}];
+	def disk(name; file; more): {path: (compute + "disks/" + name), data: file,
+		body: at({creationData: {createOption: "Empty"}} + more)};'
+
+# public_seed VHD: a group with a network and a gallery with the worker's image, of each generation ("worker", "worker2")
+public_seed() {
+	jq -n --arg vhd "$1" --arg place westeurope "$seed_words"'
+		def image(name; generation): [{path: (compute + "galleries/lab/images/" + name), body: at({osType: "Linux",
+			osState: "Specialized", hyperVGeneration: generation, identifier: {publisher: "wherry", offer: "worker", sku: name}})},
+			{path: (compute + "galleries/lab/images/" + name + "/versions/1.0.0"), data: $vhd, body: at({storageProfile: {}})}];
+		net + [{path: (compute + "galleries/lab"), body: at({})}] + image("worker"; "V1") + image("worker2"; "V2")'
 }
+
+# hub_seed VHD: the same for the Hub, which has no galleries: a managed image "worker"
+hub_seed() {
+	jq -n --arg vhd "$1" --arg place local "$seed_words"'
+		net + [disk("worker"; $vhd; {}), {path: (compute + "images/worker"), body: at({storageProfile: {osDisk: {
+			osType: "Linux", osState: "Specialized", managedDisk: {id: (compute + "disks/worker")}}}})}]'
+}
+
+# machine_seed LOCATION NAME SIZE ON|OFF ROOT DATA...: a machine that boots from the disk of file ROOT, "NAME-0", with the
+# others as data disks from LUN 0 on
+machine_seed() {
+	local place=$1 name=$2 size=$3 power=$4
+	shift 4
+	jq -n --arg place "$place" --arg name "$name" --arg size "$size" --arg power "$power" "$seed_words"'
+		$ARGS.positional as $files |
+		[range($files | length) | disk("\($name)-\(.)"; $files[.]; if . == 0 then {osType: "Linux"} else {} end)] +
+		[{path: (network + "networkInterfaces/" + $name), body: at({ipConfigurations: [{name: "a", properties: {
+			subnet: {id: (network + "virtualNetworks/net/subnets/a")}}}]})},
+		 {path: (compute + "virtualMachines/" + $name), off: ($power == "OFF"), body: at({hardwareProfile: {vmSize: $size},
+			storageProfile: {osDisk: {osType: "Linux", createOption: "Attach", managedDisk: {id: (compute + "disks/\($name)-0")}},
+				dataDisks: [range(1; $files | length) | {lun: (. - 1), createOption: "Attach",
+					managedDisk: {id: (compute + "disks/\($name)-\(.)")}}]},
+			networkProfile: {networkInterfaces: [{id: (network + "networkInterfaces/" + $name)}]},
+			diagnosticsProfile: {bootDiagnostics: {enabled: true}}})}]' --args "$@"
+}
+
+# azurite FOLDER PORT: Microsoft's Blob emulator with the account "lab"; its key in $blob_key, its URL in $blob_url
+azurite() {
+	local program=$BUILD/npm/node_modules/.bin/azurite-blob tries
+	[ -x "$program" ] || { echo "needs npm's azurite (make packages-azure)"; exit 77; }
+	blob_key=$(openssl rand -base64 32) blob_url=http://127.0.0.1:$2/lab
+	AZURITE_ACCOUNTS=lab:$blob_key "$program" --blobHost 127.0.0.1 --blobPort "$2" --location "$1" --silent \
+		--skipApiVersionCheck </dev/null >"$1.log" 2>&1 &
+	azurite_pid=$!
+	cleanup_fns+=(stop_azurite)
+	for ((tries = 0; tries < 300; tries++)); do
+		if curl -s -o "$1.hello" "$blob_url"; then return 0; fi
+		kill -0 "$azurite_pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$1.log"
+	fail 'Azurite does not start'
+}
+stop_azurite() { kill -TERM "$azurite_pid" 2>/dev/null || :; }

@@ -3,8 +3,9 @@
 """arm.py: a test cloud that speaks Azure Resource Manager, in the public cloud's API versions or Azure Stack Hub's.
 
     tests/fakes/arm/arm.py serve --folder F [--port P] [--hub] [--seed-file SEED.json] ...   until SIGTERM
-    tests/fakes/arm/arm.py inventory|counts|calls|files|running --folder F                   what it holds and saw
+    tests/fakes/arm/arm.py inventory|counts|calls|files|running|consoles --folder F          what it holds and saw
     tests/fakes/arm/arm.py rules --folder F RULES.json                                       sets the faults (faults.py)
+    tests/fakes/arm/arm.py type --folder F MACHINE-ID LINE                                   at a machine's serial console
 
 It is a program of its own, in Python's standard library alone and on purpose without a line of ours, so that it is a
 second opinion on what the cloud does. Everything is in memory but for the files in the folder:
@@ -58,8 +59,8 @@ CLIENT = "c11e4700-0000-4000-8000-000000000003"
 
 def arguments():
     a = argparse.ArgumentParser(description="A test cloud that speaks Azure Resource Manager.")
-    a.add_argument("command", choices=["serve", "inventory", "counts", "calls", "files", "running", "rules"])
-    a.add_argument("rules", nargs="?", help="rules: a JSON list of faults")
+    a.add_argument("command", choices=["serve", "inventory", "counts", "calls", "files", "running", "consoles", "rules", "type"])
+    a.add_argument("words", nargs="*", help="rules: a file with a JSON list of faults; type: a machine's id and a line")
     a.add_argument("--folder", required=True)
     a.add_argument("--host", default="127.0.0.1", help="address to listen at")
     a.add_argument("--port", type=int, default=0)
@@ -89,7 +90,7 @@ def arguments():
     a.add_argument("--fault-count", type=int, default=3)
     a.add_argument("--transient", action="store_true", help="draw only faults a client must overcome")
     a.add_argument("--verbose", action="store_true")
-    return a.parse_args()
+    return a.parse_intermixed_args()
 
 
 def complete(options):
@@ -170,9 +171,11 @@ def ask(options):
     with open(os.path.join(options.folder, "ready"), encoding="ascii") as file:
         url = file.read().strip()
     data = None
-    if options.command == "rules" and options.rules:
-        with open(options.rules, "rb") as file:
+    if options.command == "rules" and options.words:
+        with open(options.words[0], "rb") as file:
             data = file.read()
+    if options.command == "type":
+        data = json.dumps(dict(zip(("machine", "line"), options.words))).encode()
     tls = ssl.create_default_context(cafile=os.path.join(options.folder, "ca.pem"))
     request = urllib.request.Request(f"{url}/_fake/{options.command}", data=data, method="PUT" if data else "GET")
     with urllib.request.urlopen(request, context=tls, timeout=30) as reply:

@@ -3,13 +3,13 @@
 actions, locks, dependencies and asynchronous operations, all by the rows of table.py."""
 import copy
 import time
-import uuid
 
+import disks
 import hooks
 import readonly
-from errors import ArmError, conflict, not_found
+import refusals
+from errors import ArmError, not_found
 from paths import GROUPS, parse
-from shapes import values_at
 from table import BY_TYPE, READ_ONLY, Style
 from web import Reply
 
@@ -95,6 +95,8 @@ class ArmApi:
     def get(self, request, path, kind, rule):
         with self.cloud.lock:
             res = self.visible(path.id)
+            if rule and rule.fault == "swapped":
+                disks.swap(self.cloud, res)
             body = self.show(res, request.query["api-version"], request.query.get("$expand", "").lower())
             headers = {"ETag": f'"{res.etag}"'} if "etag" in kind.shape.objects[""] else {}
             return Reply(200, body, headers)
@@ -127,15 +129,15 @@ class ArmApi:
         body = drop_nulls(body)
         with self.cloud.lock:
             old = self.cloud.find(path.id)
-            self.check_scope(path, kind)
-            self.check_lock(path.id, "write", ("ReadOnly",))
-            self.check_match(request, kind, old)
+            refusals.check_scope(self.cloud, path, kind)
+            refusals.check_lock(self.cloud, path.id, "write", ("ReadOnly",))
+            refusals.check_match(self.cloud, request, kind, old)
             hook = hooks.of(kind)
             for field in ("id", "name", "type", "etag"):
                 body.pop(field, None)
             if old:
-                self.check_change(old, body)
-            self.check_refs(kind, body)
+                refusals.check_change(self.cloud, old, body)
+            refusals.check_refs(self.cloud, kind, body)
             hook.prepare(self.cloud, path.id, body, old)
             res = self.store(path, kind, body, old)
             hook.stored(self.cloud, res)
@@ -162,15 +164,20 @@ class ArmApi:
         fail = rule.operation_error() if rule else None
 
         def work(injected):
-            try:
-                if not injected:
-                    hook.work(cloud, res, old is None)
-            except ArmError:
-                injected = True
-                raise
-            finally:
-                with cloud.lock:
-                    res.properties["provisioningState"] = "Failed" if injected else "Succeeded"
+            with res.busy:
+                try:
+                    if cloud.find(res.id) is not res:
+                        raise ArmError(409, "OperationPreempted", f"{res.id} was deleted meanwhile.")
+                    if not injected:
+                        hook.work(cloud, res, old is None)
+                except ArmError as refusal:
+                    injected = refusal
+                    raise
+                finally:
+                    with cloud.lock:
+                        res.properties["provisioningState"] = "Failed" if injected else "Succeeded"
+                        if injected:
+                            hook.failed(cloud, res)
 
         if not style.headers:
             hook.work(cloud, res, old is None)
@@ -197,12 +204,12 @@ class ArmApi:
         kind.shape.check(body, version, patch=True)
         with self.cloud.lock:
             res = self.visible(path.id)
-            self.check_lock(path.id, "write", ("ReadOnly",))
+            refusals.check_lock(self.cloud, path.id, "write", ("ReadOnly",))
             for place in leaves(body, kind.patch):
                 raise ArmError(400, "InvalidParameter", f"The property '{place}' cannot be changed by PATCH.", place)
             merged = copy.deepcopy(res.body)
             merge(merged, body)
-            self.check_refs(kind, merged)
+            refusals.check_refs(self.cloud, kind, merged)
             hooks.of(kind).prepare(self.cloud, path.id, merged, res)
             res.body, res.etag = merged, res.etag + 1
             if not kind.put.headers or not body.get("properties"):
@@ -219,7 +226,7 @@ class ArmApi:
                 raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{path.id.rsplit('/', 1)[1]}' could not be found.")
             if res is None or kind.delete is None:
                 return Reply(204)
-            self.check_lock(path.id, "delete", ("ReadOnly", "CanNotDelete"))
+            refusals.check_lock(self.cloud, path.id, "delete", ("ReadOnly", "CanNotDelete"))
             hook = hooks.of(kind)
             users = [] if kind.type.lower() == GROUPS else self.cloud.users(res.id)
             if users and kind.in_use:
@@ -235,12 +242,13 @@ class ArmApi:
 
     def start_delete(self, request, res, rule):
         def work(injected):
-            if injected:
-                res.properties["provisioningState"] = "Failed"
-                return
-            hooks.of(res.kind).erase(self.cloud, res)
-            with self.cloud.lock:
-                self.remove(res)
+            with res.busy:
+                if injected:
+                    res.deleting, res.properties["provisioningState"] = False, "Failed"
+                    return
+                hooks.of(res.kind).erase(self.cloud, res)
+                with self.cloud.lock:
+                    self.remove(res)
 
         style = res.kind.delete
         location = res.body.get("location") or self.cloud.options.location
@@ -261,11 +269,15 @@ class ArmApi:
                                f"type '{kind.type}'.")
             res = self.visible(path.id)
             if request.method == "POST":
-                self.check_lock(path.id, "action", ("ReadOnly",))
+                refusals.check_lock(self.cloud, path.id, "action", ("ReadOnly",))
             answer = action(self.cloud, res, request, rule)
             if isinstance(answer, Reply):
                 return answer
-            op = self.cloud.begin(res.body.get("location", ""), 0.3, answer, fail=rule.operation_error() if rule else None)
+
+            def work(fail):
+                with res.busy:
+                    return answer(fail)
+            op = self.cloud.begin(res.body.get("location", ""), 0.3, work, fail=rule.operation_error() if rule else None)
             return Reply(202, None, self.headers(op, Style(202, 202, ("Azure-AsyncOperation", "Location")), kind, request))
 
     def poll(self, request, path):
@@ -291,62 +303,6 @@ class ArmApi:
         elif op.output is not None:
             body["properties"] = {"output": op.output}
         return Reply(200, body)
-
-    # ---- refusals
-
-    def check_scope(self, path, kind):
-        words = path.id.split("/")
-        if len(words) > 5 and kind.type.lower() != GROUPS:
-            group = "/".join(words[:5])
-            home = self.cloud.find(group)
-            if home is None:
-                raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{words[4]}' could not be found.")
-            if home.deleting:
-                raise conflict(f"The resource group '{words[4]}' is in deprovisioning state and cannot perform this "
-                               "operation.", "ResourceGroupBeingDeleted")
-        if kind.extension:
-            if len(words) > 9:
-                self.cloud.get(path.scope)
-        elif len(kind.type.split("/")) > 2 and self.cloud.find(path.id.rsplit("/", 2)[0]) is None:
-            raise ArmError(404, "ParentResourceNotFound", "Failed to perform 'write' on a resource because its parent "
-                           f"'{path.id.rsplit('/', 2)[0]}' could not be found.")
-
-    def check_lock(self, rid, verb, levels):
-        rid = rid.lower()
-        if "/microsoft.authorization/locks/" in rid:
-            return
-        for lock in self.cloud.of_kind("Microsoft.Authorization/locks"):
-            scope = lock.id.lower().rsplit("/providers/", 1)[0]
-            if lock.properties.get("level") in levels and (rid == scope or rid.startswith(scope + "/")):
-                raise ArmError(409, "ScopeLocked", f"The scope '{rid}' cannot perform {verb} operation because following "
-                               f"scope(s) are locked: '{scope}'. Please remove the lock and try again.")
-
-    def check_match(self, request, kind, old):
-        if "if-none-match" in request.headers and request.query["api-version"] >= kind.if_none_match and old:
-            raise ArmError(412, "PreconditionFailed", f"The resource '{old.id}' exists; If-None-Match forbids it.")
-        wanted = request.headers.get("if-match")
-        if wanted and (old is None or (wanted != "*" and wanted.strip('"') != str(old.etag))):
-            raise ArmError(412, "PreconditionFailed", "The condition of If-Match is not met.")
-
-    def check_change(self, old, body):
-        if old.deleting:
-            raise conflict(f"The resource '{old.id}' is being deleted.", "Conflict")
-        for place in old.kind.immutable:
-            was, now = values_at(old.body, place), values_at(body, place)
-            if now and was != now and not lists_subset(now, was):
-                raise ArmError(409, "PropertyChangeNotAllowed", f"Changing property '{place.split('.')[-1]}' is not allowed.",
-                               place)
-
-    def check_refs(self, kind, body):
-        for place in kind.refs:
-            for rid in values_at(body, place):
-                res = self.cloud.find(rid) if isinstance(rid, str) else None
-                if res is None or res.hidden_reads > 0:
-                    code = "InvalidResourceReference" if kind.type.startswith("Microsoft.Network") else "NotFound"
-                    raise ArmError(400 if code[0] == "I" else 404, code, f"Resource {rid} referenced by {place} was not "
-                                   "found. Please make sure that the referenced resource exists.")
-                if res.deleting or res.state == "Failed":
-                    raise conflict(f"The resource '{rid}' is in state {res.state} and cannot be used.", "Conflict")
 
 
 def is_read_only(kind, name):
@@ -378,13 +334,3 @@ def leaves(body, allowed, path=""):
             yield from leaves(value, allowed, place)
         else:
             yield place
-
-
-def lists_subset(now, was):
-    """A client may leave out what the cloud filled in."""
-    return len(now) == len(was) and all(isinstance(n, dict) and isinstance(w, dict) and
-                                        all(w.get(k) == v for k, v in n.items()) for n, w in zip(now, was))
-
-
-def request_id():
-    return str(uuid.uuid4())

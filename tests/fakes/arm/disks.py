@@ -10,7 +10,6 @@ import blobs
 import machines
 from errors import ArmError, bad, conflict
 from hooks import Hooks, register, utc
-from web import Reply
 
 GIB = 1 << 30
 FOOTER = 512
@@ -29,6 +28,14 @@ def copy_sparse(source, target):
 def set_size(path, size):
     with open(path, "ab") as disk:
         disk.truncate(size)
+
+
+def swap(cloud, res):
+    """As if it had been deleted and made again under the same name: another unique id, the same source."""
+    was = file_of(cloud, res)
+    res.properties["uniqueId"] = str(uuid.uuid4())
+    copy_sparse(was, file_of(cloud, res))
+    os.unlink(was)
 
 
 class DataHooks(Hooks):
@@ -139,9 +146,6 @@ class Disks(DataHooks):
             body["managedBy"] = users[0].id.replace(f"/{users[0].group}/", f"/{users[0].group.upper()}/")
         body["properties"]["diskState"] = disk_state(cloud, res, users, live)
 
-    def deletable(self, cloud, res):
-        super().deletable(cloud, res)
-
 
 def disk_state(cloud, res, users, live):
     if res.own.get("upload"):
@@ -198,6 +202,3 @@ def image_file(cloud, image):
     if not os.path.exists(path):
         raise ArmError(409, "ImageNotReady", f"The image {image.id} has no data yet.")
     return path
-
-
-__all__ = ["Disks", "Snapshots", "Reply", "file_of", "image_file", "copy_sparse", "set_size"]

@@ -9,6 +9,7 @@ import fnmatch
 import os
 import random
 import signal
+import time
 from dataclasses import dataclass, field
 
 from errors import ArmError
@@ -33,6 +34,7 @@ PAIRS = {
     "409": "DELETE *", "nic-reserved": "DELETE networkInterfaces", "scope-locked": "DELETE *", "404": "GET *",
     "sas-short": "POST */beginGetAccess", "sas-expired": "* page*", "token-expired": "*", "503": "*",
     "429-network": "* networkInterfaces",
+    "swapped": "GET snapshots",  # another one under the same name
     "lie": "GET pagelist",       # a list of changes without its first range
 }
 TRANSIENT = ("429", "500", "503", "504", "lost", "504-done", "late", "409", "nic-reserved", "sas-short", "sas-expired",
@@ -91,7 +93,7 @@ def seeded(seed, count, transient):
     """`count` rules; the same for the same arguments."""
     dice = random.Random(f"{seed}/{count}/{transient}")
     pairs = [(call, fault) for fault, pattern in PAIRS.items() for call in CALLS
-             if (fault in TRANSIENT or not transient) and fault != "lie" and fnmatch.fnmatchcase(call, pattern)]
+             if (fault in TRANSIENT or not transient) and fault not in ("lie", "swapped") and fnmatch.fnmatchcase(call, pattern)]
     return [Rule(*dice.choice(pairs), nth=dice.randint(1, 4), times=dice.randint(1, 2), retry_after=dice.randint(0, 1))
             for _ in range(count)]
 
@@ -99,6 +101,7 @@ def seeded(seed, count, transient):
 class Faults:
     def __init__(self, cloud, tokens, rules=()):
         self.cloud, self.tokens, self.rules, self.calls = cloud, tokens, list(rules), []
+        self.quiet_until = 0.0   # a client that was throttled must make no call before
 
     def set(self, rules):
         with self.cloud.lock:
@@ -109,6 +112,8 @@ class Faults:
         with self.cloud.lock:
             self.calls.append((request.call, request.mutating))
             self.cloud.counts[f"call {request.call}"] += 1
+            if request.arm and time.time() < self.quiet_until:
+                self.cloud.counts["calls within a 429's Retry-After"] += 1
             return next((r for r in self.rules if r.fits(request)), None)
 
     def before(self, rule, request):
@@ -122,7 +127,9 @@ class Faults:
         if rule.fault not in REFUSALS:
             return None
         status, code, message = REFUSALS[rule.fault]
-        headers = {"Retry-After": str(rule.retry_after)} if status in (429, 503) else {}
+        headers = {"Retry-After": str(rule.retry_after)} if status in (429, 503) or rule.fault == "nic-reserved" else {}
+        if status == 429 and request.arm:
+            self.quiet_until = time.time() + rule.retry_after - 0.05
         if not request.arm and not request.call.endswith("token"):
             xml = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
             return Reply(status, raw=xml.encode(), kind="application/xml", headers={**headers, "x-ms-error-code": code})

@@ -18,6 +18,9 @@ class Hooks:
     def work(self, cloud, res, new):
         """What takes time; an ArmError makes the operation fail."""
 
+    def failed(self, cloud, res):
+        """A PUT's work came to nothing; under the lock."""
+
     def show(self, cloud, res, body, expand):
         """Adds to a copy of the body what is computed at every reading."""
 

@@ -193,9 +193,12 @@ class Machines(Hooks):
             elif is_running(cloud, vm):
                 self.plug(cloud, vm)
         except OSError as problem:
-            for ref in values_at(vm.body, NIC_IDS[0]):
-                network.reserve(cloud, cloud.get(ref), vm.id)
             raise ArmError(409, "OSProvisioningInternalError", f"The machine {vm.name} did not start: {problem}") from None
+
+    def failed(self, cloud, vm):
+        for ref in values_at(vm.body, NIC_IDS[0]):
+            if cloud.find(ref):
+                network.reserve(cloud, cloud.get(ref), vm.id)
 
     def boot(self, cloud, vm):
         with cloud.lock:

@@ -206,7 +206,8 @@ def refuse_reserved(cloud, nic, vm_id):
     holder, until = nic.own.get("reserved", ("", 0))
     if time.time() < until and holder != vm_id.lower():
         raise ArmError(400, "NicReservedForAnotherVm", f"Nic(s) in request is reserved for another Virtual Machine for 180 "
-                       f"seconds. Please provide another nic(s) or retry after 180 seconds. Reserved VM: {holder}")
+                       f"seconds. Please provide another nic(s) or retry after 180 seconds. Reserved VM: {holder}",
+                       headers={"Retry-After": str(int(until - time.time()) + 1)})  # the pace is ours: --scale
 
 
 def reachable(cloud, vm):

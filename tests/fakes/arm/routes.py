@@ -68,6 +68,13 @@ class Routes:
                 found = {r.id: f"{cloud.data}/{r.properties['uniqueId']}.raw" for r in cloud.resources.values()
                          if "uniqueId" in r.properties}
             return Reply(200, found)
+        if what == "type" and request.method == "PUT":
+            words = request.json()
+            machines.guest_of(cloud.get(words["machine"])).type(words["line"])
+            return Reply(200, [])
+        if what == "consoles":
+            return Reply(200, {v.id: v.own["guest"].serial for v in cloud.of_kind("Microsoft.Compute/virtualMachines")
+                               if "guest" in v.own})
         if what == "running":
             vms = cloud.of_kind("Microsoft.Compute/virtualMachines")
             return Reply(200, dict(collections.Counter(machines.power_state(cloud, v) for v in vms)))

@@ -2,6 +2,7 @@
 """The resource types, as data: what each is called, which API versions it has in the public cloud and on Azure Stack
 Hub, how its calls answer, what it refers to, and what refuses its removal. arm_api.py works by this table alone; what a
 type does besides (files, machines, addresses) is in its hooks (hooks.py)."""
+import threading
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -50,7 +51,6 @@ class Kind:
     in_use: Optional[InUse] = None
     immutable: tuple = ()        # properties a second PUT may not change
     patch: tuple = ("tags",)     # what PATCH may change besides tags
-    if_none_match: str = "9"     # first version that has conditional PUT
     extension: bool = False      # lives below any scope (locks)
     creating: str = "Creating"   # provisioningState while it is made
 
@@ -76,7 +76,7 @@ KINDS = [
     Kind("Microsoft.Resources/resourceGroups", "2021-04-01", "2018-05-01", other.GROUP, SYNC, GONE_LOCATION,
          also=("2019-10-01", "2022-09-01", "2020-06-01", "2019-07-01")),
     Kind("Microsoft.Compute/virtualMachines", "2024-07-01", "2020-06-01", compute.VM, CREATED, GONE_BOTH,
-         refs=DISK_IDS + NIC_IDS, holds=DISK_IDS + NIC_IDS, if_none_match="2024-03-01",
+         refs=DISK_IDS + NIC_IDS, holds=DISK_IDS + NIC_IDS,
          patch=("tags", "identity", "properties.hardwareProfile", "properties.storageProfile", "properties.userData"),
          immutable=("location", "zones", "properties.storageProfile.osDisk.osType")),
     Kind("Microsoft.Compute/disks", "2024-03-02", "2019-07-01", compute.DISK, ACCEPTED, GONE_BOTH, refs=DATA_REFS,
@@ -146,6 +146,7 @@ class Resource:
     made: float = 0.0
     hidden_reads: int = 0        # how many reads still say it is not there
     deleting: bool = False
+    busy: threading.RLock = field(default_factory=threading.RLock)  # one operation at a time; taken before the cloud's lock
     own: dict = field(default_factory=dict)  # what only the hooks know: data file, process, ...
 
     @property

@@ -195,6 +195,7 @@ class Live(unittest.TestCase):
         self.assertEqual(self.cloud.do("PUT", "disks/f", DISK, empty())[:2], (202, "Failed"))
         self.assertEqual(self.cloud.call("GET", "disks/f", DISK)[1]["properties"]["provisioningState"], "Failed")
         self.assertEqual(self.cloud.do("DELETE", "disks/f", DISK)[:2], (202, "Failed"))
+        self.assertEqual(self.cloud.do("PUT", "disks/f", DISK, empty())[:2], (202, "Succeeded"))
         self.remove("disks/f")
 
     def test_a_refused_delete_is_refused_n_times(self):
