@@ -3,7 +3,7 @@
 """arm.py: a test cloud that speaks Azure Resource Manager, in the public cloud's API versions or Azure Stack Hub's.
 
     tests/fakes/arm/arm.py serve --folder F [--port P] [--hub] [--seed-file SEED.json] ...   until SIGTERM
-    tests/fakes/arm/arm.py inventory|counts|calls|files|running|consoles --folder F          what it holds and saw
+    tests/fakes/arm/arm.py inventory|counts|calls|pairs|files|running|consoles --folder F    what it holds and saw
     tests/fakes/arm/arm.py rules --folder F RULES.json                                       sets the faults (faults.py)
     tests/fakes/arm/arm.py type --folder F MACHINE-ID LINE                                   at a machine's serial console
 
@@ -59,7 +59,7 @@ CLIENT = "c11e4700-0000-4000-8000-000000000003"
 
 def arguments():
     a = argparse.ArgumentParser(description="A test cloud that speaks Azure Resource Manager.")
-    a.add_argument("command", choices=["serve", "inventory", "counts", "calls", "files", "running", "consoles", "rules", "type"])
+    a.add_argument("command", choices=["serve", "inventory", "counts", "calls", "pairs", "files", "running", "consoles", "rules", "type"])
     a.add_argument("words", nargs="*", help="rules: a file with a JSON list of faults; type: a machine's id and a line")
     a.add_argument("--folder", required=True)
     a.add_argument("--host", default="127.0.0.1", help="address to listen at")

@@ -149,7 +149,7 @@ class ArmApi:
         else:
             res, kept = old, old.body
             keep = {k: v for k, v in kept.get("properties", {}).items() if is_read_only(kind, k)}
-            res.body = {**body, "properties": {**body.get("properties", {}), **keep}}
+            res.body = {**body, "properties": {**keep, **body.get("properties", {})}}
             res.etag += 1
         if kind.put.headers:
             res.properties["provisioningState"] = kind.creating if old is None else "Updating"

@@ -46,8 +46,12 @@ class DataHooks(Hooks):
         if old is None:
             size = self.source_size(cloud, props)
             props.update(uniqueId=str(uuid.uuid4()), timeCreated=utc(), diskSizeBytes=size, diskSizeGB=-(-size // GIB))
-        elif "diskSizeGB" in props and props["diskSizeGB"] != old.properties["diskSizeGB"]:
-            self.check_resize(cloud, old, props)
+        else:
+            for name in ("diskSizeGB", "osType", "hyperVGeneration"):
+                if name in old.properties:
+                    props.setdefault(name, old.properties[name])
+            if props["diskSizeGB"] != old.properties["diskSizeGB"]:
+                self.check_resize(cloud, old, props)
         body.setdefault("sku", {"name": "Standard_LRS"})
         body["sku"]["tier"] = body["sku"]["name"].split("_")[0]
         props.setdefault("encryption", {"type": "EncryptionAtRestWithPlatformKey"})
@@ -92,6 +96,8 @@ class DataHooks(Hooks):
         source = cloud.get(data["sourceResourceId"])
         if source.state == "Creating" or "uniqueId" not in source.properties:
             raise conflict(f"Resource {source.id} is not ready to be copied.")
+        if completion(cloud, source) < 100:
+            raise conflict(f"The data of {source.id} is still copied in the background: wait for its completionPercent.")
         data["sourceUniqueId"] = source.properties["uniqueId"]
         for name in ("osType", "hyperVGeneration"):
             if name in source.properties:
@@ -138,6 +144,10 @@ class DataHooks(Hooks):
     actions = {("POST", "begingetaccess"): access.begin, ("POST", "endgetaccess"): access.end}
 
 
+def completion(cloud, res):
+    return min(100, int(100 * (time.time() - res.made) / max(cloud.seconds(10), 0.001))) if res.own.get("slow") else 100
+
+
 @register("Microsoft.Compute/disks")
 class Disks(DataHooks):
     def show(self, cloud, res, body, expand):
@@ -167,7 +177,12 @@ class Snapshots(DataHooks):
             source = cloud.find(props["creationData"].get("sourceResourceId", ""))
             props["incremental"] = props.get("incremental", False)
             props["incrementalSnapshotFamilyId"] = source.properties["uniqueId"] if source else props["uniqueId"]
-        props["completionPercent"] = 100
+
+    def stored(self, cloud, res):
+        """Of these kinds of disks the data comes after the snapshot."""
+        source = cloud.find(res.properties["creationData"].get("sourceResourceId", ""))
+        if source and source.body.get("sku", {}).get("name") in ("UltraSSD_LRS", "PremiumV2_LRS"):
+            res.own["slow"] = True
 
     def check_rate(self, cloud, props):
         """At most 7 incremental snapshots of a disk in 5 minutes (scaled)."""
@@ -182,8 +197,7 @@ class Snapshots(DataHooks):
 
     def show(self, cloud, res, body, expand):
         body["properties"]["diskState"] = "ActiveSAS" if access.live(cloud, res) else "Unattached"
-        if cloud.hub:
-            body["properties"].pop("completionPercent", None)
+        body["properties"]["completionPercent"] = completion(cloud, res)
 
 
 @register("Microsoft.Compute/restorePointCollections/restorePoints/diskRestorePoints")

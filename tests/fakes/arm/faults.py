@@ -98,6 +98,12 @@ def seeded(seed, count, transient):
             for _ in range(count)]
 
 
+def pairs(calls):
+    """Every fault for every call of a run, each as a rule of its own: what a harness goes through one by one."""
+    return [{"call": call, "fault": fault} for call in sorted(set(calls)) for fault, pattern in PAIRS.items()
+            if fnmatch.fnmatchcase(call, pattern)]
+
+
 class Faults:
     def __init__(self, cloud, tokens, rules=()):
         self.cloud, self.tokens, self.rules, self.calls = cloud, tokens, list(rules), []

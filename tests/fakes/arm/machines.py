@@ -97,8 +97,9 @@ class Machines(Hooks):
             raise conflict("The maximum number of data disks allowed to be attached to a VM of this size is "
                            f"{size.data_disks}.")
         for disk in (cloud.get(i) for path in DISK_IDS for i in values_at(body, path)):
-            for user in cloud.users(disk.id):
-                if user.id.lower() != rid.lower():
+            others = [u for u in cloud.users(disk.id) if u.id.lower() != rid.lower()]
+            for user in others:
+                if len(others) >= disk.properties.get("maxShares", 1):
                     raise conflict(f"Disk {disk.name} cannot be attached as it is attached to VM {user.id}.",
                                    "AttachDiskWhileBeingDetached" if user.deleting else "ConflictingUserInput")
             if access.live(cloud, disk) or disk.own.get("upload"):
@@ -134,7 +135,7 @@ class Machines(Hooks):
 
     def check_words(self, props, storage):
         if storage["osDisk"]["createOption"] == "Attach":
-            if not storage["osDisk"].get("managedDisk", {}).get("id"):
+            if not storage["osDisk"].get("managedDisk", {}).get("id") and "vhd" not in storage["osDisk"]:
                 raise bad("Required parameter 'osDisk.managedDisk.id' is missing (null).", "osDisk.managedDisk.id")
             if "osProfile" in props:
                 raise bad("Parameter 'osProfile' is not allowed.", "osProfile")

@@ -7,6 +7,7 @@ records/arm/    what the documents describe: calls of Microsoft.Compute and Netw
 records/other/  the rest: tokens, operations, resource groups, refusals for the state of things, faults
 Secrets are blanked.
 """
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ OPERATION = re.compile(r"/providers/[^/]+/locations/[^/]+/(operations|operationr
 DESCRIBED = re.compile(r"/providers/Microsoft\.(Compute|Network)/(?!.*/providers/)", re.I)
 MALFORMED = ("InvalidRequestContent", "InvalidParameter", "InvalidResourceType", "NoRegisteredProviderFound",
              "MissingApiVersionParameter", "MethodNotAllowed")
-SECRET = re.compile(r"(sig=|client_secret=|client_assertion=|\"access_token\": \")[^&\"]+")
+SECRET = re.compile(r"((?:sig|client_secret|client_assertion)=|\"access_token\": \")[^&\"\\]+")
 
 
 class Recorder:
@@ -34,14 +35,14 @@ class Recorder:
         name = re.sub(r"\W+", "-", request.call).strip("-")
         with open(os.path.join(self.folder, "arm" if described else "other", f"{number:06}-{name}.json"), "w",
                   encoding="utf-8") as file:
-            json.dump(self.form(request, reply, rule), file, indent=1)
+            file.write(SECRET.sub(r"\1***", json.dumps(self.form(request, reply, rule), indent=1)))
 
     def form(self, request, reply, rule):
         headers = {k: v for k, v in request.headers.items() if k not in ("authorization", "x-ms-previous-snapshot-url")}
-        answered = {k.lower(): blank(v) for k, v in reply.headers.items()}
+        answered = {k.lower(): v for k, v in reply.headers.items()}
         if reply.data():
             answered["content-type"] = reply.kind
-        shown = {"liveRequest": {"method": request.method.lower(), "url": blank(request.url), "headers": headers,
+        shown = {"liveRequest": {"method": request.method.lower(), "url": request.url, "headers": headers,
                                  "body": body_of(request.body, request.arm, {})},
                  "liveResponse": {"statusCode": str(reply.status), "headers": answered,
                                   "body": reply.body if reply.body is not None else body_of(reply.raw or b"", request.arm, "")}}
@@ -54,9 +55,6 @@ def body_of(raw, arm, nothing):
     if not raw:
         return nothing
     if arm:
-        return json.loads(raw)
-    return blank(raw[:2000].decode(errors="replace")) if len(raw) < 100000 else f"{len(raw)} bytes"
-
-
-def blank(text):
-    return SECRET.sub(r"\1***", text)
+        with contextlib.suppress(ValueError):
+            return json.loads(raw)
+    return raw[:2000].decode(errors="replace") if len(raw) < 100000 else f"{len(raw)} bytes"

@@ -4,6 +4,7 @@ import collections
 
 import machines
 from errors import ArmError
+from faults import pairs
 from paths import parse
 from web import Reply
 
@@ -55,6 +56,8 @@ class Routes:
             return Reply(200, dict(sorted(cloud.counts.items())))
         if what == "calls":
             return Reply(200, [{"call": c, "mutating": m} for c, m in self.faults.calls])
+        if what == "pairs":
+            return Reply(200, pairs(c for c, _ in self.faults.calls))
         if what == "rules" and request.method == "PUT":
             self.faults.set(request.json())
             return Reply(200, [])

@@ -262,6 +262,16 @@ class Live(unittest.TestCase):
         self.cloud.do("POST", "disks/up/endGetAccess", DISK)
         self.remove("disks/up")
 
+    def test_a_disk_grows_and_does_not_shrink(self):
+        self.cloud.do("PUT", "disks/g", DISK, empty(1))
+        self.assertEqual(self.cloud.do("PATCH", "disks/g", DISK, {"properties": {"diskSizeGB": 2}})[1], "Succeeded")
+        self.assertEqual(self.cloud.do("PUT", "disks/g", DISK, empty(3))[:2], (202, "Succeeded"))
+        self.assertEqual(self.cloud.do("PUT", "disks/g", DISK, empty(2))[:2], (400, "ResizeDiskError"))
+        self.assertEqual(self.cloud.call("GET", "disks/g", DISK)[1]["properties"]["diskSizeBytes"], 3 << 30)
+        file = json.loads(self.cloud.raw("GET", "/_fake/files")[1])[self.cloud.id("disks/g")]
+        self.assertEqual(os.path.getsize(file), 3 << 30)
+        self.remove("disks/g")
+
     # ---- machines
 
     def interface(self, name):

@@ -14,6 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 from errors import ArmError
 
 
+READING = ("POST token", "POST storageAccounts/listKeys", "POST virtualMachines/retrieveBootDiagnosticsData")
+
+
 class Request:
     def __init__(self, method, url, headers, body, peer):
         parts = urlsplit(url)
@@ -26,7 +29,7 @@ class Request:
 
     @property
     def mutating(self):
-        return self.method not in ("GET", "HEAD")
+        return self.method not in ("GET", "HEAD") and self.call not in READING
 
     def json(self):
         if not self.body:
