@@ -144,12 +144,12 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 	yyjson_val *project = yyjson_obj_get(token, "project"), *role;
 	size_t i, max;
 
-	if (r->secret == NULL || token == NULL)
+	if (r->kept[0] == NULL || token == NULL)
 		return err_set(e, ERR_PROTOCOL, 0, "%s is no keystone: it answered without a token; correct auth_url",
 			       o->config.auth_url);
 	if (project == NULL)
 		return err_set(e, ERR_CONFIG, 0, "%s: the credentials are for no project: add project_name", o->p.place);
-	cleanup(cleanup_free) char *header = mem_printf("X-Auth-Token: %s", r->secret);
+	cleanup(cleanup_free) char *header = mem_printf("X-Auth-Token: %s", r->kept[0]);
 	rest_set_token(o->rest, header);
 	mem_wipe(header, strlen(header));
 	yyjson_arr_foreach(yyjson_obj_get(token, "roles"), i, max, role)

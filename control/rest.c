@@ -21,7 +21,7 @@
 struct rest {
 	CURL *curl;
 	struct rest_options options;
-	char *ca_file, *id_header, *secret_header;
+	char *ca_file, *id_header, *keep[REST_KEPT];
 	char *token;             /* a header; NULL: none */
 	char said[CURL_ERROR_SIZE];
 	/* of the call under way */
@@ -97,8 +97,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 		if (r->reply->retry_after_s < 0 || r->reply->retry_after_s > RETRY_AFTER_MAX)
 			r->reply->retry_after_s = RETRY_AFTER_MAX;
 	}
-	if ((value = header_value(line, n, r->secret_header, &len)) != NULL && r->reply->secret == NULL)
-		r->reply->secret = mem_printf("%.*s", (int)len, value);
+	for (int i = 0; i < REST_KEPT; i++)
+		if ((value = header_value(line, n, r->keep[i], &len)) != NULL && r->reply->kept[i] == NULL)
+			r->reply->kept[i] = mem_printf("%.*s", (int)len, value);
 	return n;
 }
 
@@ -132,7 +133,8 @@ struct rest *rest_new(const struct rest_options *o, struct err *e)
 
 	r->options = *o;
 	r->id_header = mem_strdup(o->id_header);
-	r->secret_header = mem_strdup(o->secret_header);
+	for (int i = 0; i < REST_KEPT; i++)
+		r->keep[i] = mem_strdup(o->keep[i]);
 	r->curl = curl_easy_init();
 	if (r->curl == NULL)
 		err_set(e, ERR_INTERNAL, 0, "libcurl cannot be set up");
@@ -153,7 +155,8 @@ void rest_free(struct rest *r)
 	buf_fini(&r->headers);
 	free(r->ca_file);
 	free(r->id_header);
-	free(r->secret_header);
+	for (int i = 0; i < REST_KEPT; i++)
+		free(r->keep[i]);
 	free(r);
 }
 
@@ -317,6 +320,8 @@ static int call_once(struct rest *r, const struct rest_call *c, struct rest_repl
 	if (code != CURLE_OK)
 		return no_reply(r, c, code, e);
 	take_body(r, out);
+	if (c->raw != NULL)
+		buf_add(c->raw, r->body.data, r->body.len);
 	return 0;
 }
 
@@ -349,4 +354,13 @@ char *rest_header(const struct rest_reply *reply, const char *name, char *out, s
 const char *rest_ca_file(const struct rest *r)
 {
 	return r->ca_file;
+}
+
+void rest_form_add(struct buf *b, const char *key, const char *value)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~";
+
+	buf_addf(b, "%s%s=", b->len != 0 ? "&" : "", key);
+	for (const unsigned char *p = (const unsigned char *)value; *p != '\0'; p++)
+		buf_addf(b, strchr(plain, *p) != NULL ? "%c" : "%%%02X", *p);
 }

@@ -12,13 +12,15 @@
 void rest_reply_fini(struct rest_reply *reply)
 {
 	yyjson_doc_free(reply->doc);
-	if (reply->secret != NULL)
-		mem_wipe(reply->secret, strlen(reply->secret));
-	free(reply->secret);
 	free(reply->body);
 	if (reply->headers != NULL)
 		mem_wipe(reply->headers, strlen(reply->headers));
 	free(reply->headers);
+	for (int i = 0; i < REST_KEPT; i++) {
+		if (reply->kept[i] != NULL)
+			mem_wipe(reply->kept[i], strlen(reply->kept[i]));
+		free(reply->kept[i]);
+	}
 	*reply = (struct rest_reply)REST_REPLY_INIT;
 }
 
@@ -58,7 +60,7 @@ uint64_t rest_number(yyjson_val *object, const char *key)
 /* Services wrap their words differently: {"message": ...}, {"badRequest": {"message": ...}}, {"errors": [{"detail": ...}]}. */
 static const char *words_of(yyjson_val *root)
 {
-	static const char *const keys[] = {"message", "detail", "title"};
+	static const char *const keys[] = {"message", "detail", "title", "error_description"};
 	yyjson_obj_iter it = yyjson_obj_iter_with(root);
 	yyjson_val *key;
 

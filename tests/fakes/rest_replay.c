@@ -22,13 +22,13 @@ struct recorded {
 };
 
 struct fault {
-	char *part, *body;
-	int status, retry_after_s;
+	char *part, *headers, *body;
+	int status;
 	unsigned times;
 };
 
 struct request {
-	char *line, *body;
+	char *line, *head, *body;
 };
 
 struct rest_replay {
@@ -102,7 +102,8 @@ static void reply(struct rest_replay *r, int fd, const char *line)
 {
 	cleanup(buf_fini) struct buf body = BUF_INIT;
 	cleanup(buf_fini) struct buf out = BUF_INIT;
-	int status = 599, retry_after_s = 0;
+	cleanup(buf_fini) struct buf headers = BUF_INIT;
+	int status = 599;
 	bool cut = false, faulty = false;
 
 	pthread_mutex_lock(&r->lock);
@@ -115,7 +116,7 @@ static void reply(struct rest_replay *r, int fd, const char *line)
 		f->times--;
 		status = f->status;
 		cut = status == 0;
-		retry_after_s = f->retry_after_s;
+		buf_adds(&headers, f->headers);
 		buf_adds(&body, f->body);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -129,10 +130,8 @@ static void reply(struct rest_replay *r, int fd, const char *line)
 		buf_addf(&body, "never recorded: %s", line);
 	}
 	buf_addf(&out, "HTTP/1.1 %d Said\r\nX-Openstack-Request-Id: req-1234\r\nX-Subject-Token: secret-token\r\n"
-		 "Connection: close\r\nContent-Length: %zu\r\n", status, body.len);
-	if (retry_after_s != 0)
-		buf_addf(&out, "Retry-After: %d\r\n", retry_after_s);
-	buf_addf(&out, "\r\n%s", buf_str(&body));
+		 "x-ms-request-id: req-1234\r\nx-ms-correlation-request-id: corr-5678\r\nConnection: close\r\n"
+		 "Content-Length: %zu\r\n%s\r\n%s", status, body.len, buf_str(&headers), buf_str(&body));
 	if (send(fd, out.data, out.len, MSG_NOSIGNAL) < 0)
 		perror("rest_replay");
 }
@@ -158,7 +157,8 @@ static void serve(struct rest_replay *r, int fd)
 	}
 	cleanup(cleanup_free) char *line = mem_printf("%.*s", (int)(strstr(in.data, " HTTP/1.1") - in.data), in.data);
 	pthread_mutex_lock(&r->lock);
-	*vec_push(&r->requests) = (struct request){.line = mem_strdup(line), .body = mem_strdup(end + 4)};
+	*vec_push(&r->requests) = (struct request){.line = mem_strdup(line), .body = mem_strdup(end + 4),
+						   .head = mem_printf("%.*s", (int)(end - in.data), in.data)};
 	pthread_mutex_unlock(&r->lock);
 	reply(r, fd, line);
 }
@@ -178,7 +178,8 @@ struct rest_replay *rest_replay_start(const char *transcript)
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof a;
 
-	load(r, transcript);
+	if (transcript != NULL)
+		load(r, transcript);
 	pthread_mutex_init(&r->lock, NULL);
 	r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(r->listener, (struct sockaddr *)&a, sizeof a) < 0 || listen(r->listener, 16) < 0 ||
@@ -199,10 +200,12 @@ void rest_replay_stop(struct rest_replay *r)
 	}
 	for (size_t i = 0; i < r->faults.len; i++) {
 		free(r->faults.at[i].part);
+		free(r->faults.at[i].headers);
 		free(r->faults.at[i].body);
 	}
 	for (size_t i = 0; i < r->requests.len; i++) {
 		free(r->requests.at[i].line);
+		free(r->requests.at[i].head);
 		free(r->requests.at[i].body);
 	}
 	vec_fini(&r->replies);
@@ -220,9 +223,17 @@ int rest_replay_port(const struct rest_replay *r)
 void rest_replay_fault(struct rest_replay *r, const char *part, int status, const char *body, int retry_after_s,
 		       unsigned times)
 {
+	cleanup(cleanup_free) char *headers = retry_after_s != 0 ? mem_printf("Retry-After: %d\r\n", retry_after_s) : NULL;
+
+	rest_replay_answer(r, part, status, headers != NULL ? headers : "", body, times);
+}
+
+void rest_replay_answer(struct rest_replay *r, const char *part, int status, const char *headers, const char *body,
+			unsigned times)
+{
 	pthread_mutex_lock(&r->lock);
-	*vec_push(&r->faults) = (struct fault){.part = mem_strdup(part), .body = mem_strdup(body), .status = status,
-					       .retry_after_s = retry_after_s, .times = times};
+	*vec_push(&r->faults) = (struct fault){.part = mem_strdup(part), .headers = mem_strdup(headers),
+					       .body = mem_strdup(body), .status = status, .times = times};
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -255,4 +266,12 @@ const char *rest_replay_body(struct rest_replay *r, const char *part)
 	const struct request *last = last_seen(r, part, &count);
 
 	return last != NULL ? last->body : "";
+}
+
+const char *rest_replay_head(struct rest_replay *r, const char *part)
+{
+	unsigned count = 0;
+	const struct request *last = last_seen(r, part, &count);
+
+	return last != NULL ? last->head : "";
 }

@@ -11,7 +11,8 @@
 
 struct rest_replay;
 
-struct rest_replay *rest_replay_start(const char *transcript); /* aborts the test when it cannot be read */
+/* transcript: a file, or NULL; aborts the test when it cannot be read. */
+struct rest_replay *rest_replay_start(const char *transcript);
 void rest_replay_stop(struct rest_replay *r);
 int rest_replay_port(const struct rest_replay *r);
 
@@ -19,8 +20,12 @@ int rest_replay_port(const struct rest_replay *r);
  * ""; retry_after_s 0: none; status 0: the connection is cut after the request was read, as by a lost reply. */
 void rest_replay_fault(struct rest_replay *r, const char *part, int status, const char *body, int retry_after_s,
 		       unsigned times);
+/* The same with headers: "" or lines "Name: value\r\n". The oldest of several that fit goes first. */
+void rest_replay_answer(struct rest_replay *r, const char *part, int status, const char *headers, const char *body,
+			unsigned times);
 /* Requests seen whose line has `part` in it, and the body of the last of them ("" for none). */
 unsigned rest_replay_seen(struct rest_replay *r, const char *part);
 const char *rest_replay_body(struct rest_replay *r, const char *part);
+const char *rest_replay_head(struct rest_replay *r, const char *part); /* its headers */
 
 #endif
