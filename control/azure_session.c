@@ -55,7 +55,7 @@ static const struct {
 	{"ScopeLocked", ERR_DENIED}, {"LinkedAuthorizationFailed", ERR_DENIED}, {"LinkedAccessCheckFailed", ERR_DENIED},
 	{"RetryableErrorDueToAnotherOperation", ERR_NETWORK},
 	{"AnotherOperationInProgress", ERR_NETWORK}, {"OperationPreempted", ERR_NETWORK}, {"RetryableError", ERR_NETWORK},
-	{"InternalServerError", ERR_NETWORK}, {"ServerTimeout", ERR_NETWORK},
+	{"PreconditionFailed", ERR_NETWORK}, {"InternalServerError", ERR_NETWORK}, {"ServerTimeout", ERR_NETWORK},
 	{"NicReservedForAnotherVm", ERR_BUSY}, {"NicInUse", ERR_BUSY}, {"*CannotBeDeleted", ERR_BUSY},
 	{"AttachDiskWhileBeingDetached", ERR_BUSY}, {"ParentResourceNotFound", ERR_NOT_FOUND},
 };
@@ -90,7 +90,7 @@ static int refusal(struct azure_session *s, const char *what, yyjson_val *error,
 	enum err_kind kind = kind_of(rest_text(detail, "code")[0] != '\0' ? rest_text(detail, "code") : code, words, status);
 	/* https://learn.microsoft.com/azure/virtual-network/troubleshoot-nic-reserved */
 	if (strcmp(code, "NicReservedForAnotherVm") == 0)
-		s->not_before_ns = clock_mono_ns() + 180 * NS_PER_S;
+		*s->not_before_ns = clock_mono_ns() + 180 * NS_PER_S;
 	return err_set(e, kind == ERR_PROTOCOL && status == 0 ? ERR_IO : kind, 0, "%.150s: %s: %.200s%s%.100s (HTTP %d, request %s, "
 		       "correlation %.40s)", what, code, words, detail != NULL ? " / " : "", rest_text(detail, "message"), r->status,
 		       r->id[0] != '\0' ? r->id : "without id", r->kept[CORRELATION] != NULL ? r->kept[CORRELATION] : "unknown");
@@ -102,9 +102,9 @@ static void note_waiting(struct azure_session *s, const struct rest_reply *r)
 {
 	int64_t wait_s = r->retry_after_s == 0 && r->status == 429 ? THROTTLE_S : r->retry_after_s;
 
-	s->not_before_ns = wait_s > 0 ? clock_mono_ns() + wait_s * NS_PER_S : 0;
+	*s->not_before_ns = wait_s > 0 ? clock_mono_ns() + wait_s * NS_PER_S : 0;
 	if (r->status == 429)
-		s->throttled_until_ns = s->not_before_ns;
+		s->throttled_until_ns = *s->not_before_ns;
 }
 
 /* Who calls too often is let wait as a whole; a long wait is the caller's, who can be interrupted. */
@@ -116,7 +116,7 @@ static int be_patient(struct azure_session *s, struct err *e)
 		clock_sleep_ns(left);
 	if (left <= THROTTLE_NAP_NS)
 		return 0;
-	s->not_before_ns = s->throttled_until_ns;
+	*s->not_before_ns = s->throttled_until_ns;
 	return err_set(e, ERR_NETWORK, 0, "%s asks not to be called for %lld s more, after too many calls", s->arm,
 		       (long long)(left / NS_PER_S));
 }
@@ -147,16 +147,19 @@ static int exchange(struct azure_session *s, struct rest_call *c, const char *co
 
 static void take_operation(struct azure_session *s, struct rest_reply *r, struct azure_operation *op)
 {
-	*op = (struct azure_operation){.not_before_ns = s->not_before_ns};
+	*op = (struct azure_operation){.not_before_ns = *s->not_before_ns};
 	op->by_location = r->kept[OPERATION] == NULL;
 	/* A Location besides 200 or 201 is where the thing is. */
 	if (!op->by_location || r->status == 202)
 		op->url = take_ptr(&r->kept[op->by_location ? LOCATION : OPERATION]);
+	if (!op->by_location)
+		op->result = take_ptr(&r->kept[LOCATION]);
 }
 
 void azure_operation_fini(struct azure_operation *op)
 {
 	free(op->url);
+	free(op->result);
 	*op = (struct azure_operation){0};
 }
 
@@ -212,13 +215,13 @@ int azure_follow(struct azure_session *s, struct azure_operation *op, enum azure
 
 	*progress = AZURE_RUNS;
 	if (op->not_before_ns > clock_mono_ns())
-		s->not_before_ns = op->not_before_ns;
+		*s->not_before_ns = op->not_before_ns;
 	if (op->not_before_ns > clock_mono_ns())
 		return 0;
 	if (is_its_own(s, op->url, e) < 0 ||
 	    exchange(s, &(struct rest_call){.method = "GET", .url = op->url}, NULL, &reply, e) < 0)
 		return -1;
-	op->not_before_ns = s->not_before_ns;
+	op->not_before_ns = *s->not_before_ns;
 	yyjson_val *root = yyjson_doc_get_root(reply.doc), *error = yyjson_obj_get(root, "error");
 	const char *status = rest_text(root, "status");
 	bool failed = !op->by_location && (strcasecmp(status, "Failed") == 0 || strcasecmp(status, "Canceled") == 0);
@@ -287,6 +290,18 @@ static char *without_slash(const char *url)
 	return mem_printf("%.*s", (int)n, url);
 }
 
+/* Every cloud of Microsoft's lists all of them. */
+static yyjson_val *choose_cloud(const struct azure_session *s, yyjson_val *list)
+{
+	yyjson_val *cloud;
+	size_t i, max;
+
+	yyjson_arr_foreach(list, i, max, cloud)
+		if (strncasecmp(rest_text(cloud, "resourceManager"), s->arm, strlen(s->arm)) == 0)
+			return cloud;
+	return yyjson_arr_get_first(list);
+}
+
 /* {"authentication":{"loginEndpoint", "audiences":[]}}; of Azure since 2022 with "resourceManager", or a list of clouds. */
 static int discover(struct azure_session *s, char **authority, struct err *e)
 {
@@ -299,7 +314,7 @@ static int discover(struct azure_session *s, char **authority, struct err *e)
 		if (rest_call(s->rest, &(struct rest_call){.method = "GET", .url = url}, &reply, e) < 0)
 			return -1;
 		yyjson_val *root = yyjson_doc_get_root(reply.doc);
-		root = yyjson_is_arr(root) ? yyjson_arr_get_first(root) : root;
+		root = yyjson_is_arr(root) ? choose_cloud(s, root) : root;
 		yyjson_val *how = yyjson_obj_get(root, "authentication"), *audience = yyjson_arr_get_first(yyjson_obj_get(how, "audiences"));
 		bool azure = rest_text(root, "resourceManager")[0] != '\0';
 
@@ -332,8 +347,8 @@ static int locate(struct azure_session *s, const char *cloud, char **authority, 
 	return 0;
 }
 
-int azure_session_open(struct azure_session *s, const char *cloud, const char *subscription, const struct log *log,
-		       struct err *e)
+int azure_session_open(struct azure_session *s, const char *cloud, const char *subscription, int64_t *not_before_ns,
+		       const struct log *log, struct err *e)
 {
 	struct rest_options options = {
 		.id_header = "x-ms-request-id",
@@ -345,7 +360,7 @@ int azure_session_open(struct azure_session *s, const char *cloud, const char *s
 	cleanup(cleanup_free) char *authority = NULL;
 	const char *env = getenv("AZURE_SUBSCRIPTION_ID");
 
-	*s = (struct azure_session){.log = log, .rest = rest_new(&options, e)};
+	*s = (struct azure_session){.log = log, .not_before_ns = not_before_ns, .rest = rest_new(&options, e)};
 	if (s->rest == NULL || locate(s, cloud, &authority, e) < 0)
 		return -1;
 	size_t n = strlen(authority);

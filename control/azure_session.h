@@ -38,20 +38,20 @@ struct azure_session {
 	char subscription[64];
 	struct azure_credential *credential;
 	struct rest *rest;
-	int64_t not_before_ns;     /* monotonic: asked for by the last reply (Retry-After); 0: it did not */
+	int64_t *not_before_ns;    /* where to keep until when the last reply asked to wait (Retry-After), monotonic; 0: it did not */
 	int64_t throttled_until_ns; /* too many calls: nothing is called before that */
 	const struct log *log;
 };
 
 /* cloud: "public", or the address of a Resource Manager, which is asked what it is. subscription "": $AZURE_SUBSCRIPTION_ID,
  * else what `az` has chosen. Gets a first token. Call azure_session_close also after a failure. */
-int azure_session_open(struct azure_session *s, const char *cloud, const char *subscription, const struct log *log,
-		       struct err *e);
+int azure_session_open(struct azure_session *s, const char *cloud, const char *subscription, int64_t *not_before_ns,
+		       const struct log *log, struct err *e);
 void azure_session_close(struct azure_session *s);
 
 /* What a call leads to: an asynchronous operation goes on at that address (absolute); NULL: it is done. */
 struct azure_operation {
-	char *url;
+	char *url, *result;        /* result: where what it made is to be had, or NULL */
 	bool by_location;          /* answers 202 until it is done; else {"status": ...} */
 	int64_t not_before_ns;     /* do not ask before */
 };

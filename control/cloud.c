@@ -15,6 +15,7 @@
 #define LONGEST      (10 * NS_PER_S)
 #define HASTE_NS     (10 * NS_PER_S)
 #define SLICE        (50 * NS_PER_MS)
+#define GRACE_NS     (600 * NS_PER_S)
 
 void cloud_hasten(struct cloud *c)
 {
@@ -65,7 +66,8 @@ int64_t cloud_patience_ns(const struct cloud *c)
 
 struct backoff cloud_backoff(const struct cloud *c)
 {
-	return (struct backoff){.deadline = clock_mono_ns() + cloud_patience_ns(c), .delay = FIRST_DELAY};
+	return (struct backoff){.deadline = clock_mono_ns() + cloud_patience_ns(c), .delay = FIRST_DELAY,
+				.grace = GRACE_NS};
 }
 
 bool cloud_nap(const struct cloud *c, int64_t ns, struct err *e)
@@ -82,10 +84,16 @@ bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e)
 {
 	/* 75 to 125 per cent, so that many controllers do not come back together. */
 	int64_t delay = b->delay * (int64_t)(75 + random16() % 51) / 100;
-	int64_t asked = c->p->not_before_ns - clock_mono_ns();
+	int64_t asked = c->p->not_before_ns - clock_mono_ns(), more = asked - delay;
 
-	delay = asked > delay ? asked : delay;
 	b->tries++;
+	/* Waiting as it was asked to is no lack of patience, within reason. */
+	if (more > 0) {
+		delay = asked;
+		more = more < b->grace ? more : b->grace;
+		b->grace -= more;
+		b->deadline += more;
+	}
 	if (clock_mono_ns() + delay > b->deadline) {
 		if (e->kind != ERR_NONE)
 			err_wrap(e, "%s gave up after %u tries", c->p->place, b->tries);

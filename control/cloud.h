@@ -74,7 +74,7 @@ int cloud_machine_start(struct cloud *c, const char *name, struct err *e);
 int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_disk *out, struct err *e);
 /* The driver must have it. *out: caller frees. */
 int cloud_changed_ranges(struct cloud *c, const struct machine *m, unsigned disk, const char *baseline_id,
-			 struct byte_range **out, size_t *count, struct err *e);
+			 const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e);
 int cloud_disk_resize(struct cloud *c, const struct res_ref *disk, uint64_t size, struct err *e);
 
 /* Clean-up of everything but replicas and their generations that belongs to `job` (NULL: any) of this owner: what the

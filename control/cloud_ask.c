@@ -119,7 +119,7 @@ int cloud_disk_resize(struct cloud *c, const struct res_ref *disk, uint64_t size
 struct changed_args {
 	const struct machine *machine;
 	unsigned disk;
-	const char *baseline_id;
+	const char *baseline_id, *snapshot_id;
 	struct byte_range **out;
 	size_t *count;
 };
@@ -128,13 +128,14 @@ static int call_changed_ranges(struct provider *p, void *arg, struct err *e)
 {
 	const struct changed_args *a = arg;
 
-	return p->ops->changed_ranges(p, a->machine, a->disk, a->baseline_id, a->out, a->count, e);
+	return p->ops->changed_ranges(p, a->machine, a->disk, a->baseline_id, a->snapshot_id, a->out, a->count, e);
 }
 
 int cloud_changed_ranges(struct cloud *c, const struct machine *m, unsigned disk, const char *baseline_id,
-			 struct byte_range **out, size_t *count, struct err *e)
+			 const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e)
 {
-	struct changed_args args = {.machine = m, .disk = disk, .baseline_id = baseline_id, .out = out, .count = count};
+	struct changed_args args = {.machine = m, .disk = disk, .baseline_id = baseline_id, .snapshot_id = snapshot_id,
+				    .out = out, .count = count};
 
 	return ask(c, call_changed_ranges, &args, e);
 }

@@ -32,13 +32,26 @@ static void note(struct sweep *s, const struct err *e)
 		log_warn(s->c->log, "%s", e->msg);
 }
 
+/* Gone after every run: scaffold, and source snapshots that are no baseline of the newest generation. */
+static bool is_passing(struct sweep *s, const struct res_ref *ref)
+{
+	struct err e = ERR_INIT;
+	bool kept = true;
+
+	if (ref->tags.purpose != PURPOSE_BASELINE)
+		return ref->tags.purpose == PURPOSE_SCAFFOLD;
+	if (journal_is_baseline(s->c->j, ref->tags.job, ref->id, &kept, &e) < 0)
+		note(s, &e);
+	return !kept && e.kind == ERR_NONE;
+}
+
 static int collect_entry(void *ctx, const struct journal_entry *entry)
 {
 	struct sweep *s = ctx;
 	bool open = entry->state == ENTRY_INTENDED;
 
 	/* Of what is kept only an open intent matters here: did it come to be? */
-	if (entry->place == s->c->place && (open || entry->ref.tags.purpose == PURPOSE_SCAFFOLD))
+	if (entry->place == s->c->place && (open || is_passing(s, &entry->ref)))
 		*vec_push(&s->items) = (struct item){.res = {.ref = entry->ref, .row = entry->row}, .state = entry->state};
 	return 0;
 }
@@ -76,7 +89,7 @@ static void add_found(struct sweep *s)
 		const struct res_ref *ref = &s->found.at[i];
 		const struct item *have = item_of(s, ref);
 
-		if (ref->tags.purpose != PURPOSE_SCAFFOLD || (have != NULL && same_run(&have->res.ref, ref)))
+		if (!is_passing(s, ref) || (have != NULL && same_run(&have->res.ref, ref)))
 			continue;
 		*vec_push(&s->items) = (struct item){.res = {.ref = *ref}, .state = ENTRY_CREATED};
 	}
@@ -95,7 +108,7 @@ static int settle(struct sweep *s, struct item *it, struct err *e)
 	it->res.ref = made;
 	if (journal_created(s->c->j, it->res.row, &made, e) < 0)
 		return -1;
-	return made.tags.purpose == PURPOSE_SCAFFOLD;
+	return is_passing(s, &made);
 }
 
 static int by_rank(const void *pa, const void *pb)

@@ -11,6 +11,7 @@
 struct backoff {
 	int64_t deadline; /* monotonic */
 	int64_t delay;    /* before the next try */
+	int64_t grace;    /* of the waits that the cloud asks for, how much does not count */
 	unsigned tries;
 };
 

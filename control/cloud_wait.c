@@ -107,7 +107,8 @@ int cloud_wait_ready(struct cloud *c, const struct res_ref *r, struct err *e)
 			*e = why;
 			return rc < 0 ? -1 : state == RES_ABSENT ? is_absent(c, r, e) : cloud_wait_over(c, &w, e);
 		}
-		if (!cloud_nap(c, delay, e))
+		int64_t asked = c->p->not_before_ns - clock_mono_ns(), left = w.deadline - clock_mono_ns();
+		if (!cloud_nap(c, asked > delay && asked < left ? asked : delay, e))
 			return -1;
 	}
 }

@@ -99,6 +99,8 @@ struct generation_disk {
 /* The machine's description is kept for the newest generation only. */
 int journal_commit(struct journal *j, const char *job, const char *run, uint64_t generation, bool hinted,
 		   const struct generation_disk *disks, unsigned n, const char *machine_json, struct err *e);
+/* Whether the newest generation of the job was made from that source snapshot. */
+int journal_is_baseline(struct journal *j, const char *job, const char *id, bool *yes, struct err *e);
 /* The newest: generation 0 when none. disks: caller's array of at least `max`. machine_json: caller frees. */
 int journal_last_generation(struct journal *j, const char *job, uint64_t *generation, int64_t *committed_s,
 			    struct generation_disk *disks, unsigned max, unsigned *n, char **machine_json, struct err *e);

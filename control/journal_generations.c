@@ -33,6 +33,18 @@ int journal_commit(struct journal *j, const char *job, const char *run, uint64_t
 	return db_end(j, what, rc, e);
 }
 
+int journal_is_baseline(struct journal *j, const char *job, const char *id, bool *yes, struct err *e)
+{
+	static const char what[] = "look for a baseline";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT 1 FROM generation_disks WHERE job = ?1 AND baseline = ?2 AND generation = "
+			 "(SELECT MAX(generation) FROM generations WHERE job = ?1)", "tt", job, id);
+	int row = st == NULL ? -1 : db_step(j, st, what, e);
+
+	*yes = row > 0;
+	return row < 0 ? -1 : 0;
+}
+
 static int read_disks(struct journal *j, const char *job, uint64_t generation, struct generation_disk *disks,
 		      unsigned max, unsigned *n, struct err *e)
 {

@@ -27,7 +27,7 @@
 #include "json_read.h"
 
 #define RES_NAME_SIZE 80
-#define RES_ID_SIZE   256
+#define RES_ID_SIZE   384
 
 #define WORKER_MEMORY_MIB 256 /* what a worker needs at least */
 
@@ -100,6 +100,8 @@ struct disk_spec {
 	uint64_t size;           /* bytes; 0: as large as the snapshot */
 	uint32_t logical_sector;
 	const struct res_ref *from_snapshot; /* NULL: empty */
+	bool boots;              /* a machine will boot from it, of that firmware: some clouds have to know when they make it */
+	enum firmware firmware;
 };
 
 struct worker_disk {
@@ -282,9 +284,10 @@ struct provider_ops {
 	/* Keep this JSON beside a replica disk, in place of an older one, for whoever finds the disk; it goes with the disk. */
 	int (*replica_describe)(struct provider *p, const struct res_ref *disk, const char *json, struct err *e);
 
-	/* Ranges of source disk i changed since that baseline snapshot; UNSUPPORTED: not known, read all. */
+	/* Ranges of source disk i changed between the baseline and this run's snapshot of it (ids); UNSUPPORTED: not known,
+	 * read all. */
 	int (*changed_ranges)(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
-			      struct byte_range **out, size_t *count, struct err *e);
+			      const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e);
 
 	/* Created, not started; where a cloud cannot make a machine without starting it, `target_runs_at_once`: then what
 	 * has to be durable before the guest may write is so before this call. */
@@ -303,6 +306,7 @@ struct provider {
 	char identity[256];  /* tells this place from all others where the block alone does not (it may say "as the environment
 			      * says"): kept with the block, so that what is in one place is never sought in another; "": it does */
 	char seen[96];       /* of what was polled last, the cloud's own word ("attaching") for messages; "": it has none */
+	bool needs_baseline; /* changed_ranges compares two snapshots, so that of the last committed generation is kept */
 	int64_t not_before_ns; /* monotonic: the cloud asked not to be called again before that (Retry-After); 0: it did not */
 };
 

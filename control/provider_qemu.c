@@ -301,8 +301,9 @@ static int replica_claim(struct provider *p, struct res_ref *disk, const struct 
 }
 
 static int changed_ranges(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
-			  struct byte_range **out, size_t *count, struct err *e)
+			  const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e)
 {
+	(void)snapshot_id; /* bitmaps go on recording */
 	return qemu_changed_ranges(&of(p)->cloud, m, disk, baseline_id, out, count, e);
 }
 

@@ -128,8 +128,8 @@ static int recognise(struct context *c, struct replica_disk *rd, const struct jo
 }
 
 /* Make the disk, or adopt the one that is there under our name and owner. */
-static int obtain(struct context *c, const struct run *run, const struct machine_disk *d, const struct seen *seen,
-		  struct replica_disk *rd, uint64_t generation, const char *what, struct err *e)
+static int obtain(struct context *c, const struct run *run, const struct machine_disk *d, enum firmware firmware,
+		  const struct seen *seen, struct replica_disk *rd, uint64_t generation, const char *what, struct err *e)
 {
 	const struct res_ref *there = seen_by_name(seen, rd->res.ref.name);
 	struct journal_entry entry;
@@ -138,7 +138,8 @@ static int obtain(struct context *c, const struct run *run, const struct machine
 	if (journal_find_entry(c->journal, c->job.name, PURPOSE_REPLICA, rd->res.ref.name, &entry, &found, e) < 0)
 		return -1;
 	if (there == NULL) {
-		struct disk_spec spec = {.size = d->size, .logical_sector = d->logical_sector};
+		struct disk_spec spec = {.size = d->size, .logical_sector = d->logical_sector, .boots = d->boot,
+					 .firmware = firmware};
 
 		if (found && journal_removed(c->journal, entry.row, e) < 0)
 			return -1;
@@ -287,7 +288,7 @@ static int open_disk(struct context *c, const struct machine *m, unsigned i, con
 	char what[24];
 
 	snprintf(what, sizeof what, "disk%u", i);
-	if (obtain(c, run, d, seen, rd, r->generation, what, e) < 0)
+	if (obtain(c, run, d, m->firmware, seen, rd, r->generation, what, e) < 0)
 		return -1;
 	if (c->target_p->ops->replica_lock != NULL &&
 	    cloud_replica_lock(&c->target, &rd->res.ref, holder, e) < 0)

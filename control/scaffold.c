@@ -34,6 +34,16 @@ static void name_it(struct scaffold *s, struct cloud_res *r, enum res_kind kind,
 		  clock_wall_ns() / NS_PER_S + SCAFFOLD_LIFE_S);
 }
 
+/* From the start what it will be when this run is committed: until then no generation is made from it, and it goes. */
+static void name_snapshot(struct scaffold *s, struct cloud_res *r, const char *what)
+{
+	name_it(s, r, RES_SNAPSHOT, what);
+	if (!s->c->source_p->needs_baseline || !s->c->job.use_hints)
+		return;
+	r->ref.tags.purpose = PURPOSE_BASELINE;
+	r->ref.tags.expires_s = 0;
+}
+
 int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e)
 {
 	char what[24];
@@ -41,7 +51,7 @@ int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct er
 
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(what, sizeof what, "snap%u", i);
-		name_it(s, &s->snapshots[i], RES_SNAPSHOT, what);
+		name_snapshot(s, &s->snapshots[i], what);
 	}
 	events_step(s->c->events, "snapshot", "%u disk%s of %s machine %s %s", n, n == 1 ? "" : "s",
 		    m->running ? "running" : "stopped", m->name, m->not_one_instant ? "one after the other" : "at one instant");
@@ -304,6 +314,36 @@ static void take_away(struct side *side, struct cloud_res *r, struct err *first)
 	r->row = 0;
 }
 
+struct old_baselines {
+	struct context *c;
+	VEC(struct cloud_res) list;
+	struct err err;
+};
+
+static int collect_old(void *ctx, const struct journal_entry *entry)
+{
+	struct old_baselines *old = ctx;
+	bool kept = true;
+
+	if (entry->ref.tags.purpose != PURPOSE_BASELINE || entry->place != old->c->source.place)
+		return 0;
+	if (journal_is_baseline(old->c->journal, old->c->job.name, entry->ref.id, &kept, &old->err) == 0 && !kept)
+		*vec_push(&old->list) = (struct cloud_res){.ref = entry->ref, .row = entry->row};
+	return old->err.kind != ERR_NONE;
+}
+
+/* The snapshots of the generation before the newest one, or of a run that came to nothing. */
+static void take_old_baselines_away(struct scaffold *s, struct err *first)
+{
+	struct old_baselines old = {.c = s->c};
+
+	if (journal_entries(s->c->journal, s->c->job.name, collect_old, &old, &old.err) < 0 && first->kind == ERR_NONE)
+		*first = old.err;
+	for (size_t i = 0; i < old.list.len; i++)
+		take_away(&s->source, &old.list.at[i], first);
+	vec_fini(&old.list);
+}
+
 /* Something was made, or may have been. */
 static bool has_any(const struct scaffold *s)
 {
@@ -324,7 +364,9 @@ int scaffold_remove(struct scaffold *s, struct err *e)
 	for (unsigned i = 0; i < s->clone_count; i++)
 		take_away(&s->source, &s->clones[i], &first);
 	for (unsigned i = 0; i < s->snapshot_count; i++)
-		take_away(&s->source, &s->snapshots[i], &first);
+		if (s->snapshots[i].ref.tags.purpose == PURPOSE_SCAFFOLD)
+			take_away(&s->source, &s->snapshots[i], &first);
+	take_old_baselines_away(s, &first);
 	if (first.kind == ERR_NONE)
 		return 0;
 	*e = first;

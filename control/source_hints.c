@@ -53,7 +53,7 @@ static int ask(struct context *c, const struct machine *m, const struct replica 
 	cleanup(cleanup_free) struct byte_range *ranges = NULL;
 	size_t count = 0;
 
-	if (cloud_changed_ranges(&c->source, m, i, r->committed[i].baseline, &ranges, &count, e) < 0)
+	if (cloud_changed_ranges(&c->source, m, i, r->committed[i].baseline, r->disks[i].baseline, &ranges, &count, e) < 0)
 		return -1;
 	hints_init(&h->disk[i], r->disks[i].size, manifest_info(r->disks[i].working)->chunk_size);
 	for (size_t k = 0; k < count; k++)

@@ -144,10 +144,11 @@ static int snapshot_machine(struct provider *p, const struct machine *m, struct 
 }
 
 static int changed_ranges(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
-			  struct byte_range **out, size_t *count, struct err *e)
+			  const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e)
 {
 	struct mem_cloud *c = cloud_of(p);
 
+	(void)snapshot_id;
 	*out = NULL;
 	*count = 0;
 	if (disk >= m->disks.len)

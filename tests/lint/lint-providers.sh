@@ -20,8 +20,9 @@ foreign qemu 'qemu|qmp' || rc=1
 foreign openstack openstack || rc=1
 foreign blob blob '"blob"|provider_blob|page blob|vhd' || rc=1
 foreign azure azure || rc=1
+# What Azure's credentials and calls are is shared with others than the driver.
 for name in openstack azure; do
-	lines=$(files "control/${name}_*.c" | xargs cat | wc -l)
+	lines=$(files "control/${name}_*.c" | grep -vE "azure_(credential|session)[.]c" | xargs cat | wc -l)
 	[ "$lines" -le 1500 ] || { echo "control/${name}_*.c: $lines lines, at most 1500"; rc=1; }
 done
 exit $rc

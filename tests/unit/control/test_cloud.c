@@ -451,13 +451,17 @@ static void cloud_sweep_keeps_what_is_not_scaffold_or_not_ours(void **state)
 	static const enum res_purpose kept[] = {PURPOSE_REPLICA, PURPOSE_GENERATION, PURPOSE_BASELINE, PURPOSE_TARGET};
 	struct cloud_res theirs = a_res(w, RES_DISK, PURPOSE_SCAFFOLD, "theirs");
 	struct cloud_res other_job = a_res(w, RES_DISK, PURPOSE_SCAFFOLD, "otherjob");
+	struct generation_disk generation = {.source_disk = "a", .size = 1, .chunk_size = 1, .sector_size = 512};
 	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
 		struct cloud_res r = a_res(w, RES_DISK, kept[i], res_purpose_name(kept[i]));
 
 		assert_int_equal(make_disk(w, &r, &e), 0);
+		if (kept[i] == PURPOSE_BASELINE)
+			snprintf(generation.baseline, sizeof generation.baseline, "%s", r.ref.id);
 	}
+	assert_int_equal(journal_commit(w->j, "web1", w->run.id, 1, false, &generation, 1, "{}", &e), 0);
 	snprintf(theirs.ref.tags.owner, sizeof theirs.ref.tags.owner, "somebody else");
 	snprintf(other_job.ref.tags.job, sizeof other_job.ref.tags.job, "db7");
 	mem_cloud_add(w->mem, &theirs.ref);
@@ -468,6 +472,18 @@ static void cloud_sweep_keeps_what_is_not_scaffold_or_not_ours(void **state)
 	assert_int_equal(sweep(w, NULL), 1); /* any job of ours */
 	assert_null(mem_cloud_get(w->mem, other_job.ref.name));
 	assert_non_null(mem_cloud_get(w->mem, theirs.ref.name));
+}
+
+/* A run that died, or a newer generation: nobody will ask what changed since that snapshot. */
+static void cloud_sweep_removes_baselines_of_no_generation(void **state)
+{
+	struct world *w = *state;
+	struct cloud_res r = a_res(w, RES_DISK, PURPOSE_BASELINE, "old");
+	struct err e = ERR_INIT;
+
+	assert_int_equal(make_disk(w, &r, &e), 0);
+	assert_int_equal(sweep(w, "web1"), 1);
+	assert_null(mem_cloud_get(w->mem, r.ref.name));
 }
 
 static void cloud_sweep_found_only_by_tag_is_removed(void **state)
@@ -669,6 +685,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cloud_remove_journal_full_takes_only_what_is_not_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_order_is_by_kind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_keeps_what_is_not_scaffold_or_not_ours, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloud_sweep_removes_baselines_of_no_generation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_found_only_by_tag_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_name_taken_by_another_is_untouched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cloud_sweep_name_recreated_by_another_is_untouched, set_up, tear_down),

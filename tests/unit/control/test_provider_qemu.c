@@ -268,7 +268,7 @@ static void changedRanges_sinceBaseline_areWhatWasWritten(void **state)
 	two_snapshots(f, "r1", snap);
 	take_away(f, &snap[0]); /* hints outlive their snapshot */
 	ok(f->p->ops->machine_get(f->p, "m", &m, e));
-	ok(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, &ranges, &n, e));
+	ok(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, "", &ranges, &n, e));
 	assert_int_equal(n, 0);
 	free(ranges);
 	guest_io(f, 0, "write -P 1 64k 128k");
@@ -280,22 +280,22 @@ static void changedRanges_sinceBaseline_areWhatWasWritten(void **state)
 	machine_fini(&again);
 	take_away(f, &snap[1]);
 	two_snapshots(f, "r2", later);
-	ok(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, &ranges, &n, e));
+	ok(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, "", &ranges, &n, e));
 	assert_int_equal(n, 2);
 	assert_int_equal(ranges[0].offset, 65536);
 	assert_int_equal(ranges[0].length, 131072);
 	assert_int_equal(ranges[1].offset, 2 * MIB);
 	assert_int_equal(ranges[1].length, 65536);
 	free(ranges);
-	ok(f->p->ops->changed_ranges(f->p, &m, 1, snap[1].id, &ranges, &n, e));
+	ok(f->p->ops->changed_ranges(f->p, &m, 1, snap[1].id, "", &ranges, &n, e));
 	assert_int_equal(n, 0);
 	free(ranges);
 	take_away(f, &later[0]);
 	take_away(f, &later[1]);
 	stop(f);
-	refused(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, &ranges, &n, e), ERR_UNSUPPORTED, "is off");
+	refused(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, "", &ranges, &n, e), ERR_UNSUPPORTED, "is off");
 	start(f);
-	refused(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, &ranges, &n, e), ERR_UNSUPPORTED, "restarted");
+	refused(f->p->ops->changed_ranges(f->p, &m, 0, snap[0].id, "", &ranges, &n, e), ERR_UNSUPPORTED, "restarted");
 	stop(f);
 	machine_fini(&m);
 	assert_nothing_left(f);

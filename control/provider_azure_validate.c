@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What stands against replicating a machine here, all at once; and what was not looked at. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "azure.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+/* What every call of this driver needs; azure-role.json grants the same. at: source, target, or both ends. */
+static const struct {
+	const char *action;
+	bool source, target;
+} actions[] = {
+	{"Microsoft.Compute/virtualMachines/read", true, true},
+	{"Microsoft.Compute/virtualMachines/write", true, true},
+	{"Microsoft.Compute/virtualMachines/delete", true, true},
+	{"Microsoft.Compute/virtualMachines/deallocate/action", true, false},
+	{"Microsoft.Compute/virtualMachines/start/action", false, true},
+	{"Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action", true, true},
+	{"Microsoft.Compute/disks/read", true, true},
+	{"Microsoft.Compute/disks/write", true, true},
+	{"Microsoft.Compute/disks/delete", true, true},
+	{"Microsoft.Compute/disks/beginGetAccess/action", true, true},
+	{"Microsoft.Compute/disks/endGetAccess/action", true, true},
+	{"Microsoft.Compute/snapshots/read", true, true},
+	{"Microsoft.Compute/snapshots/write", true, true},
+	{"Microsoft.Compute/snapshots/delete", true, true},
+	{"Microsoft.Compute/snapshots/beginGetAccess/action", true, false},
+	{"Microsoft.Compute/snapshots/endGetAccess/action", true, false},
+	{"Microsoft.Compute/galleries/read", true, true},
+	{"Microsoft.Compute/galleries/images/read", true, true},
+	{"Microsoft.Compute/galleries/images/versions/read", true, true},
+	{"Microsoft.Compute/images/read", true, true},
+	{"Microsoft.Compute/locations/usages/read", true, true},
+	{"Microsoft.Compute/locations/vmSizes/read", true, true},
+	{"Microsoft.Compute/locations/operations/read", true, true},
+	{"Microsoft.Compute/skus/read", true, true},
+	{"Microsoft.Network/networkInterfaces/read", true, true},
+	{"Microsoft.Network/networkInterfaces/write", true, true},
+	{"Microsoft.Network/networkInterfaces/delete", true, true},
+	{"Microsoft.Network/networkInterfaces/join/action", true, true},
+	{"Microsoft.Network/publicIPAddresses/read", true, true},
+	{"Microsoft.Network/publicIPAddresses/write", true, true},
+	{"Microsoft.Network/publicIPAddresses/delete", true, true},
+	{"Microsoft.Network/publicIPAddresses/join/action", true, true},
+	{"Microsoft.Network/networkSecurityGroups/read", true, true},
+	{"Microsoft.Network/networkSecurityGroups/write", true, true},
+	{"Microsoft.Network/networkSecurityGroups/delete", true, true},
+	{"Microsoft.Network/networkSecurityGroups/join/action", true, true},
+	{"Microsoft.Network/virtualNetworks/subnets/read", true, true},
+	{"Microsoft.Network/virtualNetworks/subnets/join/action", true, true},
+	{"Microsoft.Network/locations/usages/read", true, true},
+	{"Microsoft.Network/locations/operations/read", true, true},
+	{"Microsoft.Network/locations/operationResults/read", true, true},
+	{"Microsoft.Resources/subscriptions/resourceGroups/read", true, true},
+	{"Microsoft.Authorization/locks/read", true, true},
+	{"Microsoft.Authorization/permissions/read", true, true},
+	{"Microsoft.Storage/storageAccounts/read", true, true},
+	{"Microsoft.DevTestLab/schedules/read", true, true},
+	{"Microsoft.DevTestLab/schedules/write", true, true},
+	{"Microsoft.DevTestLab/schedules/delete", true, true},
+};
+
+static void not_checked(struct findings *out, const char *what, const struct err *e)
+{
+	findings_add(out, FINDING_NOT_CHECKED, e->kind, "%s: %s", what, e->msg);
+}
+
+/* ---- Rights ---- */
+
+static bool grants(yyjson_val *list, const char *action)
+{
+	yyjson_val *pattern;
+	size_t i, max;
+
+	yyjson_arr_foreach(list, i, max, pattern)
+		if (yyjson_is_str(pattern) && fnmatch(yyjson_get_str(pattern), action, FNM_CASEFOLD) == 0)
+			return true;
+	return false;
+}
+
+static bool is_granted(yyjson_val *permissions, const char *action)
+{
+	yyjson_val *p;
+	size_t i, max;
+
+	yyjson_arr_foreach(permissions, i, max, p)
+		if (grants(yyjson_obj_get(p, "actions"), action) && !grants(yyjson_obj_get(p, "notActions"), action))
+			return true;
+	return false;
+}
+
+static void check_rights(struct azure *a, const char *group, bool source, struct findings *out)
+{
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+	struct err e = ERR_INIT;
+
+	if (azure_call(&a->session, AZURE_PERMISSIONS, "GET", NULL, &doc, NULL, &e,
+		       "/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Authorization/permissions", a->session.subscription,
+		       group) < 0) {
+		not_checked(out, "which actions are allowed", &e);
+		return;
+	}
+	yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "value");
+	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+		if ((source ? actions[i].source : actions[i].target) && !is_granted(list, actions[i].action))
+			findings_add(out, FINDING_ERROR, ERR_DENIED, "%s may not %s in resource group %s: give it a role that grants that "
+				     "(control/azure-role.json is one)", azure_credential_who(a->session.credential), actions[i].action,
+				     group);
+}
+
+struct lock_check {
+	struct findings *out;
+	const char *group;
+};
+
+static int see_lock(void *ctx, yyjson_val *lock)
+{
+	const struct lock_check *c = ctx;
+
+	findings_add(c->out, FINDING_ERROR, ERR_DENIED, "resource group %s has the lock %s (%s), under which nothing can be removed again: "
+		     "name another group by \"worker_resource_group\", or have it taken off", c->group, rest_text(lock, "name"),
+		     azure_text(lock, "/properties/level"));
+	return 0;
+}
+
+static void check_locks(struct azure *a, const char *group, struct findings *out)
+{
+	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Authorization/locks?"
+						      "$filter=atScope()", a->session.subscription, group);
+	struct lock_check c = {.out = out, .group = group};
+	struct err e = ERR_INIT;
+
+	if (azure_list(&a->session, AZURE_LOCKS, path, see_lock, &c, &e) < 0)
+		not_checked(out, "locks", &e);
+}
+
+/* ---- Sizes and quotas ---- */
+
+struct need {
+	const char *name; /* of the usage */
+	const char *what;
+	uint64_t count;
+};
+
+struct usages {
+	const struct azure *a;
+	const struct need *needs;
+	size_t count;
+	bool source;
+	struct findings *out;
+};
+
+static int see_usage(void *ctx, yyjson_val *v)
+{
+	const struct usages *u = ctx;
+	uint64_t used = azure_number(v, "/currentValue"), limit = azure_number(v, "/limit");
+
+	for (size_t i = 0; i < u->count; i++)
+		if (strcasecmp(azure_text(v, "/name/value"), u->needs[i].name) == 0 && used + u->needs[i].count > limit)
+			findings_add(u->out, FINDING_ERROR, ERR_NO_SPACE, "%s allows %llu %s in %s, %llu are used and %llu more are needed: ask for "
+				     "more quota, or remove something", u->a->session.cloud->name, (unsigned long long)limit,
+				     u->needs[i].what, u->a->options.location, (unsigned long long)used,
+				     (unsigned long long)u->needs[i].count);
+	return 0;
+}
+
+static void check_usages(struct azure *a, enum azure_api api, const char *provider, const struct need *needs, size_t count,
+			 struct findings *out)
+{
+	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/providers/%s/locations/%s/usages", a->session.subscription,
+						      provider, a->options.location);
+	struct usages u = {.a = a, .needs = needs, .count = count, .out = out};
+	struct err e = ERR_INIT;
+
+	if (azure_list(&a->session, api, path, see_usage, &u, &e) < 0)
+		not_checked(out, "quotas", &e);
+}
+
+struct sku_check {
+	const struct azure *a;
+	const char *zone;
+	bool found;
+	struct findings *out;
+};
+
+static const char *capability(yyjson_val *sku, const char *name)
+{
+	yyjson_val *c;
+	size_t i, max;
+
+	yyjson_arr_foreach(yyjson_obj_get(sku, "capabilities"), i, max, c)
+		if (strcmp(rest_text(c, "name"), name) == 0)
+			return rest_text(c, "value");
+	return "";
+}
+
+static int see_sku(void *ctx, yyjson_val *sku)
+{
+	struct sku_check *s = ctx;
+	const char *size = s->a->options.size;
+	yyjson_val *r, *zone;
+	size_t i, k, max, many;
+
+	if (strcmp(rest_text(sku, "resourceType"), "virtualMachines") != 0 || strcasecmp(rest_text(sku, "name"), size) != 0)
+		return 0;
+	s->found = true;
+	yyjson_arr_foreach(yyjson_obj_get(sku, "restrictions"), i, max, r) {
+		bool hit = strcmp(rest_text(r, "type"), "Zone") != 0;
+
+		yyjson_arr_foreach(yyjson_ptr_get(r, "/restrictionInfo/zones"), k, many, zone)
+			hit |= s->zone[0] != '\0' && yyjson_equals_str(zone, s->zone);
+		if (hit)
+			findings_add(s->out, FINDING_ERROR, ERR_NO_SPACE, "size %s is not to be had in %s%s%s (%s): choose another "
+				     "\"export_worker_size\"", size, s->a->options.location, s->zone[0] != '\0' ? ", zone " : "", s->zone,
+				     rest_text(r, "reasonCode"));
+	}
+	if (strcmp(capability(sku, "DiskControllerTypes"), "NVMe") == 0)
+		findings_add(s->out, FINDING_ERROR, ERR_UNSUPPORTED, "size %s has NVMe disks only, whose LUN a guest cannot see: choose another "
+			     "\"export_worker_size\"", size);
+	return 1;
+}
+
+static void check_sku(struct azure *a, const char *zone, struct findings *out)
+{
+	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/providers/Microsoft.Compute/skus?$filter=location%%20eq%%20'%s'",
+						      a->session.subscription, a->options.location);
+	struct sku_check s = {.a = a, .zone = zone, .out = out};
+	struct err e = ERR_INIT;
+
+	if (azure_list(&a->session, AZURE_SKUS, path, see_sku, &s, &e) < 0)
+		not_checked(out, "restrictions of sizes", &e);
+}
+
+/* The worker, and a disk and a snapshot for each of the machine's. */
+static void check_worker(struct azure *a, const struct machine *m, const char *zone, struct findings *out)
+{
+	uint64_t n = m->disks.len, take = n + (a->session.cloud->user_data ? 0 : 1);
+	struct azure_size size;
+	struct err e = ERR_INIT;
+
+	if (a->options.size[0] == '\0' || a->options.image[0] == '\0' || a->options.subnet[0] == '\0') {
+		findings_add(out, FINDING_ERROR, ERR_CONFIG, "\"%s\" is missing for %s: workers need it", a->options.size[0] == '\0' ?
+			     "export_worker_size" : a->options.image[0] == '\0' ? "export_worker_image" : "subnet_id", a->p.place);
+		return;
+	}
+	if (azure_size_find(a, a->options.size, 0, 0, 0, &size, &e) < 0) {
+		findings_add(out, FINDING_ERROR, e.kind, "\"export_worker_size\": %s", e.msg);
+		return;
+	}
+	if (size.data_disks < take)
+		findings_add(out, FINDING_ERROR, ERR_CONFIG, "size %s takes %llu data disks, and the worker has %llu: choose a larger "
+			     "\"export_worker_size\"", size.name, (unsigned long long)size.data_disks, (unsigned long long)take);
+	if (azure_image_find(a, &e) < 0)
+		findings_add(out, FINDING_ERROR, e.kind, "%s", e.msg);
+	else if (strcmp(a->image.generation, "V2") == 0 && !a->session.cloud->uefi)
+		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "\"export_worker_image\" is of generation 2, and %s has only generation 1",
+			     a->session.cloud->name);
+	const struct need compute[] = {{"cores", "cores", size.vcpus}, {"virtualMachines", "virtual machines", 1},
+				       {"PremiumDiskCount", "premium disks", n}, {"StandardDiskCount", "standard disks", 1}};
+	const struct need network[] = {{"NetworkInterfaces", "NICs", 1}, {"NetworkSecurityGroups", "network security groups", 1},
+				       {"PublicIPAddresses", "public addresses", a->options.public_ip},
+				       {"StandardSkuPublicIpAddresses", "public addresses", a->options.public_ip}};
+	check_usages(a, AZURE_COMPUTE, "Microsoft.Compute", compute, sizeof compute / sizeof compute[0], out);
+	check_usages(a, AZURE_NETWORK, "Microsoft.Network", network, sizeof network / sizeof network[0], out);
+	if (a->session.cloud->versions[AZURE_SKUS] != NULL)
+		check_sku(a, zone, out);
+	else
+		findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "restrictions of sizes: %s does not tell", a->session.cloud->name);
+}
+
+/* ---- The machine ---- */
+
+static void check_machine(struct azure *a, const struct machine *m, char zone[8], struct findings *out)
+{
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+	struct err e = ERR_INIT;
+	yyjson_val *vm = azure_read(a, AZURE_VM, m->id, &doc, &e);
+	const char *security = azure_text(vm, "/properties/securityProfile/securityType"), *location = rest_text(vm, "location");
+
+	zone[0] = '\0';
+	if (vm == NULL) {
+		not_checked(out, "the machine", &e);
+		return;
+	}
+	snprintf(zone, 8, "%s", azure_text(vm, "/zones/0"));
+	if (strcasecmp(location, a->options.location) != 0)
+		findings_add(out, FINDING_ERROR, ERR_CONFIG, "machine %s is in %s, and \"location\" says %s: a worker has to be where the disks are",
+			     m->name, location, a->options.location);
+	if (strcmp(security, "ConfidentialVM") == 0)
+		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "machine %s is confidential: its memory and disks are for nobody else", m->name);
+	if (yyjson_is_true(yyjson_ptr_get(vm, "/properties/securityProfile/uefiSettings/vTpmEnabled")))
+		findings_add(out, FINDING_WARNING, ERR_NONE, "machine %s has a virtual TPM, whose secrets are not copied: what is sealed to it "
+			     "(BitLocker, measured boot) asks for its recovery key in the promoted machine", m->name);
+	if (m->not_one_instant)
+		findings_add(out, FINDING_WARNING, ERR_NONE, "%s takes the snapshots of a running machine's %zu disks one after the other, so data "
+			     "spread over several disks may not fit together: stop the machine for the last sync", a->p.place,
+			     m->disks.len);
+}
+
+static void check_disk_policies(struct azure *a, const struct machine *m, struct findings *out)
+{
+	for (size_t i = 0; i < m->disks.len; i++) {
+		cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+		struct err e = ERR_INIT;
+		yyjson_val *d = m->disks.at[i].id[0] != '\0' ? azure_read(a, AZURE_DISK, m->disks.at[i].id, &doc, &e) : NULL;
+		const char *policy = azure_text(d, "/properties/networkAccessPolicy");
+
+		if (strcmp(policy, "DenyAll") == 0 || strcmp(policy, "AllowPrivate") == 0)
+			findings_add(out, FINDING_NOTE, ERR_NONE, "disk %s has the network access policy %s: it is read by a worker, whole each time, "
+				     "because what has changed cannot be asked for", m->disks.at[i].name, policy);
+	}
+}
+
+int azure_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e)
+{
+	struct azure *a = azure_of(p);
+	char zone[8];
+
+	(void)e;
+	snprintf(zone, sizeof zone, "%s", a->options.zone);
+	if (source) {
+		check_machine(a, m, zone, out);
+		check_disk_policies(a, m, out);
+	} else if (m->firmware == FIRMWARE_UEFI && !a->session.cloud->uefi) {
+		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "machine %s boots by UEFI, and %s has only generation 1 (BIOS)", m->name,
+			     a->session.cloud->name);
+	}
+	check_worker(a, m, zone, out);
+	check_rights(a, a->options.worker_group, source, out);
+	if (strcasecmp(a->options.group, a->options.worker_group) != 0)
+		check_rights(a, a->options.group, source, out);
+	check_locks(a, a->options.worker_group, out);
+	if (a->options.allow_count == 0)
+		findings_add(out, FINDING_WARNING, ERR_NONE, "in %s everybody may knock at a worker's port (only the controller and the other worker "
+			     "get in): name their addresses by \"allow\"", p->place);
+	findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "whether policies (Azure Policy) of %s forbid something that will be made, and whether "
+		     "%s is in stock there", p->place, a->options.size[0] != '\0' ? a->options.size : "a size");
+	return 0;
+}
