@@ -2,11 +2,14 @@
 /* `wherry-worker boot-data`: what PID 1 asks before there is a network; the contract is in initramfs/broker.h. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "boot/bootdata.h"
 #include "cmd.h"
+
+#define NEEDS_NETWORK 75 /* broker.h: ask again with the network up */
 
 static void print_lines(const struct bootdata *b)
 {
@@ -26,8 +29,11 @@ int cmd_boot_data(int argc, char **argv, struct err *e)
 
 	if (argc > 1 && !whole)
 		return err_set(e, ERR_USAGE, 0, "boot-data knows no argument but --raw, not \"%s\"", argv[argc - 1]);
-	if (bootdata_find("", &raw, &source, e) < 0)
+	int rc = bootdata_find("", &raw, &source, e);
+	if (rc < 0)
 		return -1;
+	if (rc == BOOT_NEEDS_NETWORK)
+		exit(NEEDS_NETWORK);
 	/* Even --raw: what the worker would refuse must not become /run/bootdata. */
 	if (bootdata_parse(raw.data, raw.len, &b, e) < 0)
 		return err_wrap(e, "from %s", source);

@@ -127,6 +127,9 @@ static int read_boot_data(struct serve *s, struct err *e)
 	cleanup(buf_fini) struct buf raw = BUF_INIT;
 	const char *source = s->boot_file;
 	int rc = source != NULL ? read_boot_file(source, &raw, e) : bootdata_find("", &raw, &source, e);
+	if (rc == BOOT_NEEDS_NETWORK)
+		return err_set(e, ERR_NOT_FOUND, 0, "the bootstrap data have to be asked for over the network: set WHERRY_NETWORK=1, or name "
+			       "a file by --boot-data");
 
 	if (rc < 0)
 		return -1;

@@ -11,7 +11,7 @@
  *    "lease_seconds":300, "debug":false}
  *
  * Sources, first found wins: QEMU fw_cfg (opt/wherry/bootdata), the kernel command line
- * (wherry.bootdata=<base64>), a config drive (ISO 9660 or FAT with label config-2 or cidata, file
+ * (wherry.bootdata=<base64>), the user data of an Azure VM (its metadata service), a config drive (ISO 9660 or FAT with label config-2 or cidata, file
  * openstack/latest/user_data or user-data; read by our own small bounded reader because the kernel has no file systems).
  */
 #ifndef WHERRY_BOOT_BOOTDATA_H
@@ -47,14 +47,19 @@ struct bootdata {
 /* CONFIG: which key, what was expected. */
 int bootdata_parse(const char *json, size_t len, struct bootdata *out, struct err *e);
 
-/* One place to look. `found` false and 0 when it has none; -1 when it has some that cannot be read. */
+/* One place to look. `found` false and 0 when it has none; -1 when it has some that cannot be read; BOOT_NEEDS_NETWORK when it
+ * has to be asked again with the network up, which WHERRY_NETWORK in the environment says. */
+#define BOOT_NEEDS_NETWORK 1
 struct boot_source {
 	const char *name;
 	int (*read)(const char *root, struct buf *out, bool *found, struct err *e); /* root: "" or a test's tree */
 };
-extern const struct boot_source boot_source_fw_cfg, boot_source_cmdline, boot_source_config_drive;
+extern const struct boot_source boot_source_fw_cfg, boot_source_cmdline, boot_source_imds, boot_source_config_drive;
 
-/* Asks the sources of the table in order; NOT_FOUND lists where it looked. */
+/* The bootstrap data in a reply of Azure's metadata service. NETWORK, PROTOCOL: ask again; CONFIG: they are none. */
+int imds_take(const char *reply, struct buf *out, bool *found, struct err *e);
+
+/* Asks the sources of the table in order; NOT_FOUND lists where it looked. BOOT_NEEDS_NETWORK: see above. */
 int bootdata_find(const char *root, struct buf *raw, const char **source, struct err *e);
 
 #endif

@@ -5,6 +5,7 @@
 static const struct boot_source *const sources[] = {
 	&boot_source_fw_cfg,
 	&boot_source_cmdline,
+	&boot_source_imds,
 	&boot_source_config_drive,
 };
 
@@ -27,8 +28,11 @@ int bootdata_find(const char *root, struct buf *raw, const char **source, struct
 		bool found = false;
 
 		buf_clear(raw);
-		if (sources[i]->read(root, raw, &found, e) < 0)
+		int rc = sources[i]->read(root, raw, &found, e);
+		if (rc < 0)
 			return err_wrap(e, "bootstrap data from %s", sources[i]->name);
+		if (rc == BOOT_NEEDS_NETWORK)
+			return rc;
 		if (found) {
 			*source = sources[i]->name;
 			return 0;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "boot/bootdata.h"
 #include "boot/image_volume.h"
@@ -121,6 +122,54 @@ static void bootdata_find_two_equal_drives_are_one(void **state)
 	assert_string_equal(text, "{3}");
 }
 
+/* What is on Azure is told by its chassis; there the network comes before what stands on a disk. */
+static void bootdata_find_on_azure_needs_the_network(void **state)
+{
+#define CHASSIS(tag) "mkdir -p sys/class/dmi/id && echo " tag " >sys/class/dmi/id/chassis_asset_tag"
+	char text[256], source[128];
+	struct err e = ERR_INIT;
+
+	(void)state;
+	unsetenv("WHERRY_NETWORK");
+	assert_int_equal(find_in(DRIVE("vdb", "{3}") " && " CHASSIS("7783-7084-3265-9085-8269-3286-77"), text, source, &e),
+			 BOOT_NEEDS_NETWORK);
+	assert_int_equal(find_in(DRIVE("vdb", "{3}") " && " CHASSIS("none"), text, source, &e), 0);
+	assert_string_equal(text, "{3}");
+}
+
+static void imds_take_each_reply(void **state)
+{
+	static const struct {
+		const char *reply;
+		enum err_kind kind;
+		const char *data; /* NULL: none found */
+	} cases[] = {
+		{"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\neyJhIjoxfQ==", ERR_NONE, "{\"a\":1}"},
+		{"HTTP/1.1 200 OK\r\n\r\n", ERR_NONE, NULL},
+		{"HTTP/1.1 404 Not Found\r\n\r\n{}", ERR_NONE, NULL},
+		{"HTTP/1.1 400 Bad Request\r\n\r\nno such version", ERR_NONE, NULL},
+		{"HTTP/1.1 503 Busy\r\n\r\n", ERR_NETWORK, NULL},
+		{"HTTP/1.1 429 Slow\r\n\r\n", ERR_NETWORK, NULL},
+		{"HTTP/1.1 200 OK\r\n\r\n*", ERR_CONFIG, NULL},
+		{"SSH-2.0", ERR_PROTOCOL, NULL},
+		{"", ERR_PROTOCOL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		cleanup(buf_fini) struct buf out = BUF_INIT;
+		struct err e = ERR_INIT;
+		bool found;
+
+		assert_int_equal(imds_take(cases[i].reply, &out, &found, &e), cases[i].kind == ERR_NONE ? 0 : -1);
+		assert_int_equal(e.kind, cases[i].kind);
+		if (cases[i].data != NULL)
+			assert_string_equal(buf_str(&out), cases[i].data);
+		else
+			assert_true(!found || e.kind != ERR_NONE);
+	}
+}
+
 int main(void)
 {
 	static const char *const tools[] = {"mkfs.vfat", "mcopy", NULL};
@@ -129,6 +178,8 @@ int main(void)
 		cmocka_unit_test(bootdata_find_nothing_says_where_it_looked),
 		cmocka_unit_test(bootdata_find_unusable_source_is_an_error),
 		cmocka_unit_test(bootdata_find_two_equal_drives_are_one),
+		cmocka_unit_test(bootdata_find_on_azure_needs_the_network),
+		cmocka_unit_test(imds_take_each_reply),
 	};
 
 	image_need_tools(tools);
