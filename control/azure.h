@@ -93,6 +93,7 @@ int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err 
 /* ---- azure_machine.c, provider_azure_validate.c, azure_disk.c, azure_worker.c, azure_target.c: operations of provider.h ---- */
 int azure_machine_get(struct provider *p, const char *name, struct machine *out, struct err *e);
 int azure_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);
+int azure_quota(struct provider *p, const struct place_needs *n, struct quotas *out, struct err *e);
 int azure_snapshot_machine(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n, struct err *e);
 int azure_snapshot_disk(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e);
 int azure_disk_create(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);

@@ -139,7 +139,7 @@ int azure_claim(struct provider *p, struct res_ref *disk, const struct res_tags 
 
 	if (v == NULL || !azure_tags_read(azure_of(p), AZURE_DISK, v, &now))
 		return is_gone(azure_of(p), disk->id, e);
-	if (res_tags_check_claim(disk->name, &now.tags, expect, e) < 0)
+	if (res_check_claim(&now, expect, e) < 0)
 		return -1;
 	next.tags = *set;
 	cleanup(cleanup_free) char *tags = azure_tags(&next), *body = json_format("{'tags':%j}", tags);

@@ -101,10 +101,10 @@ yyjson_val *azure_look_up(struct azure *a, enum azure_type t, const struct res_r
 
 	azure_id(a, t, ref, id);
 	yyjson_val *object = azure_read(a, t, id, doc, e);
-	if (object == NULL || (azure_tags_read(a, t, object, &there) && res_tags_same_owner(&ref->tags, &there.tags)))
+	if (object == NULL || (azure_tags_read(a, t, object, &there) && res_same_owner(&ref->tags, &there.tags)))
 		return object;
 	snprintf(there.id, sizeof there.id, "%s", id);
-	res_tags_refuse(ref, &there, e);
+	res_is_anothers(ref, &there, e);
 	return NULL;
 }
 

@@ -176,6 +176,7 @@ const struct provider_ops provider_azure_ops = {
 	.close = close_cloud,
 	.machine_get = azure_machine_get,
 	.validate = azure_validate,
+	.quota = azure_quota,
 	.snapshot_machine = azure_snapshot_machine,
 	.snapshot_disk = azure_snapshot_disk,
 	.disk_create = azure_disk_create,

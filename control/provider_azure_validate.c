@@ -138,47 +138,7 @@ static void check_locks(struct azure *a, const char *group, struct findings *out
 		not_checked(out, "locks", &e);
 }
 
-/* ---- Sizes and quotas ---- */
-
-struct need {
-	const char *name; /* of the usage */
-	const char *what;
-	uint64_t count;
-};
-
-struct usages {
-	const struct azure *a;
-	const struct need *needs;
-	size_t count;
-	bool source;
-	struct findings *out;
-};
-
-static int see_usage(void *ctx, yyjson_val *v)
-{
-	const struct usages *u = ctx;
-	uint64_t used = azure_number(v, "/currentValue"), limit = azure_number(v, "/limit");
-
-	for (size_t i = 0; i < u->count; i++)
-		if (strcasecmp(azure_text(v, "/name/value"), u->needs[i].name) == 0 && used + u->needs[i].count > limit)
-			findings_add(u->out, FINDING_ERROR, ERR_NO_SPACE, "%s allows %llu %s in %s, %llu are used and %llu more are needed: ask for "
-				     "more quota, or remove something", u->a->session.cloud->name, (unsigned long long)limit,
-				     u->needs[i].what, u->a->options.location, (unsigned long long)used,
-				     (unsigned long long)u->needs[i].count);
-	return 0;
-}
-
-static void check_usages(struct azure *a, enum azure_api api, const char *provider, const struct need *needs, size_t count,
-			 struct findings *out)
-{
-	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/providers/%s/locations/%s/usages", a->session.subscription,
-						      provider, a->options.location);
-	struct usages u = {.a = a, .needs = needs, .count = count, .out = out};
-	struct err e = ERR_INIT;
-
-	if (azure_list(&a->session, api, path, see_usage, &u, &e) < 0)
-		not_checked(out, "quotas", &e);
-}
+/* ---- Sizes ---- */
 
 struct sku_check {
 	const struct azure *a;
@@ -235,10 +195,9 @@ static void check_sku(struct azure *a, const char *zone, struct findings *out)
 		not_checked(out, "restrictions of sizes", &e);
 }
 
-/* The worker, and a disk and a snapshot for each of the machine's. */
 static void check_worker(struct azure *a, const struct machine *m, const char *zone, struct findings *out)
 {
-	uint64_t n = m->disks.len, take = n + (a->session.cloud->user_data ? 0 : 1);
+	uint64_t take = m->disks.len + (a->session.cloud->user_data ? 0 : 1);
 	struct azure_size size;
 	struct err e = ERR_INIT;
 
@@ -259,13 +218,6 @@ static void check_worker(struct azure *a, const struct machine *m, const char *z
 	else if (strcmp(a->image.generation, "V2") == 0 && !a->session.cloud->uefi)
 		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "\"export_worker_image\" is of generation 2, and %s has only generation 1",
 			     a->session.cloud->name);
-	const struct need compute[] = {{"cores", "cores", size.vcpus}, {"virtualMachines", "virtual machines", 1},
-				       {"PremiumDiskCount", "premium disks", n}, {"StandardDiskCount", "standard disks", 1}};
-	const struct need network[] = {{"NetworkInterfaces", "NICs", 1}, {"NetworkSecurityGroups", "network security groups", 1},
-				       {"PublicIPAddresses", "public addresses", a->options.public_ip},
-				       {"StandardSkuPublicIpAddresses", "public addresses", a->options.public_ip}};
-	check_usages(a, AZURE_COMPUTE, "Microsoft.Compute", compute, sizeof compute / sizeof compute[0], out);
-	check_usages(a, AZURE_NETWORK, "Microsoft.Network", network, sizeof network / sizeof network[0], out);
 	if (a->session.cloud->versions[AZURE_SKUS] != NULL)
 		check_sku(a, zone, out);
 	else
@@ -339,5 +291,63 @@ int azure_validate(struct provider *p, bool source, const struct machine *m, str
 			     "get in): name their addresses by \"allow\"", p->place);
 	findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "whether policies (Azure Policy) of %s forbid something that will be made, and whether "
 		     "%s is in stock there", p->place, a->options.size[0] != '\0' ? a->options.size : "a size");
+	return 0;
+}
+
+/* ---- Quotas ---- */
+
+struct usages {
+	const struct row {
+		const char *name; /* of the usage */
+		const char *what;
+		uint64_t need;
+	} *rows;
+	size_t count;
+	struct quotas *out;
+};
+
+static int see_usage(void *ctx, yyjson_val *v)
+{
+	const struct usages *u = ctx;
+
+	for (size_t i = 0; i < u->count; i++)
+		if (u->rows[i].need != 0 && strcasecmp(azure_text(v, "/name/value"), u->rows[i].name) == 0)
+			*vec_push(&u->out->list) = (struct quota){.what = u->rows[i].what, .limit = (int64_t)azure_number(v, "/limit"),
+								  .used = azure_number(v, "/currentValue"), .need = u->rows[i].need};
+	return 0;
+}
+
+/* Disks are counted by tier: those of a replica by its own, all else as what a worker boots from. */
+int azure_quota(struct provider *p, const struct place_needs *n, struct quotas *out, struct err *e)
+{
+	struct azure *a = azure_of(p);
+	bool premium = strncmp(a->options.disk_sku, "Premium", 7) == 0, ssd = strncmp(a->options.disk_sku, "StandardSSD", 11) == 0;
+	uint64_t addresses = a->options.public_ip ? n->workers : 0, boot = n->workers * (a->session.cloud->user_data ? 1 : 2);
+	struct azure_size size = {.vcpus = 0};
+	struct err ignored = ERR_INIT; /* a size that is not there is a finding of its own */
+
+	if (a->options.size[0] != '\0')
+		azure_size_find(a, a->options.size, 0, 0, 0, &size, &ignored);
+	const struct row rows[] = {
+		{"cores", "cores", n->workers * size.vcpus}, {"virtualMachines", "virtual machines", n->workers},
+		{"PremiumDiskCount", "premium disks", premium ? n->disks : 0},
+		{"StandardSSDDiskCount", "standard SSD disks", ssd ? n->disks : 0},
+		{"StandardDiskCount", "standard disks", boot + (premium || ssd ? 0 : n->disks)},
+		{"StandardSnapshotCount", "snapshots", n->snapshots},
+		{"NetworkInterfaces", "NICs", n->workers}, {"NetworkSecurityGroups", "network security groups", n->workers},
+		{"PublicIPAddresses", "public addresses", addresses}, {"StandardSkuPublicIpAddresses", "standard public addresses", addresses},
+	};
+	const struct {
+		enum azure_api api;
+		const char *provider;
+	} lists[] = {{AZURE_COMPUTE, "Microsoft.Compute"}, {AZURE_NETWORK, "Microsoft.Network"}};
+	struct usages u = {.rows = rows, .count = sizeof rows / sizeof rows[0], .out = out};
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/providers/%s/locations/%s/usages", a->session.subscription,
+							      lists[i].provider, a->options.location);
+
+		if (azure_list(&a->session, lists[i].api, path, see_usage, &u, e) < 0)
+			return -1;
+	}
 	return 0;
 }

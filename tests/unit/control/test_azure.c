@@ -336,7 +336,7 @@ static void claim_of_another_epoch_is_busy(void **state)
 	assert_has(rest_replay_body(t->w->cloud, "PATCH"), "{\"tags\":{\"wherry\":\"wherry1 o=me j=web1 r=run1 e=4 p=replica");
 	expect.epoch = 2;
 	says(t, "GET " COMPUTE "disks/r?", 200, "{" TAGGED("replica", "r") "}");
-	refused(t->p->ops->replica_claim(t->p, &disk, &expect, &set, e), ERR_BUSY, "carries epoch 3 of owner me instead of epoch 2");
+	refused(t->p->ops->replica_claim(t->p, &disk, &expect, &set, e), ERR_BUSY, "carries epoch 3 of owner me, not epoch 2");
 }
 
 static void changed_ranges_reads_all_pages_and_revokes(void **state)
@@ -397,8 +397,6 @@ static void validate_each_lack_is_a_finding(void **state)
 		{"/permissions", "{\"value\":[{\"actions\":[\"*\"],\"notActions\":[\"Microsoft.Compute/*/delete\"]}]}",
 		 "may not Microsoft.Compute/snapshots/delete in resource group g: give it a role"},
 		{"/locks?$filter=atScope()", "{\"value\":[{\"name\":\"keep\",\"properties\":{\"level\":\"CanNotDelete\"}}]}", "has the lock keep (CanNotDelete)"},
-		{"Microsoft.Compute/locations/here/usages", "{\"value\":[{\"name\":{\"value\":\"cores\"},\"currentValue\":9,\"limit\":10}]}",
-		 "allows 10 cores in here, 9 are used and 2 more are needed"},
 		{"Microsoft.Compute/skus", "{\"value\":[{\"resourceType\":\"virtualMachines\",\"name\":\"Small\",\"restrictions\":[{\"type\":\"Location\","
 		 "\"reasonCode\":\"NotAvailableForSubscription\"}]}]}", "size Small is not to be had in here (NotAvailableForSubscription)"},
 		{"/vmSizes", "{\"value\":[{\"name\":\"Small\",\"numberOfCores\":2,\"memoryInMB\":1,\"maxDataDiskCount\":1}]}", "takes 1 data disks, and the worker "
@@ -416,11 +414,10 @@ static void validate_each_lack_is_a_finding(void **state)
 		vec_push(&m.disks);
 		says(t, cases[i].part, 200, cases[i].reply);
 		rest_replay_fault(t->w->cloud, "/permissions", 200, "{\"value\":[{\"actions\":[\"*\"],\"notActions\":[]}]}", 0, i != 0);
-		rest_replay_fault(t->w->cloud, "/vmSizes", 200, SIZES, 0, i != 4);
+		rest_replay_fault(t->w->cloud, "/vmSizes", 200, SIZES, 0, i != 3);
 		rest_replay_fault(t->w->cloud, "disks/img", 200, "{}", 0, i == 0);
-		rest_replay_fault(t->w->cloud, "virtualMachines/web1", 200, "{\"location\":\"HERE\"}", 0, i != 5);
-		rest_replay_fault(t->w->cloud, "usages", 200, "{\"value\":[]}", 0, i == 2 ? 1 : 2);
-		rest_replay_fault(t->w->cloud, "skus", 200, "{\"value\":[]}", 0, i != 3);
+		rest_replay_fault(t->w->cloud, "virtualMachines/web1", 200, "{\"location\":\"HERE\"}", 0, i != 4);
+		rest_replay_fault(t->w->cloud, "skus", 200, "{\"value\":[]}", 0, i != 2);
 		rest_replay_fault(t->w->cloud, "locks", 200, "{\"value\":[]}", 0, i != 1);
 		ok(t->p->ops->validate(t->p, true, &m, &f, e));
 		for (size_t k = 0; k < f.list.len; k++) {
@@ -436,6 +433,28 @@ static void validate_each_lack_is_a_finding(void **state)
 }
 
 /* Who has that role misses nothing, and who has nothing is told all of it: in both ends together, every action once. */
+static void quota_has_a_row_for_each_usage_that_a_sync_adds_to(void **state)
+{
+	struct world *t = opened(state, false);
+	struct place_needs needs = {.workers = 2, .disks = 3, .snapshots = 3};
+	struct quotas q = {{0}};
+
+	says(t, "/vmSizes", 200, SIZES);
+	says(t, "Microsoft.Compute/locations/here/usages", 200, "{\"value\":[{\"name\":{\"value\":\"cores\"},\"currentValue\":9,\"limit\":10},"
+	     "{\"name\":{\"value\":\"PremiumDiskCount\"},\"currentValue\":1,\"limit\":50000},{\"name\":{\"value\":\"availabilitySets\"},"
+	     "\"currentValue\":1,\"limit\":1}]}");
+	says(t, "Microsoft.Network/locations/here/usages", 200, "{\"value\":[{\"name\":{\"value\":\"PublicIPAddresses\"},\"currentValue\":0,"
+	     "\"limit\":10}]}");
+	ok(t->p->ops->quota(t->p, &needs, &q, e));
+	assert_int_equal(q.list.len, 3);
+	assert_string_equal(q.list.at[0].what, "cores");
+	assert_int_equal(q.list.at[0].need, 4);
+	assert_int_equal(q.list.at[0].used, 9);
+	assert_int_equal(q.list.at[1].need, 3);
+	assert_int_equal(q.list.at[2].need, 2);
+	vec_fini(&q.list);
+}
+
 static void validate_misses_what_the_role_grants(void **state)
 {
 	struct world *t = opened(state, false);
@@ -521,6 +540,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changed_ranges_reads_all_pages_and_revokes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(find_names_what_is_ours_and_parts_left_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(quota_has_a_row_for_each_usage_that_a_sync_adds_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_misses_what_the_role_grants, set_up, tear_down),
 		cmocka_unit_test(config_disk_is_iso_9660_in_a_fixed_vhd),
 	};
