@@ -86,7 +86,10 @@ int azure_state(struct azure *a, enum azure_type t, const struct res_ref *ref, e
 int azure_remove(struct azure *a, enum azure_type t, const struct res_ref *ref, bool *gone, struct err *e);
 void azure_forget(struct azure *a);
 
-/* Takes until it is over, because what it answers is needed at once: begin and end of access to a disk's bytes. */
+/* A call whose end is waited for, though not for long, because what comes next needs it. *doc: what it answered; caller frees. */
+int azure_complete(struct azure *a, enum azure_type t, const char *method, const char *id, const char *action, const char *body,
+		   yyjson_doc **doc, struct err *e);
+/* Begin and end of access to a disk's or snapshot's bytes, by a signed URL; caller wipes and frees it. */
 int azure_grant(struct azure *a, enum azure_type t, const char *id, const char *access, char **url, struct err *e);
 int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err *e);
 

@@ -134,16 +134,26 @@ int azure_claim(struct provider *p, struct res_ref *disk, const struct res_tags 
 		struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	yyjson_val *v = azure_read(azure_of(p), AZURE_DISK, disk->id, &doc, e);
+	cleanup(rest_doc_free) yyjson_doc *answer = NULL;
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+	yyjson_val *v = azure_read(azure_of(p), AZURE_DISK, disk->id, &doc, e), *key, *value;
 	struct res_ref now, next = *disk;
+	char text[RES_TAGS_SIZE];
+	size_t i, max;
 
 	if (v == NULL || !azure_tags_read(azure_of(p), AZURE_DISK, v, &now))
 		return is_gone(azure_of(p), disk->id, e);
 	if (res_check_claim(&now, expect, e) < 0)
 		return -1;
 	next.tags = *set;
-	cleanup(cleanup_free) char *tags = azure_tags(&next), *body = json_format("{'tags':%j}", tags);
-	return azure_change(azure_of(p), AZURE_DISK, "PATCH", disk->id, "", body, e);
+	res_tags_write(&next, text);
+	buf_adds(&body, "{\"tags\":{");
+	/* All tags are replaced; what others keep there stays. */
+	yyjson_obj_foreach(yyjson_obj_get(v, "tags"), i, max, key, value)
+		if (strcmp(yyjson_get_str(key), "wherry") != 0)
+			json_format_add(&body, "%s:%s,", yyjson_get_str(key), yyjson_get_str(value));
+	json_format_add(&body, "'wherry':%s}}", text);
+	return azure_complete(azure_of(p), AZURE_DISK, "PATCH", disk->id, "", body.data, &answer, e);
 }
 
 /* ---- What has changed ---- */

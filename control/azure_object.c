@@ -237,16 +237,15 @@ int azure_remove(struct azure *a, enum azure_type t, const struct res_ref *ref, 
 	return -1;
 }
 
-/* ---- Access to the bytes of disks and snapshots ---- */
+/* ---- What is waited for ---- */
 
-/* What it gives is needed for the next call, so it is waited for, but not for long. */
-static int finish(struct azure *a, enum azure_type t, const char *id, const char *action, const char *body, yyjson_doc **doc,
-		  struct err *e)
+int azure_complete(struct azure *a, enum azure_type t, const char *method, const char *id, const char *action, const char *body,
+		   yyjson_doc **doc, struct err *e)
 {
 	struct azure_operation op = {0};
 	enum azure_progress progress = AZURE_DONE;
 	int64_t deadline = clock_mono_ns() + GRANT_WAIT_NS;
-	int rc = azure_call(&a->session, azure_types[t].api, "POST", body, doc, &op, e, "%s%s", id, action);
+	int rc = azure_call(&a->session, azure_types[t].api, method, body, doc, &op, e, "%s%s", id, action);
 
 	if (rc == 0 && op.url != NULL)
 		progress = AZURE_RUNS;
@@ -262,7 +261,7 @@ static int finish(struct azure *a, enum azure_type t, const char *id, const char
 	}
 	rc = progress == AZURE_FAILED ? -1 : rc;
 	yyjson_val *root = yyjson_doc_get_root(*doc);
-	if (rc == 0 && op.result != NULL && azure_text(root, "/accessSAS")[0] == '\0' &&
+	if (rc == 0 && op.result != NULL && strcmp(action, "/beginGetAccess") == 0 && azure_text(root, "/accessSAS")[0] == '\0' &&
 	    azure_text(root, "/properties/output/accessSAS")[0] == '\0') {
 		rest_doc_free(doc);
 		rc = azure_call(&a->session, azure_types[t].api, "GET", NULL, doc, NULL, e, "%s", op.result);
@@ -276,7 +275,7 @@ int azure_grant(struct azure *a, enum azure_type t, const char *id, const char *
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(cleanup_free) char *body = json_format("{'access':%s,'durationInSeconds':%d}", access, GRANT_S);
 
-	if (finish(a, t, id, "/beginGetAccess", body, &doc, e) < 0)
+	if (azure_complete(a, t, "POST", id, "/beginGetAccess", body, &doc, e) < 0)
 		return -1;
 	yyjson_val *root = yyjson_doc_get_root(doc);
 	const char *sas = azure_text(root, "/accessSAS");
@@ -292,5 +291,5 @@ int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err 
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 
-	return finish(a, t, id, "/endGetAccess", NULL, &doc, e);
+	return azure_complete(a, t, "POST", id, "/endGetAccess", NULL, &doc, e);
 }

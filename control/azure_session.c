@@ -168,7 +168,7 @@ static int is_its_own(const struct azure_session *s, const char *url, struct err
 {
 	size_t n = strlen(s->arm);
 
-	return strncasecmp(url, s->arm, n) == 0 && (url[n] == '/' || url[n] == ':' || url[n] == '?') ? 0
+	return strncasecmp(url, s->arm, n) == 0 && (url[n] == '/' || strncmp(url + n, ":443/", 5) == 0) ? 0
 	       : err_set(e, ERR_PROTOCOL, 0, "%s refers to another host, %.*s: no token is sent there", s->arm, (int)strcspn(url, "?"),
 			 url);
 }

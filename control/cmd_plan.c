@@ -167,13 +167,15 @@ static void begin(const struct plan *p)
 static void plan_source(const struct plan *p)
 {
 	const char *place = p->x.source_p->place, *job = p->x.job.name;
+	bool kept = p->x.source_p->needs_baseline && p->x.job.use_hints;
 	char name[RES_NAME_SIZE];
 
 	heading(p, "Created in %s, all disks %s:", place, p->machine.not_one_instant ?
 		"one after the other while the machine runs" : "at one instant");
 	for (unsigned i = 0; i < p->machine.disks.len; i++) {
 		snprintf(name, sizeof name, "wherry-%s-snap%u-XXXX", job, i);
-		item(p, "create", place, "snapshot", name, 0, "of disk %s", p->machine.disks.at[i].name);
+		item(p, "create", place, "snapshot", name, 0, kept ? "of disk %s, kept until the next sync, which asks what has changed "
+		     "since" : "of disk %s", p->machine.disks.at[i].name);
 	}
 	for (unsigned i = 0; i < p->machine.disks.len; i++) {
 		snprintf(name, sizeof name, "wherry-%s-clone%u-XXXX", job, i);
@@ -269,10 +271,14 @@ static void plan_sent_of(const struct plan *p, unsigned i)
 static void plan_removed(const struct plan *p)
 {
 	size_t n = p->machine.disks.len;
+	bool kept = p->x.source_p->needs_baseline && p->x.job.use_hints;
 
 	heading(p, "Removed at the end:");
-	item(p, "remove", p->x.source_p->place, NULL, NULL, 0, "%zu snapshot%s, %zu cloned disk%s and 1 worker in %s",
-	     n, n == 1 ? "" : "s", n, n == 1 ? "" : "s", p->x.source_p->place);
+	char snapshots[48] = "";
+	if (!kept || p->generation != 0)
+		snprintf(snapshots, sizeof snapshots, "%zu %ssnapshot%s, ", n, kept ? "older " : "", n == 1 ? "" : "s");
+	item(p, "remove", p->x.source_p->place, NULL, NULL, 0, "%s%zu cloned disk%s and 1 worker in %s", snapshots, n,
+	     n == 1 ? "" : "s", p->x.source_p->place);
 	if (replica_access_is_direct(&p->x) && p->generation != 0)
 		item(p, "remove", p->x.target_p->place, NULL, NULL, 0, "the snapshots of older generations in %s",
 		     p->x.target_p->place);

@@ -330,10 +330,10 @@ static void claim_of_another_epoch_is_busy(void **state)
 
 	snprintf(disk.id, sizeof disk.id, COMPUTE "disks/r");
 	set.epoch = 4;
-	says(t, "GET " COMPUTE "disks/r?", 200, "{" TAGGED("replica", "r") "}");
-	says(t, "PATCH " COMPUTE "disks/r?", 202, "");
+	says(t, "GET " COMPUTE "disks/r?", 200, "{\"tags\":{\"cost\":\"it\",\"wherry\":\"" TAGS("replica", "r") "\"}}");
+	says(t, "PATCH " COMPUTE "disks/r?", 200, "{}");
 	ok(t->p->ops->replica_claim(t->p, &disk, &expect, &set, e));
-	assert_has(rest_replay_body(t->w->cloud, "PATCH"), "{\"tags\":{\"wherry\":\"wherry1 o=me j=web1 r=run1 e=4 p=replica");
+	assert_has(rest_replay_body(t->w->cloud, "PATCH"), "{\"tags\":{\"cost\":\"it\",\"wherry\":\"wherry1 o=me j=web1 r=run1 e=4 p=replica");
 	expect.epoch = 2;
 	says(t, "GET " COMPUTE "disks/r?", 200, "{" TAGGED("replica", "r") "}");
 	refused(t->p->ops->replica_claim(t->p, &disk, &expect, &set, e), ERR_BUSY, "carries epoch 3 of owner me, not epoch 2");
