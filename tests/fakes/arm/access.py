@@ -42,7 +42,6 @@ def begin(cloud, res, request, rule):
         signature = secrets.token_urlsafe(32)
         with cloud.lock:
             check(cloud, res, body)
-            res.own.setdefault("upload", res.properties["creationData"].get("createOption") == "Upload")
             grants(cloud)[signature] = Grant(res.id, res.properties["uniqueId"], body["access"], time.time() + seconds)
         return {"accessSAS": f"{cloud.options.url}/md-{res.properties['uniqueId']}/abcd?sv=2018-03-28&sr=b&si={uuid.uuid4()}"
                 f"&sig={signature}"}

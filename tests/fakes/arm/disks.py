@@ -115,6 +115,7 @@ class DataHooks(Hooks):
         path, props = file_of(cloud, res), res.properties
         if new:
             self.fill(cloud, res, path)
+            res.own["upload"] = props["creationData"]["createOption"] == "Upload"
         set_size(path, props["diskSizeBytes"])
 
     def fill(self, cloud, res, path):
