@@ -322,6 +322,7 @@ struct azure_credential *azure_credential_new(const struct azure_login *login, s
 	c->adfs = login->adfs;
 	c->rest = rest_new(&options, e);
 	options.timeout_s = METADATA_WAIT_S;
+	options.direct = true;
 	c->metadata = c->rest != NULL ? rest_new(&options, e) : NULL;
 	if (c->metadata != NULL && choose(c, login->tried_for, e) == 0)
 		return c;

@@ -263,6 +263,8 @@ static void set_up(struct rest *r, const struct rest_call *c, struct curl_slist 
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, r->options.insecure ? 0L : 1L);
 	curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, r->options.insecure ? 0L : 2L);
+	if (r->options.direct)
+		curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
 	if (r->ca_file != NULL)
 		curl_easy_setopt(h, CURLOPT_CAINFO, r->ca_file);
 	if (c->body != NULL) {

@@ -24,6 +24,7 @@ struct rest;
 struct rest_options {
 	const char *ca_file;        /* NULL or "": $SSL_CERT_FILE, then where distributions keep theirs */
 	bool insecure;              /* do not check certificates */
+	bool direct;                /* through no proxy, whatever the environment says */
 	const char *id_header;      /* of a reply, naming the request in the cloud's logs */
 	const char *keep[REST_KEPT]; /* headers of a reply, for rest_reply.kept; NULL: none */
 	uint32_t timeout_s;         /* of one call */

@@ -39,3 +39,11 @@ e2e-azure-cli: packages-azure $(BUILD)/image/wherry.vhd ## drive the Azure test 
 	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/azure/clients.sh
 
 .PHONY: packages-azure e2e-azure-cli
+
+demo-azure: all $(BUILD)/image/wherry.vhd ## replicate and promote a machine of a test cloud that speaks Azure's language, and show it
+	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/clouds/azure/demo.sh
+
+demo-azure-hub: all $(BUILD)/image/wherry.vhd ## the same with an Azure Stack Hub
+	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/clouds/azure/demo.sh hub
+
+.PHONY: demo-azure demo-azure-hub

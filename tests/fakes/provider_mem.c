@@ -453,6 +453,7 @@ struct provider *provider_mem_new(struct mem_cloud *c, const struct log *log)
 	m->ops.target_runs_at_once = c->starts_at_once;
 	m->base.ops = &m->ops;
 	m->base.log = log;
+	m->base.needs_baseline = c->needs_baseline;
 	snprintf(m->base.place, sizeof m->base.place, "memory cloud");
 	m->cloud = c;
 	return &m->base;

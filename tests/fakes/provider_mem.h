@@ -66,6 +66,7 @@ struct mem_cloud {
 	unsigned disk_count;
 	struct mem_claim claims[128];
 	unsigned claim_count;
+	bool needs_baseline;                   /* set before a provider is made */
 	bool tracks;                           /* changed_ranges answers ... */
 	struct byte_range changed[4][8];       /* ... with these, per disk ... */
 	unsigned changed_count[4];

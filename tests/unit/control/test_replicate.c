@@ -34,12 +34,14 @@ static void replicateSync_failing_after_a_snapshot_removes_it_and_says_so(void *
 {
 	static const struct {
 		enum mem_call call;
-		bool source;
-	} cases[] = {{MEM_SNAPSHOT_MACHINE, true}, {MEM_DISK_CREATE, true}, {MEM_WORKER_CREATE, false}};
+		bool source, baseline; /* baseline: it would have become one, had the run been committed */
+	} cases[] = {{MEM_SNAPSHOT_MACHINE, true, false}, {MEM_DISK_CREATE, true, false}, {MEM_WORKER_CREATE, false, false},
+		     {MEM_DISK_CREATE, true, true}, {MEM_WORKER_CREATE, false, true}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct world *w = fresh(state);
 
+		w->hints = w->from->needs_baseline = cases[i].baseline;
 		mem_cloud_fault(cases[i].source ? w->from : w->to, cases[i].call, MEM_AFTER, ERR_IO, 0, 1);
 		cleanup(cleanup_free) char *told = failing_sync(w, ERR_IO, "told to fail");
 		assert_has(told, "remove: workers, cloned disks and snapshots");
