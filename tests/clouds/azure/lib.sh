@@ -17,7 +17,7 @@ ip route add local 198.51.100.0/24 dev lo # public addresses
 ip route add local 10.9.0.0/16 dev lo     # addresses in the virtual network
 # shellcheck source=tests/clouds/azure/cloud.sh
 . "$(dirname "${BASH_SOURCE[0]}")/cloud.sh"
-group=shop-group
+group=shop-group before=''
 api=Microsoft.Compute
 
 # The raw file of a disk, by its name.
@@ -27,6 +27,7 @@ inventory_now() { ask_cloud inventory | sort; }
 # seed_shop FILE GENERATION LOCATION: a group with a network and a gallery that has our image for BIOS and UEFI, and the machine
 # "shop" (deallocated) with the disks of $work/disks.
 seed_shop() {
+	# shellcheck disable=SC2088 # the test cloud's, not the shell's
 	local rg="~/resourceGroups/$group" firmware sku
 	cat >"$1" <<-EOF
 		[
