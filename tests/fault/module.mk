@@ -8,3 +8,9 @@ fault: all $(BUILD)/qemu-cloud $(BUILD)/image/vmlinuz $(BUILD)/image/initramfs.i
 test-cuts: worker $(BUILD)/tests/cut_proxy $(BUILD)/tests/worker_controller ## copy through a network that cuts every 3 s (a minute)
 	$(Q)$(TEST_ENV) tests/fault/cuts.sh 60
 .PHONY: test-cuts
+
+fault-azure: all $(BUILD)/image/wherry.vhd ## syncs in the Azure test cloud: 500 schedules of faults, a kill after every call that changes something (hours)
+	$(Q)$(TEST_ENV) tests/fault/azure.sh seeds 1 480
+	$(Q)$(TEST_ENV) BOOT=1 tests/fault/azure.sh seeds 481 20
+	$(Q)$(TEST_ENV) tests/fault/azure.sh kills
+.PHONY: fault-azure

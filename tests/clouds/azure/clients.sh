@@ -10,11 +10,15 @@
 . "$(dirname "$0")/../../e2e/lib.sh"
 # shellcheck source=tests/clouds/azure/cloud.sh
 . "$(dirname "$0")/cloud.sh"
-requires az jq curl qemu-system-x86_64
+requires az jq curl qemu-system-x86_64 qemu-img node
 /usr/bin/python3 -c 'import azure.mgmt.compute' 2>/dev/null || { echo "needs Debian's python3-azure"; exit 77; }
 
-hub_seed "$BUILD/image/wherry.vhd" >"$work/seed.json"
-start_cloud "$work/hub" --hub --seed-file "$work/seed.json" --page-size 2
+azurite "$work/blobs" "${AZURITE_PORT:-10400}"
+{
+	hub_seed "$BUILD/image/wherry.vhd"
+	storage_seed local
+} | jq -s add >"$work/seed.json"
+start_cloud "$work/hub" --hub --seed-file "$work/seed.json" --page-size 2 --blob "lab=$blob_url,$blob_key"
 before=$(ask_cloud inventory)
 
 # The SDKs' own names.
@@ -22,7 +26,8 @@ export AZURE_CONFIG_DIR=$work/az REQUESTS_CA_BUNDLE=$SSL_CERT_FILE AZURE_CORE_CO
 az() { command az "$@" --only-show-errors; }
 
 say 'az: a cloud, a login'
-az cloud register -n lab --endpoint-resource-manager "$ARM_ENDPOINT" --profile 2020-09-01-hybrid >/dev/null
+az cloud register -n lab --endpoint-resource-manager "$ARM_ENDPOINT" --profile 2020-09-01-hybrid \
+	--suffix-storage-endpoint 127.0.0.1 >/dev/null
 az cloud set -n lab
 az login --service-principal -u "$AZURE_CLIENT_ID" -p "$AZURE_CLIENT_SECRET" --tenant adfs >"$work/login"
 [ "$(jq -r '.[0].id' "$work/login")" = "$AZURE_SUBSCRIPTION_ID" ] || fail "az sees another subscription: $(cat "$work/login")"
@@ -47,6 +52,15 @@ curl -sS --fail --cacert "$SSL_CERT_FILE" -r 0-16777215 "$sas" >"$work/got"
 cmp "$work/got" <(head -c 16777216 "$file") || fail 'the signed URL gives other bytes than the disk has'
 az snapshot revoke-access -g cli -n snap >/dev/null
 [ "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$SSL_CERT_FILE" -r 0-511 "$sas")" = 403 ] || fail 'a revoked URL still opens'
+
+say 'az: a VHD uploaded to Azurite, imported as a disk'
+account=$(az resource list --resource-type Microsoft.Storage/storageAccounts --query '[0].id' -o tsv)
+export AZURE_STORAGE_CONNECTION_STRING="DefaultEndpointsProtocol=http;AccountName=lab;AccountKey=$blob_key;BlobEndpoint=$blob_url;"
+az storage container create -n vhds >/dev/null
+az storage blob upload --type page -c vhds -n w.vhd -f "$BUILD/image/wherry.vhd" --no-progress >/dev/null
+az disk create -g cli -n three --source "$blob_url/vhds/w.vhd" --source-storage-account-id "$account" --os-type Linux >"$work/three"
+qemu-img compare -q -f raw -F vpc "$(ask_cloud files | jq -r --arg id "$(jq -r .id "$work/three")" '.[$id]')" \
+	"$BUILD/image/wherry.vhd" || fail 'the imported disk is not the VHD'
 
 say 'az: remove'
 az disk delete -g cli -n one --yes

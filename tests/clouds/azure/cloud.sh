@@ -82,6 +82,13 @@ hub_seed() {
 			osType: "Linux", osState: "Specialized", managedDisk: {id: (compute + "disks/worker")}}}})}]'
 }
 
+# storage_seed LOCATION: the storage account of `azurite`
+storage_seed() {
+	jq -n --arg place "$1" "$seed_words"'
+		[{path: (group + "/providers/Microsoft.Storage/storageAccounts/lab"),
+		  body: (at({}) + {sku: {name: "Standard_LRS"}, kind: "StorageV2"})}]'
+}
+
 # machine_seed LOCATION NAME SIZE ON|OFF ROOT DATA...: a machine that boots from the disk of file ROOT, "NAME-0", with the
 # others as data disks from LUN 0 on
 machine_seed() {

@@ -88,6 +88,7 @@ def arguments():
     a.add_argument("--faults", help="JSON list of rules")
     a.add_argument("--fault-seed", type=int, help="draw the rules from this seed")
     a.add_argument("--fault-count", type=int, default=3)
+    a.add_argument("--fault-calls", help="what `calls` told of a run without faults: the rules are drawn from these calls")
     a.add_argument("--transient", action="store_true", help="draw only faults a client must overcome")
     a.add_argument("--verbose", action="store_true")
     return a.parse_intermixed_args()
@@ -124,7 +125,11 @@ def write_env(options, ca):
 
 def rules_of(options):
     if options.fault_seed is not None:
-        rules = seeded(options.fault_seed, options.fault_count, options.transient)
+        calls = {}
+        if options.fault_calls:
+            with open(options.fault_calls, encoding="utf-8") as file:
+                calls["calls"] = [c["call"] for c in json.load(file)]
+        rules = seeded(options.fault_seed, options.fault_count, options.transient, **calls)
         for rule in rules:
             print(f"fault seed {options.fault_seed}: {rule.call} #{rule.nth} x{rule.times}: {rule.fault}", flush=True)
         return rules

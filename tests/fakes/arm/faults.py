@@ -5,6 +5,7 @@ calls that change something only. The rules are looked at in order; the first th
 
 A schedule of a seed is the same for the same seed: it depends on nothing but the seed and the calls made so far.
 """
+import collections
 import fnmatch
 import os
 import random
@@ -39,6 +40,7 @@ PAIRS = {
 }
 TRANSIENT = ("429", "500", "503", "504", "lost", "504-done", "late", "409", "nic-reserved", "sas-short", "sas-expired",
              "token-expired", "429-network")
+LIES = ("lie", "swapped")    # not in a schedule: what a client must make of them differs
 CALLS = ["PUT disks", "GET disks", "DELETE disks", "PUT snapshots", "GET snapshots", "DELETE snapshots",
          "POST snapshots/beginGetAccess", "POST snapshots/endGetAccess", "POST disks/beginGetAccess",
          "PUT networkInterfaces", "GET networkInterfaces", "DELETE networkInterfaces", "PUT publicIPAddresses",
@@ -89,13 +91,18 @@ class Rule:
         return self.fault == "sas-expired"
 
 
-def seeded(seed, count, transient):
-    """`count` rules; the same for the same arguments."""
-    dice = random.Random(f"{seed}/{count}/{transient}")
-    pairs = [(call, fault) for fault, pattern in PAIRS.items() for call in CALLS
-             if (fault in TRANSIENT or not transient) and fault not in ("lie", "swapped") and fnmatch.fnmatchcase(call, pattern)]
-    return [Rule(*dice.choice(pairs), nth=dice.randint(1, 4), times=dice.randint(1, 2), retry_after=dice.randint(0, 1))
-            for _ in range(count)]
+def seeded(seed, count, transient, calls=CALLS):
+    """`count` rules; the same for the same arguments. Of `calls`, the names of those a run without faults made, in order: so
+    that each rule meets a call."""
+    dice, made = random.Random(f"{seed}/{count}/{transient}"), collections.Counter(calls)
+    choices = [(call, fault) for fault, pattern in PAIRS.items() for call in sorted(made)
+               if (fault in TRANSIENT or not transient) and fault not in LIES and fnmatch.fnmatchcase(call, pattern)]
+    rules = []
+    for _ in range(count):
+        call, fault = dice.choice(choices)
+        rules.append(Rule(call, fault, nth=dice.randint(1, max(made[call], 4 if calls is CALLS else 1)), times=dice.randint(1, 2),
+                          retry_after=dice.randint(0, 1)))
+    return rules
 
 
 def pairs(calls):

@@ -135,6 +135,11 @@ class Schedules(unittest.TestCase):
         self.assertEqual(*forms)
         self.assertNotEqual(forms[0], [vars(r) for r in seeded(42, 5, False)])
 
+    def test_a_seed_draws_from_the_calls_that_were_made(self):
+        rules = [r for n in range(50) for r in seeded(n, 3, True, ["PUT disks", "PUT disks", "GET disks"])]
+        self.assertEqual({r.call for r in rules}, {"PUT disks", "GET disks"})
+        self.assertLessEqual(max(r.nth for r in rules), 2)
+
     def test_transient_seeds_hold_no_lasting_fault(self):
         self.assertEqual({r.fault for n in range(300) for r in seeded(n, 3, True)} & {"failed", "failed-delete", "scope-locked", "404"},
                          set())
