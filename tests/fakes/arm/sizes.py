@@ -32,6 +32,8 @@ SIZES = [
     Size("Standard_D2s_v3", "standardDSv3Family", 2, 8192, 4, True, hub=False),
     Size("Standard_D4s_v3", "standardDSv3Family", 4, 16384, 8, True, hub=False, accelerated=True),
     Size("Standard_D8s_v3", "standardDSv3Family", 8, 32768, 16, True, hub=False, accelerated=True),
+    Size("Standard_D2s_v5", "standardDSv5Family", 2, 8192, 4, True, hub=False, accelerated=True),
+    Size("Standard_D4s_v5", "standardDSv5Family", 4, 16384, 8, True, hub=False, accelerated=True),
     Size("Standard_E2bds_v5", "standardEBDSv5Family", 2, 16384, 4, True, "V2", True, "SCSI, NVMe", hub=False),
     Size("Standard_L8s_v3", "standardLSv3Family", 8, 65536, 16, True, hub=False, restricted="NotAvailableForSubscription"),
 ]
