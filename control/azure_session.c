@@ -55,7 +55,8 @@ static const struct {
 	{"ScopeLocked", ERR_DENIED}, {"LinkedAuthorizationFailed", ERR_DENIED}, {"LinkedAccessCheckFailed", ERR_DENIED},
 	{"RetryableErrorDueToAnotherOperation", ERR_NETWORK},
 	{"AnotherOperationInProgress", ERR_NETWORK}, {"OperationPreempted", ERR_NETWORK}, {"RetryableError", ERR_NETWORK},
-	{"PreconditionFailed", ERR_NETWORK}, {"InternalServerError", ERR_NETWORK}, {"ServerTimeout", ERR_NETWORK},
+	{"PreconditionFailed", ERR_NETWORK}, {"ExpiredAuthenticationToken", ERR_NETWORK},
+	{"InternalServerError", ERR_NETWORK}, {"ServerTimeout", ERR_NETWORK},
 	{"NicReservedForAnotherVm", ERR_BUSY}, {"NicInUse", ERR_BUSY}, {"*CannotBeDeleted", ERR_BUSY},
 	{"AttachDiskWhileBeingDetached", ERR_BUSY}, {"ParentResourceNotFound", ERR_NOT_FOUND},
 };
