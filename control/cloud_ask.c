@@ -9,6 +9,7 @@ static int ask(struct cloud *c, ask_call *call, void *arg, struct err *e)
 {
 	struct backoff b = cloud_backoff(c);
 
+	*e = (struct err)ERR_INIT;
 	while (call(c->p, arg, e) < 0)
 		if (!err_is_retryable(e) || !cloud_again(c, &b, e))
 			return -1;

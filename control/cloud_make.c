@@ -30,6 +30,7 @@ static int make(struct cloud *c, struct cloud_res *res, unsigned n, make_call *c
 
 	if (cloud_canceled(c, e) || intend(c, res, n, e) < 0)
 		return -1;
+	*e = (struct err)ERR_INIT;
 	for (;;) {
 		for (unsigned i = 0; i < n; i++)
 			refs[i] = res[i].ref;

@@ -20,8 +20,8 @@ int64_t cloud_patience_ns(const struct cloud *c);
 /* False: interrupted, CANCELED in *e. */
 bool cloud_nap(const struct cloud *c, int64_t ns, struct err *e);
 bool cloud_canceled(const struct cloud *c, struct err *e);
-/* Sleeps before the next try, for which *e is clean. False when there is to be none: interrupted (CANCELED in *e), or out of patience (*e
- * stays, with the count of tries before it). */
+/* Sleeps before the next try, for which *e is clean. False when there is to be none: interrupted (CANCELED in *e), or out of
+ * patience (*e stays, with the count of tries before it). */
 bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e);
 /* The resource of that kind and name with the same owner, job and run (replica: owner and job). `looks`: how often,
  * with pauses, because what was just made may appear late. */

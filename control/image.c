@@ -29,14 +29,14 @@ static void write_about(const struct image_entry *i, char out[256])
 	snprintf(out, 256, "wherry1 v=%s w=%u s=%s f=%s", i->version, i->wire, i->sha256, i->firmware);
 }
 
-static int see(void *ctx, const struct cloud_image *image)
+static void take(const struct cloud_images *all, struct image_list *out)
 {
-	struct image_list *l = ctx;
-	struct image_entry i = {.image = *image};
+	for (size_t k = 0; k < all->list.len; k++) {
+		struct image_entry i = {.image = all->list.at[k]};
 
-	if (sscanf(image->about, "wherry1 v=%31s w=%u s=%64s f=%7s", i.version, &i.wire, i.sha256, i.firmware) == 4)
-		*vec_push(&l->list) = i;
-	return 0;
+		if (sscanf(i.image.about, "wherry1 v=%31s w=%u s=%64s f=%7s", i.version, &i.wire, i.sha256, i.firmware) == 4)
+			*vec_push(&out->list) = i;
+	}
 }
 
 static int newest_first(const void *a, const void *b)
@@ -62,17 +62,19 @@ static void judge(struct image_list *l)
 
 int image_list(struct provider *p, struct image_list *out, struct err *e)
 {
+	struct cloud_images all = {{0}};
+
 	*out = (struct image_list){0};
 	if (p->ops->images == NULL)
 		return err_set(e, ERR_UNSUPPORTED, 0, "%s keeps no worker images: its workers boot from files of this host", p->place);
-	if (p->ops->images->each(p, see, out, e) < 0) {
-		image_list_fini(out);
-		return -1;
-	}
+	int rc = p->ops->images->list(p, &all, e);
+	if (rc == 0)
+		take(&all, out);
+	vec_fini(&all.list);
 	if (out->list.len > 0)
 		qsort(out->list.at, out->list.len, sizeof out->list.at[0], newest_first);
 	judge(out);
-	return 0;
+	return rc;
 }
 
 void image_list_fini(struct image_list *l)

@@ -9,32 +9,24 @@
 #include "json_format.h"
 #include "openstack.h"
 
-struct looking {
-	image_seen *cb;
-	void *ctx;
-};
-
 static int see(void *ctx, yyjson_val *image)
 {
-	const struct looking *l = ctx;
-	const char *word = rest_text(image, "status");
-	struct cloud_image i = {.size = rest_number(image, "size"), .state = os_state_of(word)};
+	struct cloud_images *out = ctx;
+	struct cloud_image i = {.size = rest_number(image, "size"), .state = os_state_of(rest_text(image, "status"))};
 
-	if (rest_text(image, "wherry_image")[0] == '\0')
-		return 0;
 	snprintf(i.id, sizeof i.id, "%s", rest_text(image, "id"));
 	snprintf(i.name, sizeof i.name, "%s", rest_text(image, "name"));
 	snprintf(i.about, sizeof i.about, "%s", rest_text(image, "wherry_image"));
 	snprintf(i.made, sizeof i.made, "%s", rest_text(image, "created_at"));
-	snprintf(i.word, sizeof i.word, "%s", word);
-	return l->cb(l->ctx, &i);
+	snprintf(i.word, sizeof i.word, "%s", rest_text(image, "status"));
+	if (i.about[0] != '\0')
+		*vec_push(&out->list) = i;
+	return 0;
 }
 
-static int each(struct provider *p, image_seen *cb, void *ctx, struct err *e)
+static int list(struct provider *p, struct cloud_images *out, struct err *e)
 {
-	struct looking l = {.cb = cb, .ctx = ctx};
-
-	return os_each(os_of(p), OS_SAVED_IMAGE, "", see, &l, e);
+	return os_each(os_of(p), OS_SAVED_IMAGE, "", see, out, e);
 }
 
 /* docs.openstack.org/glance "useful image properties". */
@@ -81,7 +73,7 @@ int os_worker_image(struct provider *p, char id[RES_ID_SIZE], struct err *e)
 const struct image_ops os_images = {
 	.formats = (const char *const[]){"qcow2", "raw", NULL},
 	.region_key = "region",
-	.each = each,
+	.list = list,
 	.create = create,
 	.send = send_bytes,
 	.remove = take_away,

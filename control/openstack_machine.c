@@ -70,21 +70,27 @@ static int add_volumes(struct openstack *o, struct machine *m, struct err *e)
 }
 
 /* Disks that live on the hypervisor: the root of a server booted from an image, and what its flavor adds. */
-static void add_local(struct machine *m, yyjson_val *server, yyjson_val *flavor)
+static int add_local(struct openstack *o, struct machine *m, yyjson_val *server, yyjson_val *flavor, struct err *e)
 {
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+	yyjson_val *image = yyjson_obj_get(server, "image");
 	uint64_t gib = rest_number(flavor, "disk");
 	char id[RES_ID_SIZE];
 
 	snprintf(id, sizeof id, OS_ROOT_ID "%.200s", m->id);
-	if (yyjson_is_obj(yyjson_obj_get(server, "image"))) {
+	if (yyjson_is_obj(image)) {
 		struct machine_disk *d = add_disk(m, id, "root", gib);
 
 		if (gib == 0)
 			refuse_disk(d, "its flavor gives the root disk no size: resize the server to one that does");
+		yyjson_val *made_of = os_read(o, OS_SAVED_IMAGE, rest_text(image, "id"), &doc, e); /* may be gone by now */
+		if (strcmp(rest_text(made_of, "hw_firmware_type"), "uefi") == 0)
+			m->firmware = FIRMWARE_UEFI;
 	}
 	if (rest_number(flavor, "ephemeral") != 0)
 		refuse_disk(add_disk(m, "", "ephemeral", rest_number(flavor, "ephemeral")),
 			    "an ephemeral disk has no snapshots: move what counts to a volume and choose another flavor");
+	return e->kind == ERR_NONE ? 0 : -1;
 }
 
 static int see_port(void *ctx, yyjson_val *port)
@@ -113,9 +119,9 @@ int os_machine_get(struct provider *p, const char *name, struct machine *out, st
 	out->running = strcmp(rest_text(server, "status"), "SHUTOFF") != 0;
 	out->vcpus = (unsigned)rest_number(flavor, "vcpus");
 	out->memory_mib = rest_number(flavor, "ram");
-	add_local(out, server, flavor);
 	snprintf(query, sizeof query, "&device_id=%.200s", out->id);
-	if (add_volumes(os_of(p), out, e) < 0 || os_each(os_of(p), OS_PORT, query, see_port, out, e) < 0) {
+	if (add_local(os_of(p), out, server, flavor, e) < 0 || add_volumes(os_of(p), out, e) < 0 ||
+	    os_each(os_of(p), OS_PORT, query, see_port, out, e) < 0) {
 		machine_fini(out);
 		return -1;
 	}

@@ -10,7 +10,8 @@
  * Removal of what is absent is success; removal of something of that name whose owner, job and run tags are not
  * ref->tags' (replicas: owner and job) is refused with BUSY: nothing that is not ours is ever deleted. `poll` says
  * whether it is ready, also after a resize. Drivers block only for one call, never to wait for a state. Messages name the
- * cloud's own words and request ids. Not thread-safe: one provider, one thread.
+ * cloud's own words and request ids. *e is clean when an operation is called, also when it is tried again. Not
+ * thread-safe: one provider, one thread.
  *
  * An operation a driver does not have is NULL in its table, and the core says what is lost without it.
  */
@@ -172,6 +173,9 @@ struct cloud_image {
 	enum res_state state;    /* PENDING: its bytes are not all there; FAILED: it cannot boot any more */
 	char word[32];           /* the cloud's own for that */
 };
+struct cloud_images {
+	VEC(struct cloud_image) list;
+};
 
 /* What is sent. */
 struct image_bytes {
@@ -200,13 +204,11 @@ struct quotas {
 
 struct provider;
 
-typedef int image_seen(void *ctx, const struct cloud_image *image); /* non-zero stops */
-
 /* Worker images that are kept in the cloud; image.h says which one is used, sent again, or old. */
 struct image_ops {
 	const char *const *formats; /* NULL-ended, what it takes, best first: "qcow2", "raw" */
 	const char *region_key;     /* of the block */
-	int (*each)(struct provider *p, image_seen *cb, void *ctx, struct err *e);
+	int (*list)(struct provider *p, struct cloud_images *out, struct err *e); /* in no order */
 	/* Without its bytes; in: name and about; out: id. */
 	int (*create)(struct provider *p, const struct image_bytes *bytes, struct cloud_image *image, struct err *e);
 	/* All bytes of an image that is PENDING, from the beginning. BUSY: somebody else sends them. */

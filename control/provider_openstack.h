@@ -16,6 +16,10 @@
  *    "reset_stuck":false}                                       volumes and snapshots that hang may be reset to "error" to
  *                                                               be removed: an administrator's right
  *
+ * Snapshots of several volumes in use are taken one after the other. Cinder's group snapshots are not used: their members
+ * can be given neither name nor metadata when they are made, and none can be deleted alone, so that after a crash nobody could
+ * tell whose they are.
+ *
  * What is made carries its tags (openstack.h). Workers boot from an image in Glance with a config drive; volumes are
  * attached when the server is made, and found by their serial.
  */

@@ -102,6 +102,10 @@ static bool strikes(struct mem_cloud *c, enum mem_call call, bool after, struct 
 static int begin(struct mem_cloud *c, enum mem_call call, struct err *e)
 {
 	c->calls[call]++;
+	if (e->kind != ERR_NONE) {
+		fprintf(stderr, "a provider was called with an error at hand: %s\n", e->msg);
+		abort();
+	}
 	return strikes(c, call, false, e) ? -1 : 0;
 }
 

@@ -192,6 +192,7 @@ static void cloud_disk_create_interrupted_makes_nothing(void **state)
 	assert_int_equal(alive(w->j, NULL), 0);
 	/* Waiting between tries is interrupted, too: what was begun by then is still removable. */
 	atomic_store(&w->cancel, false);
+	e = (struct err)ERR_INIT;
 	assert_int_equal(make_disk(w, &r, &e), 0);
 	atomic_store(&w->cancel, true);
 	assert_int_equal(cloud_remove(&w->c, &r, &e), 0);

@@ -35,14 +35,14 @@ struct kept_provider {
 	char region[8];
 };
 
-static int each(struct provider *p, image_seen *cb, void *ctx, struct err *e)
+static int list(struct provider *p, struct cloud_images *out, struct err *e)
 {
 	const struct kept_provider *k = (struct kept_provider *)p;
 
 	(void)e;
 	for (size_t i = 0; i < cloud.images.len; i++)
 		if (!cloud.images.at[i].removed && strcmp(cloud.images.at[i].region, k->region) == 0)
-			cb(ctx, &cloud.images.at[i].image);
+			*vec_push(&out->list) = cloud.images.at[i].image;
 	return 0;
 }
 
@@ -97,7 +97,7 @@ static int take_away(struct provider *p, const struct cloud_image *image, struct
 }
 
 static const struct image_ops images = {.formats = (const char *const[]){"qcow2", "raw", NULL}, .region_key = "place",
-					.each = each, .create = create, .send = send_bytes, .remove = take_away};
+					.list = list, .create = create, .send = send_bytes, .remove = take_away};
 
 static void close_kept(struct provider *p)
 {

@@ -294,10 +294,12 @@ static void machine_get_what_cannot_be_copied_is_named(void **state)
 
 	rest_replay_fault(w->cloud, "/servers/c19ac43b-bba7-4aac-b033-969e8caf8479", 200,
 			  "{\"server\":{\"name\":\"web1\",\"status\":\"ACTIVE\",\"image\":{\"id\":\"i\"},\"flavor\":{\"disk\":5,\"ephemeral\":9}}}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /9292/v2/images/i", 200, "{\"id\":\"i\",\"hw_firmware_type\":\"uefi\"}", 0, 1);
 	rest_replay_fault(w->cloud, "/volumes/" DATA_VOL, 200, "{\"volume\":{\"name\":\"d\",\"size\":3,\"encrypted\":true}}", 0, 1);
 	ok(w->p->ops->machine_get(w->p, "web1", &m, e));
 	assert_int_equal(m.disks.len, 4);
 	assert_true(m.running && m.not_one_instant);
+	assert_int_equal(m.firmware, FIRMWARE_UEFI);
 	assert_starts(m.disks.at[0].id, "root-of:c19ac43b");
 	assert_true(m.disks.at[0].boot);
 	assert_true(m.disks.at[0].size == UINT64_C(5) << 30);
