@@ -55,6 +55,7 @@ const server = https.createServer({ cert: fs.readFileSync(folder + '/store.pem')
 			fs.appendFileSync(folder + '/seen', JSON.stringify({
 				at: Date.now() - began, method: req.method, page: req.headers['x-ms-page-write'] || '', length: body.length,
 				md5: req.headers['content-md5'] === sum ? 'right' : 'wrong', connection: req.socket.number, fault,
+				range: req.headers['x-ms-range'],
 			}) + '\n');
 			switch (fault) {
 			case '500': return refuse(res, 500, 'InternalError', {});
