@@ -101,7 +101,6 @@ bool cloud_again(const struct cloud *c, struct backoff *b, struct err *e)
 	}
 	if (e->kind != ERR_NONE)
 		log_debug(c->log, "%s; trying again in %lld ms", e->msg, (long long)(delay / NS_PER_MS));
-	*e = (struct err)ERR_INIT;
 	b->delay = b->delay * 2 < LONGEST ? b->delay * 2 : LONGEST;
 	*e = (struct err)ERR_INIT;
 	return cloud_nap(c, delay, e);
