@@ -14,10 +14,6 @@
 #define WAIT_S          120
 #define THROTTLE_NAP_NS (10 * NS_PER_S)
 #define THROTTLE_S      5 /* when it does not say for how long */
-#define OPERATION       0 /* places in rest_reply.kept */
-#define LOCATION        1
-#define CORRELATION     2
-#define STORAGE_ERROR   3
 
 static const struct azure_cloud azure_public = {
 	.name = "Azure",
@@ -83,9 +79,10 @@ static int refusal(struct azure_session *s, const char *what, yyjson_val *error,
 {
 	yyjson_val *detail = yyjson_arr_get_first(yyjson_obj_get(error, "details"));
 	const char *code = rest_text(error, "code"), *words = rest_text(error, "message");
+	char storage[80], correlation[41];
 
 	if (code[0] == '\0')
-		code = r->kept[STORAGE_ERROR] != NULL ? r->kept[STORAGE_ERROR] : "no code";
+		code = rest_header(r, "x-ms-error-code", storage, sizeof storage)[0] != '\0' ? storage : "no code";
 	if (words[0] == '\0')
 		words = rest_words(r);
 	enum err_kind kind = kind_of(rest_text(detail, "code")[0] != '\0' ? rest_text(detail, "code") : code, words, status);
@@ -93,8 +90,8 @@ static int refusal(struct azure_session *s, const char *what, yyjson_val *error,
 	if (strcmp(code, "NicReservedForAnotherVm") == 0)
 		*s->not_before_ns = clock_mono_ns() + 180 * NS_PER_S;
 	return err_set(e, kind == ERR_PROTOCOL && status == 0 ? ERR_IO : kind, 0, "%.150s: %s: %.200s%s%.100s (HTTP %d, request %s, "
-		       "correlation %.40s)", what, code, words, detail != NULL ? " / " : "", rest_text(detail, "message"), r->status,
-		       r->id[0] != '\0' ? r->id : "without id", r->kept[CORRELATION] != NULL ? r->kept[CORRELATION] : "unknown");
+		       "correlation %s)", what, code, words, detail != NULL ? " / " : "", rest_text(detail, "message"), r->status,
+		       r->id[0] != '\0' ? r->id : "without id", rest_header(r, "x-ms-correlation-request-id", correlation, sizeof correlation)[0] != '\0' ? correlation : "unknown");
 }
 
 /* ---- One call ---- */
@@ -149,12 +146,13 @@ static int exchange(struct azure_session *s, struct rest_call *c, const char *co
 static void take_operation(struct azure_session *s, struct rest_reply *r, struct azure_operation *op)
 {
 	*op = (struct azure_operation){.not_before_ns = *s->not_before_ns};
-	op->by_location = r->kept[OPERATION] == NULL;
+	op->url = rest_header_copy(r, "Azure-AsyncOperation");
+	op->by_location = op->url == NULL;
 	/* A Location besides 200 or 201 is where the thing is. */
-	if (!op->by_location || r->status == 202)
-		op->url = take_ptr(&r->kept[op->by_location ? LOCATION : OPERATION]);
 	if (!op->by_location)
-		op->result = take_ptr(&r->kept[LOCATION]);
+		op->result = rest_header_copy(r, "Location");
+	else if (r->status == 202)
+		op->url = rest_header_copy(r, "Location");
 }
 
 void azure_operation_fini(struct azure_operation *op)
@@ -244,11 +242,13 @@ int azure_storage_call(struct azure_session *s, const char *method, const char *
 {
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	struct rest_call call = {.method = method, .url = url, .headers = headers, .type = "application/octet-stream", .file = file,
-				 .file_size = size, .raw = raw};
+				 .file_size = size};
 	char what[200];
 
 	if (rest_call(s->rest, &call, &reply, e) < 0)
 		return -1;
+	if (raw != NULL)
+		buf_add(raw, reply.body, reply.body != NULL ? reply.body_len : 0);
 	snprintf(what, sizeof what, "%s %.*s", method, (int)strcspn(url, "?"), url);
 	return reply.status / 100 == 2 ? 0 : refusal(s, what, NULL, &reply, reply.status, e);
 }
@@ -353,8 +353,6 @@ int azure_session_open(struct azure_session *s, const char *cloud, const char *s
 {
 	struct rest_options options = {
 		.id_header = "x-ms-request-id",
-		.keep = {[OPERATION] = "Azure-AsyncOperation", [LOCATION] = "Location", [CORRELATION] = "x-ms-correlation-request-id",
-			 [STORAGE_ERROR] = "x-ms-error-code"},
 		.timeout_s = WAIT_S,
 		.log = log,
 	};

@@ -82,7 +82,6 @@ static int connect_cloud(struct openstack *o, struct err *e)
 		.ca_file = c->ca_file,
 		.insecure = is_true(c->insecure) || (c->verify != NULL && strcasecmp(c->verify, "false") == 0),
 		.id_header = "X-Openstack-Request-Id",
-		.keep = {"X-Subject-Token"},
 		.timeout_s = CALL_TIMEOUT_S,
 		.log_in = os_login,
 		.log_in_ctx = o,

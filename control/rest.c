@@ -21,7 +21,7 @@
 struct rest {
 	CURL *curl;
 	struct rest_options options;
-	char *ca_file, *id_header, *keep[REST_KEPT];
+	char *ca_file, *id_header;
 	char *token;             /* a header; NULL: none */
 	char said[CURL_ERROR_SIZE];
 	/* of the call under way */
@@ -97,9 +97,6 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 		if (r->reply->retry_after_s < 0 || r->reply->retry_after_s > RETRY_AFTER_MAX)
 			r->reply->retry_after_s = RETRY_AFTER_MAX;
 	}
-	for (int i = 0; i < REST_KEPT; i++)
-		if ((value = header_value(line, n, r->keep[i], &len)) != NULL && r->reply->kept[i] == NULL)
-			r->reply->kept[i] = mem_printf("%.*s", (int)len, value);
 	return n;
 }
 
@@ -133,8 +130,6 @@ struct rest *rest_new(const struct rest_options *o, struct err *e)
 
 	r->options = *o;
 	r->id_header = mem_strdup(o->id_header);
-	for (int i = 0; i < REST_KEPT; i++)
-		r->keep[i] = mem_strdup(o->keep[i]);
 	r->curl = curl_easy_init();
 	if (r->curl == NULL)
 		err_set(e, ERR_INTERNAL, 0, "libcurl cannot be set up");
@@ -155,8 +150,6 @@ void rest_free(struct rest *r)
 	buf_fini(&r->headers);
 	free(r->ca_file);
 	free(r->id_header);
-	for (int i = 0; i < REST_KEPT; i++)
-		free(r->keep[i]);
 	free(r);
 }
 
@@ -322,8 +315,6 @@ static int call_once(struct rest *r, const struct rest_call *c, struct rest_repl
 	if (code != CURLE_OK)
 		return no_reply(r, c, code, e);
 	take_body(r, out);
-	if (c->raw != NULL)
-		buf_add(c->raw, r->body.data, r->body.len);
 	return 0;
 }
 
@@ -339,18 +330,38 @@ int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out,
 	return call_once(r, c, out, e);
 }
 
+/* *len: of the value; NULL: the reply has none. */
+static const char *find_header(const struct rest_reply *reply, const char *name, size_t *len)
+{
+	const char *found = NULL;
+
+	for (const char *line = reply->headers; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t n = 0;
+		const char *value = header_value(line, strcspn(line, "\n"), name, &n);
+
+		if (value == NULL)
+			continue;
+		found = value;
+		*len = n;
+	}
+	return found;
+}
+
 char *rest_header(const struct rest_reply *reply, const char *name, char *out, size_t size)
 {
 	size_t len = 0;
+	const char *value = find_header(reply, name, &len);
 
-	out[0] = '\0';
-	for (const char *line = reply->headers; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *value = header_value(line, strcspn(line, "\n"), name, &len);
-
-		if (value != NULL)
-			snprintf(out, size, "%.*s", (int)len, value);
-	}
+	snprintf(out, size, "%.*s", (int)len, value != NULL ? value : "");
 	return out;
+}
+
+char *rest_header_copy(const struct rest_reply *reply, const char *name)
+{
+	size_t len = 0;
+	const char *value = find_header(reply, name, &len);
+
+	return value != NULL ? mem_printf("%.*s", (int)len, value) : NULL;
 }
 
 const char *rest_ca_file(const struct rest *r)

@@ -19,14 +19,11 @@
 
 struct rest;
 
-#define REST_KEPT 4
-
 struct rest_options {
 	const char *ca_file;        /* NULL or "": $SSL_CERT_FILE, then where distributions keep theirs */
 	bool insecure;              /* do not check certificates */
 	bool direct;                /* through no proxy, whatever the environment says */
 	const char *id_header;      /* of a reply, naming the request in the cloud's logs */
-	const char *keep[REST_KEPT]; /* headers of a reply, for rest_reply.kept; NULL: none */
 	uint32_t timeout_s;         /* of one call */
 	/* Gets a new token by calls without one and hands it to rest_set_token. Called when a service says 401, once for each
 	 * call. NULL: 401 is a reply like any other. */
@@ -44,7 +41,6 @@ struct rest_call {
 	const char *type;           /* of the body; NULL: application/json */
 	int file;                   /* > 0: the body is this file from its start, of file_size bytes */
 	uint64_t file_size;
-	struct buf *raw;            /* where the body of a reply goes as it is, besides; NULL: nowhere */
 	/* About once a second: bytes of the body sent so far. Non-zero ends the call, CANCELED. NULL: nobody asks. */
 	int (*sent)(void *ctx, uint64_t bytes);
 	void *ctx;
@@ -56,9 +52,8 @@ struct rest_reply {
 	char text[256];             /* beginning of a body that is no JSON, printable ... */
 	char *body;                 /* ... and all of it; NULL: there is none; owned */
 	size_t body_len;
-	char *headers;              /* the lines of the reply's head; owned */
+	char *headers;              /* the lines of the reply's head, which may hold secrets; owned */
 	char id[80];                /* "": the cloud gave none */
-	char *kept[REST_KEPT];      /* values of rest_options.keep's headers, NULL: none; treated as secrets */
 	int64_t retry_after_s;      /* 0: not asked for */
 };
 #define REST_REPLY_INIT {.status = 0}
@@ -74,13 +69,15 @@ void rest_set_token(struct rest *r, const char *header);
  * CONFIG (the address), IO (the file), CANCELED.
  * Whatever the status, *out is the caller's to release. Replies over 16 MiB are PROTOCOL. */
 int rest_call(struct rest *r, const struct rest_call *c, struct rest_reply *out, struct err *e);
-void rest_reply_fini(struct rest_reply *reply); /* wipes what was kept */
+void rest_reply_fini(struct rest_reply *reply); /* wipes the headers */
 
 /* Appends "key=value", behind a '&' unless *b is empty, the value percent-encoded: a field of a form or a query. */
 void rest_form_add(struct buf *b, const char *key, const char *value);
 
 /* The value of a header, cut off at size - 1; "" when the reply has none. Returns out. */
 char *rest_header(const struct rest_reply *reply, const char *name, char *out, size_t size);
+/* All of it, to be freed by the caller; NULL when the reply has none. */
+char *rest_header_copy(const struct rest_reply *reply, const char *name);
 /* Where the certificates that are trusted are; NULL: nowhere. Lives as long as the client. */
 const char *rest_ca_file(const struct rest *r);
 

@@ -16,11 +16,6 @@ void rest_reply_fini(struct rest_reply *reply)
 	if (reply->headers != NULL)
 		mem_wipe(reply->headers, strlen(reply->headers));
 	free(reply->headers);
-	for (int i = 0; i < REST_KEPT; i++) {
-		if (reply->kept[i] != NULL)
-			mem_wipe(reply->kept[i], strlen(reply->kept[i]));
-		free(reply->kept[i]);
-	}
 	*reply = (struct rest_reply)REST_REPLY_INIT;
 }
 

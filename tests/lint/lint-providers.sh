@@ -18,8 +18,9 @@ foreign() { # NAME OWN [WORDS]: files of its own begin with OWN; WORDS is what n
 rc=0
 foreign qemu 'qemu|qmp' || rc=1
 foreign openstack openstack || rc=1
-foreign blob blob '"blob"|provider_blob|page blob|vhd' || rc=1
-foreign azure azure || rc=1
+foreign blob 'blob|azure' '"blob"|provider_blob|page blob|vhd' || rc=1
+# Blob storage is Azure's, and its environment has Azure's names.
+foreign azure 'azure|blob' || rc=1
 # What Azure's credentials and calls are is shared with others than the driver.
 for name in openstack azure; do
 	lines=$(files "control/${name}_*.c" | grep -vE "azure_(credential|session)[.]c" | xargs cat | wc -l)
