@@ -2,11 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # packages.sh [LIST]: install the Debian packages of .mk/packages.list that this machine lacks. Says what it does;
-# silent and quick when nothing is missing. Needs root or sudo only when something is missing.
+# silent and quick when nothing is missing. Needs root or sudo only when something is missing. PACKAGE=COMMAND: wanted only
+# where that command is not there, from whatever package.
 
 set -eu
 list=${1:-$(dirname "$0")/packages.list}
-wanted=$(sed 's/#.*//' "$list")
+wanted=''
+for p in $(sed 's/#.*//' "$list"); do
+	case $p in
+	*=*) command -v "${p#*=}" >/dev/null || wanted="$wanted ${p%=*}" ;;
+	*) wanted="$wanted $p" ;;
+	esac
+done
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "  NOTE    this is no Debian machine; it needs what these packages hold: $(echo $wanted)" >&2

@@ -10,7 +10,7 @@ packages-blob: packages ## install the client that reads blobs back (.mk/package
 	$(Q).mk/packages.sh .mk/packages-blob.list
 
 e2e-blob: all packages-blob $(BUILD)/image/wherry.raw $(E2E_NEEDS) ## replicate into blob storage, here Azurite, and read it back with az
-	$(Q)$(TEST_ENV) NEED_AZ=1 tests/run.sh $(wildcard tests/e2e/test-blob-*.sh)
+	$(Q)$(TEST_ENV) NEED_AZ=1 tests/run.sh tests/e2e/test-blob-faults.sh $(wildcard tests/clouds/blob/*.sh)
 
 e2e-openstack: $(OPENSTACK_NEEDS) ## replicate and promote a server of a whole OpenStack, run here (root, 15 minutes)
 	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/e2e.sh

@@ -6,7 +6,7 @@
 # that somebody filled with 0xFF, growth, discard. curl and qemu-img compare every byte, Azurite's list tells what is
 # left, and no secret stands anywhere.
 # shellcheck source=tests/e2e/azurite.sh
-source "$(dirname "$0")/azurite.sh"
+source "$(dirname "$0")/../../e2e/azurite.sh"
 requires qemu-system-x86_64
 
 start_store

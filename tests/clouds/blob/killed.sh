@@ -5,7 +5,7 @@
 # wherry is killed while its worker writes to blobs: the lease it leaves behind ends by itself, the next sync goes on from
 # what is durable, and takes the worker and everything else away. A token that ends in mid-copy is renewed in time.
 # shellcheck source=tests/e2e/azurite.sh
-source "$(dirname "$0")/azurite.sh"
+source "$(dirname "$0")/../../e2e/azurite.sh"
 requires qemu-system-x86_64
 
 start_store
