@@ -170,14 +170,14 @@ static int await(struct provider *p, struct image_upload *u, struct err *e)
 	}
 }
 
-/* BUSY: another upload sends it, whose image it is by now. */
-static void take_back(struct provider *p, const struct cloud_image *image, struct err *e)
+/* What was there may be another upload's, and BUSY says that it is by now. */
+static void take_back(struct provider *p, const struct cloud_image *image, bool was_there, struct err *e)
 {
 	struct err why = ERR_INIT;
 
 	if (e->kind == ERR_BUSY)
 		return;
-	if (p->ops->images->remove(p, image, &why) < 0)
+	if (was_there || p->ops->images->remove(p, image, &why) < 0)
 		err_wrap(e, "image %s (%s) is unfinished and stays in %s until the next upload goes on with it, or `wherry image remove` "
 			 "takes it away", image->name, image->id, p->place);
 }
@@ -208,7 +208,7 @@ int image_upload(struct provider *p, struct image_upload *u, struct err *e)
 		return -1;
 	if (p->ops->images->send(p, &made->image, &bytes, e) == 0 && await(p, u, e) == 0)
 		return 0;
-	take_back(p, &made->image, e);
+	take_back(p, &made->image, same, e);
 	return -1;
 }
 

@@ -53,7 +53,8 @@ struct image_upload {
 	struct image_entry made;       /* out */
 	bool sent;                     /* out: false: it was there already */
 };
-/* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. */
+/* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. What was
+ * there before stays: another upload may be sending it. */
 int image_upload(struct provider *p, struct image_upload *u, struct err *e);
 /* name: a name or id of the list; NULL: all that are old or broken, or
  * unfinished for an hour. *removed counts. */

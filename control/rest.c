@@ -229,7 +229,8 @@ static struct curl_slist *headers_of(const struct rest *r, const struct rest_cal
 	if (r->token != NULL && !c->no_token)
 		list = curl_slist_append(list, r->token);
 	list = curl_slist_append(list, "Accept: application/json");
-	list = curl_slist_append(list, "Expect:");
+	/* A service that refuses a file says so before it is sent: in the middle of it, the refusal is lost with the connection. */
+	list = curl_slist_append(list, c->file > 0 ? "Expect: 100-continue" : "Expect:");
 	return c->body != NULL || c->file > 0 ? curl_slist_append(list, type) : list;
 }
 

@@ -39,7 +39,9 @@ struct rest_call {
 	bool no_token;
 	const char *body;           /* NULL: none, and no file either */
 	const char *type;           /* of the body; NULL: application/json */
-	int file;                   /* > 0: the body is this file from its start, of file_size bytes */
+	/* > 0: the body is this file from its start, of file_size bytes, sent when the service asks for it ("100 Continue") or
+	 * says nothing for a second. */
+	int file;
 	uint64_t file_size;
 	/* About once a second: bytes of the body sent so far. Non-zero ends the call, CANCELED. NULL: nobody asks. */
 	int (*sent)(void *ctx, uint64_t bytes);

@@ -140,6 +140,7 @@ static void reply(struct rest_replay *r, int fd, const char *line)
 static void serve(struct rest_replay *r, int fd)
 {
 	cleanup(buf_fini) struct buf in = BUF_INIT;
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	const char *end = NULL;
 	size_t length = 0;
 
@@ -150,10 +151,14 @@ static void serve(struct rest_replay *r, int fd)
 			return;
 		in.len += (size_t)n;
 		in.data[in.len] = '\0';
+		bool began = end != NULL;
 		end = strstr(in.data, "\r\n\r\n");
 		const char *header = strcasestr(in.data, "\r\nContent-Length:");
 		if (end != NULL && header != NULL && header < end)
 			length = (size_t)atoll(header + strlen("\r\nContent-Length:"));
+		if (end != NULL && !began && strstr(in.data, "\r\nExpect: 100-continue\r\n") != NULL &&
+		    send(fd, go_on, strlen(go_on), MSG_NOSIGNAL) < 0)
+			return;
 	}
 	cleanup(cleanup_free) char *line = mem_printf("%.*s", (int)(strstr(in.data, " HTTP/1.1") - in.data), in.data);
 	pthread_mutex_lock(&r->lock);

@@ -320,6 +320,12 @@ static void upload_each_failure_leaves_nothing_or_says_so(void **state)
 	u = upload_of(w);
 	refused(image_upload(&w->k.p, &u, e), ERR_BUSY, "the cloud refused");
 	assert_false(cloud.images.at[4].removed);
+	/* Nor is it when that refusal is lost with the connection. */
+	cloud.refuse_send = ERR_NETWORK;
+	u = upload_of(w);
+	refused(image_upload(&w->k.p, &u, e), ERR_NETWORK, "the cloud refused");
+	assert_int_equal(cloud.images.len, 5);
+	assert_false(cloud.images.at[4].removed);
 }
 
 /* ---- Commands ---- */
