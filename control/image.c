@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ const char *image_use_name(enum image_use u)
 
 static void write_about(const struct image_entry *i, char out[256])
 {
-	snprintf(out, 256, "wherry1 v=%s w=%u s=%s f=%s", i->version, i->wire, i->sha256, i->firmware);
+	snprintf(out, 256, "wherry1 v=%s w=%u s=%s f=%s n=%" PRIu64, i->version, i->wire, i->sha256, i->firmware, i->bytes);
 }
 
 static void take(const struct cloud_images *all, struct image_list *out)
@@ -34,7 +35,8 @@ static void take(const struct cloud_images *all, struct image_list *out)
 	for (size_t k = 0; k < all->list.len; k++) {
 		struct image_entry i = {.image = all->list.at[k]};
 
-		if (sscanf(i.image.about, "wherry1 v=%31s w=%u s=%64s f=%7s", i.version, &i.wire, i.sha256, i.firmware) == 4)
+		if (sscanf(i.image.about, "wherry1 v=%31s w=%u s=%64s f=%7s n=%" SCNu64, i.version, &i.wire, i.sha256, i.firmware,
+			   &i.bytes) == 5)
 			*vec_push(&out->list) = i;
 	}
 }
@@ -54,7 +56,9 @@ static void judge(struct image_list *l)
 	for (size_t k = 0; k < l->list.len; k++) {
 		struct image_entry *i = &l->list.at[k];
 
-		i->use = i->image.state == RES_PENDING ? IMAGE_UNFINISHED : i->image.state != RES_READY ? IMAGE_BROKEN
+		bool whole = i->image.state == RES_READY && i->image.size == i->bytes;
+
+		i->use = i->image.state == RES_PENDING ? IMAGE_UNFINISHED : !whole ? IMAGE_BROKEN
 			 : i->wire > WIRE_VERSION ? IMAGE_NEWER : i->wire < WIRE_VERSION || used ? IMAGE_OLD : IMAGE_USED;
 		used |= i->use == IMAGE_USED;
 	}
@@ -170,14 +174,14 @@ static int await(struct provider *p, struct image_upload *u, struct err *e)
 	}
 }
 
-/* What was there may be another upload's, and BUSY says that it is by now. */
-static void take_back(struct provider *p, const struct cloud_image *image, bool was_there, struct err *e)
+/* ours: made or filled by this call; else it may be another upload's, and BUSY says that it is by now. */
+static void take_back(struct provider *p, const struct cloud_image *image, bool ours, struct err *e)
 {
 	struct err why = ERR_INIT;
 
 	if (e->kind == ERR_BUSY)
 		return;
-	if (was_there || p->ops->images->remove(p, image, &why) < 0)
+	if (!ours || p->ops->images->remove(p, image, &why) < 0)
 		err_wrap(e, "image %s (%s) is unfinished and stays in %s until the next upload goes on with it, or `wherry image remove` "
 			 "takes it away", image->name, image->id, p->place);
 }
@@ -190,7 +194,7 @@ int image_upload(struct provider *p, struct image_upload *u, struct err *e)
 	struct image_entry *made = &u->made;
 	struct image_list there;
 
-	*made = (struct image_entry){.wire = f->wire};
+	*made = (struct image_entry){.wire = f->wire, .bytes = f->size};
 	snprintf(made->version, sizeof made->version, "%s", f->version);
 	snprintf(made->sha256, sizeof made->sha256, "%s", f->sha256);
 	snprintf(made->firmware, sizeof made->firmware, "%s", u->firmware);
@@ -206,9 +210,16 @@ int image_upload(struct provider *p, struct image_upload *u, struct err *e)
 		return 0;
 	if (canceled(u, e) < 0 || (!same && p->ops->images->create(p, &bytes, &made->image, e) < 0))
 		return -1;
-	if (p->ops->images->send(p, &made->image, &bytes, e) == 0 && await(p, u, e) == 0)
+	int rc = p->ops->images->send(p, &made->image, &bytes, e);
+	bool filled = rc == 0;
+
+	if (rc == 0)
+		rc = image_file_same(f, e);
+	if (rc == 0)
+		rc = await(p, u, e);
+	if (rc == 0)
 		return 0;
-	take_back(p, &made->image, same, e);
+	take_back(p, &made->image, !same || filled, e);
 	return -1;
 }
 

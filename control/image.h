@@ -3,7 +3,7 @@
  * Worker images in clouds: which one workers boot from, what an upload has to send, which are old. An image is told by a
  * line that the cloud keeps with it:
  *
- *   wherry1 v=VERSION w=WIRE s=SHA-256 f=FIRMWARE
+ *   wherry1 v=VERSION w=WIRE s=SHA-256 f=FIRMWARE n=BYTES
  *
  * No journal knows them: they are there for every state directory that uses the project, and the cloud's own list is the
  * truth. An upload is known by its checksum, so what is there is not sent again, and what was begun is gone on with; a
@@ -22,7 +22,7 @@ enum image_use {
 	IMAGE_OLD,        /* another one is newer */
 	IMAGE_NEWER,      /* for newer clients */
 	IMAGE_UNFINISHED, /* its bytes are not there: an upload is under way, or died */
-	IMAGE_BROKEN,     /* the cloud does not boot it any more */
+	IMAGE_BROKEN,     /* the cloud does not boot it any more, or does not hold all of it */
 };
 const char *image_use_name(enum image_use u); /* "used", "old", ... */
 
@@ -30,6 +30,7 @@ struct image_entry {
 	struct cloud_image image;
 	char version[32], sha256[65], firmware[8];
 	unsigned wire;
+	uint64_t bytes;   /* that it has to have */
 	enum image_use use;
 };
 
@@ -54,7 +55,7 @@ struct image_upload {
 	bool sent;                     /* out: false: it was there already */
 };
 /* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. What was
- * there before stays: another upload may be sending it. */
+ * there before stays: another upload may be sending it. CORRUPT: the cloud lost bytes, or the file changed. */
 int image_upload(struct provider *p, struct image_upload *u, struct err *e);
 /* name: a name or id of the list; NULL: all that are old or broken, or
  * unfinished for an hour. *removed counts. */

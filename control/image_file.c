@@ -141,6 +141,7 @@ int image_file_open(const char *given, const char *const formats[], struct image
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
 		return err_set(e, err_kind_of_errno(errno), errno, "cannot open the worker image %s", f->path);
 	f->size = (uint64_t)st.st_size;
+	f->changed = st.st_mtim;
 	if (pki_sha256_file(f->fd, sum, e) < 0) {
 		err_wrap(e, "the worker image %s", f->path);
 	} else {
@@ -150,6 +151,17 @@ int image_file_open(const char *given, const char *const formats[], struct image
 	}
 	image_file_close(f);
 	return -1;
+}
+
+int image_file_same(const struct image_file *f, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) < 0)
+		return err_set(e, err_kind_of_errno(errno), errno, "cannot look at the worker image %s", f->path);
+	if ((uint64_t)st.st_size == f->size && st.st_mtim.tv_sec == f->changed.tv_sec && st.st_mtim.tv_nsec == f->changed.tv_nsec)
+		return 0;
+	return err_set(e, ERR_CORRUPT, 0, "the worker image %s was written to while it was read: try again when it is built", f->path);
 }
 
 void image_file_close(struct image_file *f)

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/err.h"
 
@@ -21,11 +22,14 @@ struct image_file {
 	char version[32];     /* of Wherry */
 	unsigned wire;        /* version of the protocol that its worker speaks */
 	char sha256[65];      /* hex; of the file, which is what the manifest says */
+	struct timespec changed; /* the file, before it was summed up */
 };
 
 /* `given` as above; in a folder it is wherry.FORMAT of the first format that is there, a file is told by its end. CONFIG:
  * no manifest, or it is not of these bytes. */
 int image_file_open(const char *given, const char *const formats[], struct image_file *out, struct err *e);
+/* CORRUPT: it was written to since it was opened, so what was read after that may not be of its checksum. */
+int image_file_same(const struct image_file *f, struct err *e);
 void image_file_close(struct image_file *f);
 
 #endif

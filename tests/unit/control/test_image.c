@@ -28,6 +28,7 @@ static struct {
 	uint64_t lose;       /* bytes of the next image that get lost */
 	unsigned never;      /* images that stay PENDING after they were sent */
 	atomic_bool *cancel; /* set when the next bytes are sent */
+	const char *rebuild; /* a file that is written to when the next bytes are sent */
 } cloud;
 
 struct kept_provider {
@@ -79,6 +80,8 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 		return err_set(e, cloud.refuse_send, 0, "the cloud refused");
 	if (cloud.cancel != NULL)
 		atomic_store(cloud.cancel, true);
+	if (cloud.rebuild != NULL)
+		temp_write(cloud.rebuild, "image of another build", 22);
 	if (bytes->sent(bytes->ctx, bytes->size / 2) != 0)
 		return err_set(e, ERR_CANCELED, 0, "interrupted");
 	bytes->sent(bytes->ctx, bytes->size);
@@ -259,7 +262,7 @@ static void list_each_image_has_its_use(void **state)
 		k->image.state = cases[i].state;
 		snprintf(k->image.id, sizeof k->image.id, "id%zu", i);
 		snprintf(k->image.made, sizeof k->image.made, "2026-01-0%zuT00:00:00Z", i + 1);
-		snprintf(k->image.about, sizeof k->image.about, "wherry1 v=1.0 w=%u s=abc f=any", cases[i].wire);
+		snprintf(k->image.about, sizeof k->image.about, "wherry1 v=1.0 w=%u s=abc f=any n=0", cases[i].wire);
 	}
 	*vec_push(&cloud.images) = (struct kept){.region = "home", .image = {.about = "somebody's own"}};
 	ok(image_list(&w->k.p, &l, e));
@@ -326,6 +329,38 @@ static void upload_each_failure_leaves_nothing_or_says_so(void **state)
 	refused(image_upload(&w->k.p, &u, e), ERR_NETWORK, "the cloud refused");
 	assert_int_equal(cloud.images.len, 5);
 	assert_false(cloud.images.at[4].removed);
+}
+
+static void upload_of_what_the_cloud_holds_a_part_of_sends_all_anew(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+	char id[RES_ID_SIZE];
+	unsigned removed = 0;
+
+	cloud.lose = 1;
+	cloud.refuse_remove = ERR_NETWORK;
+	refused(image_upload(&w->k.p, &u, e), ERR_CORRUPT, "of 8 bytes");
+	cloud.lose = 0;
+	cloud.refuse_remove = ERR_NONE;
+	refused(image_choose(&w->k.p, id, e), ERR_NOT_FOUND, "`wherry image list` shows those it has");
+	u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_true(u.sent);
+	ok(image_choose(&w->k.p, id, e));
+	assert_string_equal(id, "id2");
+	ok(image_remove(&w->k.p, NULL, &removed, e));
+	assert_true(cloud.images.at[0].removed && !cloud.images.at[1].removed);
+}
+
+static void upload_of_a_file_that_changes_on_the_way_is_taken_back(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+
+	cloud.rebuild = w->file;
+	refused(image_upload(&w->k.p, &u, e), ERR_CORRUPT, "was written to while it was read");
+	assert_true(cloud.images.at[0].removed);
 }
 
 /* ---- Commands ---- */
@@ -397,6 +432,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(list_each_image_has_its_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_died_is_gone_on_with, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_each_failure_leaves_nothing_or_says_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_of_what_the_cloud_holds_a_part_of_sends_all_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_of_a_file_that_changes_on_the_way_is_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_goes_to_each_region_and_place_once, set_up, tear_down),
 	};
 

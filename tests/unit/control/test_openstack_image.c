@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Worker images in Glance. */
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "image.h"
 #include "openstack_fixture.h"
 
-#define ABOUT   "wherry1 v=0.1.0 w=2 s=5cb138284d431abd6a053a56625ec088bfb88912bec9a2fb6a1b8d1a9ef0cfb4 f=any"
+#define ABOUT   "wherry1 v=0.1.0 w=2 s=5cb138284d431abd6a053a56625ec088bfb88912bec9a2fb6a1b8d1a9ef0cfb4 f=any n=9"
 #define IMAGES  "GET /9292/v2/images?"
 #define IMAGE   "{\"id\":\"i1\",\"name\":\"wherry-0.1.0-5cb13828\",\"status\":\"%s\",\"size\":%s,\"created_at\":\"2026-11-21T13:00:00Z\"," \
 		"\"min_ram\":256,\"min_disk\":0,\"hw_disk_bus\":\"virtio\",\"wherry_image\":\"" ABOUT "\"}"
@@ -28,6 +29,14 @@ static int set_up_real(void **state)
 	return set_up_with(state, "image.txt");
 }
 
+static void remember(struct image_file *f)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(f->fd, &st), 0);
+	f->changed = st.st_mtim;
+}
+
 /* What a real Glance said to two uploads of one file. */
 static void upload_twice_to_a_real_cloud_sends_once(void **state)
 {
@@ -41,6 +50,7 @@ static void upload_twice_to_a_real_cloud_sends_once(void **state)
 	snprintf(f.path, sizeof f.path, "%s/wherry.qcow2", w->dir);
 	f.fd = open(f.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(f.fd, (off_t)f.size), 0);
+	remember(&f);
 	ok(image_list(w->p, &l, e));
 	assert_int_equal(l.list.len, 0);
 	ok(image_upload(w->p, &u, e));
@@ -62,6 +72,7 @@ static struct image_file a_file(struct world *w)
 	snprintf(f.path, sizeof f.path, "%s/wherry.qcow2", w->dir);
 	temp_write(f.path, "image one", 9);
 	f.fd = open(f.path, O_RDONLY | O_CLOEXEC);
+	remember(&f);
 	return f;
 }
 

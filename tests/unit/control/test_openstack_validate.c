@@ -4,7 +4,7 @@
 #include "quota.h"
 
 #define VOLUME_LIMITS "GET /8776/v3/8d1aff806790464497953ef6d5914827/limits"
-#define ABOUT         "wherry1 v=0.1.0 w=2 s=5cb1 f=any"
+#define ABOUT         "wherry1 v=0.1.0 w=2 s=5cb1 f=any n=0"
 
 static int set_up(void **state)
 {
