@@ -9,24 +9,33 @@
 #include "json_format.h"
 #include "openstack.h"
 
+struct looking {
+	struct openstack *o;
+	struct cloud_images *out;
+};
+
 static int see(void *ctx, yyjson_val *image)
 {
-	struct cloud_images *out = ctx;
+	const struct looking *l = ctx;
 	struct cloud_image i = {.size = rest_number(image, "size"), .state = os_state_of(rest_text(image, "status"))};
 
+	/* Those that other projects share are not ours to boot or to remove; an administrator's list has all. */
+	if (rest_text(image, "wherry_image")[0] == '\0' || strcmp(rest_text(image, "owner"), l->o->project) != 0)
+		return 0;
 	snprintf(i.id, sizeof i.id, "%s", rest_text(image, "id"));
 	snprintf(i.name, sizeof i.name, "%s", rest_text(image, "name"));
 	snprintf(i.about, sizeof i.about, "%s", rest_text(image, "wherry_image"));
 	snprintf(i.made, sizeof i.made, "%s", rest_text(image, "created_at"));
 	snprintf(i.word, sizeof i.word, "%s", rest_text(image, "status"));
-	if (i.about[0] != '\0')
-		*vec_push(&out->list) = i;
+	*vec_push(&l->out->list) = i;
 	return 0;
 }
 
 static int list(struct provider *p, struct cloud_images *out, struct err *e)
 {
-	return os_each(os_of(p), OS_SAVED_IMAGE, "", see, out, e);
+	struct looking l = {.o = os_of(p), .out = out};
+
+	return os_each(l.o, OS_SAVED_IMAGE, "", see, &l, e);
 }
 
 /* docs.openstack.org/glance "useful image properties". */

@@ -511,7 +511,7 @@ static void worker_create_makes_network_then_server(void **state)
 	rest_replay_fault(w->cloud, "POST /9696/v2.0/ports", 201, "{\"port\":{\"id\":\"p1\"}}", 0, 1);
 	rest_replay_fault(w->cloud, "POST /8774/v2.1/servers", 202, "{\"server\":{\"id\":\"s1\"}}", 0, 1);
 	rest_replay_fault(w->cloud, "GET /9292/v2/images?", 200, "{\"images\":[{\"id\":\"i1\",\"name\":\"w\",\"status\":\"active\",\"wherry_image\":"
-			  "\"wherry1 v=1 w=2 s=abc f=any n=0\"}]}", 0, 1);
+			  "\"wherry1 v=1 w=2 s=abc f=any n=0\",\"owner\":\"8d1aff806790464497953ef6d5914827\"}]}", 0, 1);
 	rest_replay_fault(w->cloud, "GET /9292/v2/images/i1", 200, "{\"id\":\"i1\",\"hw_disk_bus\":\"virtio\"}", 0, 1);
 	rest_replay_fault(w->cloud, "/flavors/detail", 200, "{\"flavors\":[{\"id\":\"f1\",\"name\":\"worker\"}]}", 0, 1);
 	ok(w->p->ops->worker_create(w->p, &spec, &ref, e));

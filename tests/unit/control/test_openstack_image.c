@@ -8,7 +8,8 @@
 
 #define ABOUT   "wherry1 v=0.1.0 w=2 s=5cb138284d431abd6a053a56625ec088bfb88912bec9a2fb6a1b8d1a9ef0cfb4 f=any n=9"
 #define IMAGES  "GET /9292/v2/images?"
-#define IMAGE   "{\"id\":\"i1\",\"name\":\"wherry-0.1.0-5cb13828\",\"status\":\"%s\",\"size\":%s,\"created_at\":\"2026-11-21T13:00:00Z\"," \
+#define OURS    "8d1aff806790464497953ef6d5914827"
+#define IMAGE   "{\"id\":\"i1\",\"owner\":\"" OURS "\",\"name\":\"wherry-0.1.0-5cb13828\",\"status\":\"%s\",\"size\":%s,\"created_at\":\"2026-11-21T13:00:00Z\"," \
 		"\"min_ram\":256,\"min_disk\":0,\"hw_disk_bus\":\"virtio\",\"wherry_image\":\"" ABOUT "\"}"
 
 static int set_up(void **state)
@@ -162,6 +163,20 @@ static void upload_each_refusal_is_a_sentence(void **state)
 	image_file_close(&f);
 }
 
+/* An administrator's list has the images of all projects, a member's those that others share. */
+static void images_of_other_projects_are_neither_booted_nor_removed(void **state)
+{
+	struct world *w = opened(state);
+	char id[RES_ID_SIZE];
+	unsigned removed = 0;
+
+	rest_replay_fault(w->cloud, IMAGES, 200, "{\"images\":[{\"id\":\"i2\",\"owner\":\"another\",\"name\":\"wherry-0.1.0-5cb13828\","
+			  "\"status\":\"active\",\"size\":9,\"wherry_image\":\"" ABOUT "\"}]}", 0, 2);
+	refused(image_choose(w->p, id, e), ERR_NOT_FOUND, "has no worker image");
+	refused(image_remove(w->p, "wherry-0.1.0-5cb13828", &removed, e), ERR_NOT_FOUND, "has no worker image");
+	assert_int_equal(rest_replay_seen(w->cloud, "DELETE /9292"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +184,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(upload_sends_the_file_with_what_a_worker_needs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_what_is_queued_goes_on_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_each_refusal_is_a_sentence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(images_of_other_projects_are_neither_booted_nor_removed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,8 @@ static void cloud_has(struct world *w, const char *status, const char *image_byt
 		const char *call;
 		char *reply;
 	} replies[] = {
-		{"GET /9292/v2/images?", mem_printf("{\"images\":[{\"id\":\"i1\",\"name\":\"ours\",\"status\":\"%s\",\"wherry_image\":\"" ABOUT "\"}]}",
-						    status)},
+		{"GET /9292/v2/images?", mem_printf("{\"images\":[{\"id\":\"i1\",\"name\":\"ours\",\"status\":\"%s\",\"wherry_image\":\"" ABOUT
+						    "\",\"owner\":\"8d1aff806790464497953ef6d5914827\"}]}", status)},
 		{"GET /9292/v2/images/i1", mem_printf("{\"id\":\"i1\",\"name\":\"ours\",\"min_ram\":256,\"virtual_size\":%s}", image_bytes)},
 		{"/flavors/detail", mem_strdup("{\"flavors\":[{\"id\":\"f1\",\"name\":\"worker\",\"ram\":512,\"vcpus\":2}]}")},
 		{"/flavors/f1", mem_printf("{\"flavor\":{\"id\":\"f1\",\"ram\":%u,\"disk\":%u,\"vcpus\":2}}", ram, disk)},
