@@ -226,11 +226,11 @@ int image_upload(struct provider *p, struct image_upload *u, struct err *e)
 /* ---- Removal ---- */
 
 /* What began an hour ago and is not there is not being sent any more. */
-static bool is_leftover(const struct image_entry *i)
+static bool is_leftover(const struct provider *p, const struct image_entry *i)
 {
 	char then[24];
 
-	clock_format(clock_wall_ns() - HOUR_NS, then);
+	clock_format(clock_wall_ns() + p->ahead_ns - HOUR_NS, then);
 	return i->use == IMAGE_OLD || i->use == IMAGE_BROKEN ||
 	       (i->use == IMAGE_UNFINISHED && strcmp(i->image.made, then) < 0);
 }
@@ -245,7 +245,7 @@ int image_remove(struct provider *p, const char *name, unsigned *removed, struct
 		const struct image_entry *i = &l.list.at[k];
 
 		if (name != NULL ? strcmp(i->image.name, name) != 0 && strcmp(i->image.id, name) != 0
-				 : !is_leftover(i))
+				 : !is_leftover(p, i))
 			continue;
 		hit = true;
 		rc = p->ops->images->remove(p, &i->image, e);

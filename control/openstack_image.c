@@ -68,8 +68,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 
 static int take_away(struct provider *p, const struct cloud_image *image, struct err *e)
 {
-	return os_delete(os_of(p), OS_SAVED_IMAGE, image->id, e) == 0 ? 0 :
-	       err_wrap(e, "removing image %s (%s)", image->name, image->id);
+	return os_delete(os_of(p), OS_SAVED_IMAGE, image->id, e) == 0 ? 0 : err_wrap(e, "removing image %s (%s)", image->name, image->id);
 }
 
 int os_worker_image(struct provider *p, char id[RES_ID_SIZE], struct err *e)

@@ -253,5 +253,7 @@ int os_perform(struct openstack *o, enum os_service s, const char *tail, struct 
 	const char *const headers[] = {o->at[s].version[0] != '\0' ? o->at[s].version : NULL, NULL};
 	call->url = url;
 	call->headers = headers;
-	return rest_ask(o->rest, call, services[s].name, &o->p.not_before_ns, doc, e);
+	int rc = rest_ask(o->rest, call, services[s].name, &o->p.not_before_ns, doc, e);
+	o->p.ahead_ns = rest_ahead_ns(o->rest);
+	return rc;
 }

@@ -310,6 +310,7 @@ struct provider {
 	char seen[96];       /* of what was polled last, the cloud's own word ("attaching") for messages; "": it has none */
 	bool needs_baseline; /* changed_ranges compares two snapshots, so that of the last committed generation is kept */
 	int64_t not_before_ns; /* monotonic: the cloud asked not to be called again before that (Retry-After); 0: it did not */
+	int64_t ahead_ns;    /* how far its clock, in which it says when something was made, is ahead of this host's; 0: not known */
 };
 
 /* The one table of drivers, NULL-ended (provider_table.c). */

@@ -23,6 +23,7 @@ struct rest {
 	struct rest_options options;
 	char *ca_file, *id_header;
 	char *token;             /* a header; NULL: none */
+	int64_t ahead_ns;        /* the services' clock, of this host's */
 	char said[CURL_ERROR_SIZE];
 	/* of the call under way */
 	struct buf body, headers;
@@ -91,6 +92,12 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	buf_add(&r->headers, line, n);
 	if ((value = header_value(line, n, r->id_header, &len)) != NULL)
 		snprintf(r->reply->id, sizeof r->reply->id, "%.*s", (int)len, value);
+	if ((value = header_value(line, n, "Date", &len)) != NULL) {
+		cleanup(cleanup_free) char *date = mem_printf("%.*s", (int)len, value);
+		time_t then = curl_getdate(date, NULL);
+
+		r->ahead_ns = then > 0 ? then * NS_PER_S - clock_wall_ns() : r->ahead_ns;
+	}
 	/* A date instead of seconds is not used by any cloud we know; it counts as not asked. */
 	if ((value = header_value(line, n, "Retry-After", &len)) != NULL) {
 		r->reply->retry_after_s = atoll(value);
@@ -363,6 +370,11 @@ char *rest_header_copy(const struct rest_reply *reply, const char *name)
 	const char *value = find_header(reply, name, &len);
 
 	return value != NULL ? mem_printf("%.*s", (int)len, value) : NULL;
+}
+
+int64_t rest_ahead_ns(const struct rest *r)
+{
+	return r->ahead_ns;
 }
 
 const char *rest_ca_file(const struct rest *r)

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -33,7 +35,8 @@ struct request {
 
 struct rest_replay {
 	pthread_t thread;
-	pthread_mutex_t lock; /* of faults and requests */
+	pthread_mutex_t lock; /* of faults, requests and clock */
+	int64_t ahead_ns;
 	int listener, port;
 	VEC(struct recorded) replies;
 	VEC(struct fault) faults;
@@ -105,6 +108,7 @@ static void reply(struct rest_replay *r, int fd, const char *line)
 	cleanup(buf_fini) struct buf headers = BUF_INIT;
 	int status = 599;
 	bool cut = false, faulty = false;
+	char date[64];
 
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < r->faults.len && !faulty; i++) {
@@ -131,7 +135,10 @@ static void reply(struct rest_replay *r, int fd, const char *line)
 	}
 	buf_addf(&out, "HTTP/1.1 %d Said\r\nX-Openstack-Request-Id: req-1234\r\nX-Subject-Token: secret-token\r\n"
 		 "x-ms-request-id: req-1234\r\nx-ms-correlation-request-id: corr-5678\r\nConnection: close\r\n"
-		 "Content-Length: %zu\r\n%s\r\n%s", status, body.len, buf_str(&headers), buf_str(&body));
+		 "Content-Length: %zu\r\n%s", status, body.len, buf_str(&headers));
+	time_t now = (time_t)(rest_replay_now_ns(r) / NS_PER_S);
+	strftime(date, sizeof date, "Date: %a, %d %b %Y %T GMT\r\n", gmtime_r(&now, &(struct tm){0}));
+	buf_addf(&out, "%s\r\n%s", date, buf_str(&body));
 	if (send(fd, out.data, out.len, MSG_NOSIGNAL) < 0)
 		perror("rest_replay");
 }
@@ -240,6 +247,21 @@ void rest_replay_answer(struct rest_replay *r, const char *part, int status, con
 	*vec_push(&r->faults) = (struct fault){.part = mem_strdup(part), .headers = mem_strdup(headers),
 					       .body = mem_strdup(body), .status = status, .times = times};
 	pthread_mutex_unlock(&r->lock);
+}
+
+void rest_replay_clock(struct rest_replay *r, int64_t ahead_ns)
+{
+	pthread_mutex_lock(&r->lock);
+	r->ahead_ns = ahead_ns;
+	pthread_mutex_unlock(&r->lock);
+}
+
+int64_t rest_replay_now_ns(struct rest_replay *r)
+{
+	pthread_mutex_lock(&r->lock);
+	int64_t ahead_ns = r->ahead_ns;
+	pthread_mutex_unlock(&r->lock);
+	return clock_wall_ns() + ahead_ns;
 }
 
 static const struct request *last_seen(struct rest_replay *r, const char *part, unsigned *count)

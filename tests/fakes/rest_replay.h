@@ -8,6 +8,7 @@
 #define WHERRY_TESTS_FAKES_REST_REPLAY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct rest_replay;
 
@@ -23,6 +24,9 @@ void rest_replay_fault(struct rest_replay *r, const char *part, int status, cons
 /* The same with headers: "" or lines "Name: value\r\n". The oldest of several that fit goes first. */
 void rest_replay_answer(struct rest_replay *r, const char *part, int status, const char *headers, const char *body,
 			unsigned times);
+/* Its clock, which its replies carry; it begins as this host's. */
+void rest_replay_clock(struct rest_replay *r, int64_t ahead_ns);
+int64_t rest_replay_now_ns(struct rest_replay *r);
 /* Requests seen whose line has `part` in it, and the body of the last of them ("" for none). */
 unsigned rest_replay_seen(struct rest_replay *r, const char *part);
 const char *rest_replay_body(struct rest_replay *r, const char *part);
