@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cloud_try.h"
 #include "net/wire.h"
 
-#define PATIENCE_NS (120 * NS_PER_S)
 #define HOUR_NS     (3600 * NS_PER_S)
 #define LOOK_NS     (500 * NS_PER_MS)
 
@@ -108,12 +108,16 @@ int image_choose(struct provider *p, char id[RES_ID_SIZE], struct err *e)
 
 /* ---- Upload ---- */
 
-static int canceled(const struct image_upload *u, struct err *e)
-{
-	return u->cancel != NULL && atomic_load(u->cancel) ? err_set(e, ERR_CANCELED, 0, "interrupted") : 0;
-}
+/* One that is under way. */
+struct sending {
+	struct cloud c;           /* whose patience it has */
+	struct image_upload *u;
+	struct image_bytes bytes;
+	bool ours;                /* this call made the image, or filled it */
+	bool cut, filled;         /* the bytes: a try of this call ended in the middle; one came to its end */
+};
 
-/* The same bytes for the same firmware; one that is ready before one that is not. */
+/* The same bytes for the same firmware; one that is ready before the one this call made before any other. */
 static bool find_same(const struct image_list *l, struct image_entry *want)
 {
 	const struct image_entry *same = NULL;
@@ -123,7 +127,7 @@ static bool find_same(const struct image_list *l, struct image_entry *want)
 
 		if (strcmp(i->sha256, want->sha256) != 0 || strcmp(i->firmware, want->firmware) != 0 || i->use == IMAGE_BROKEN)
 			continue;
-		if (same == NULL || i->use != IMAGE_UNFINISHED)
+		if (same == NULL || i->use != IMAGE_UNFINISHED || strcmp(i->image.id, want->image.id) == 0)
 			same = i;
 		if (i->use != IMAGE_UNFINISHED)
 			break;
@@ -136,63 +140,121 @@ static bool find_same(const struct image_list *l, struct image_entry *want)
 static int on_sent(void *ctx, uint64_t bytes)
 {
 	const struct image_upload *u = ctx;
-	struct err ignored = ERR_INIT;
 
 	if (u->progress != NULL)
 		u->progress(u->ctx, bytes);
-	return canceled(u, &ignored);
+	return u->cancel != NULL && atomic_load(u->cancel);
 }
 
-/* The cloud's own list says that all of it arrived and is ready; *made becomes what it says. */
-static int await(struct provider *p, struct image_upload *u, struct err *e)
+/* Looks first, so that it may be called again whatever became of the call before. */
+static int try_once(struct sending *s, struct err *e)
 {
-	int64_t end = clock_mono_ns() + (u->patience_ns != 0 ? u->patience_ns : PATIENCE_NS);
-	char id[RES_ID_SIZE];
+	struct provider *p = s->c.p;
+	struct image_entry *made = &s->u->made;
+	struct image_list there;
 
-	snprintf(id, sizeof id, "%s", u->made.image.id);
-	for (;; clock_sleep_ns(LOOK_NS)) {
-		struct image_list l;
+	if (image_list(p, &there, e) < 0)
+		return -1;
+	bool same = find_same(&there, made);
+	image_list_fini(&there);
+	if (same && made->use != IMAGE_UNFINISHED)
+		return 0;
+	if (cloud_canceled(&s->c, e) || (!same && p->ops->images->create(p, &s->bytes, &made->image, e) < 0))
+		return -1;
+	s->ours |= !same;
+	s->u->sent = true;
+	s->filled = p->ops->images->send(p, &made->image, &s->bytes, e) == 0;
+	s->ours |= s->filled;
+	s->cut |= err_is_retryable(e);
+	return s->filled ? 0 : -1;
+}
 
-		if (image_list(p, &l, e) < 0)
+/* Until it is there. BUSY after a try that was cut may be the cloud still at that one. */
+static int keep_trying(struct sending *s, struct err *e)
+{
+	struct backoff b = {0};
+
+	while (try_once(s, e) < 0) {
+		if (b.tries == 0)
+			b = cloud_backoff(&s->c);
+		if ((!err_is_retryable(e) && !(e->kind == ERR_BUSY && s->cut)) || !cloud_again(&s->c, &b, e))
 			return -1;
-		for (size_t k = 0; k < l.list.len; k++)
-			if (strcmp(l.list.at[k].image.id, id) == 0)
-				u->made = l.list.at[k];
-		image_list_fini(&l);
-		const struct cloud_image *i = &u->made.image;
-		if (i->state == RES_FAILED || (i->state == RES_READY && i->size != u->file->size))
-			return err_set(e, ERR_CORRUPT, 0, "%s made of image %s (%s) one of %llu bytes that it calls \"%s\" instead of %llu bytes: "
-				       "try again", p->place, i->name, i->id, (unsigned long long)i->size, i->word,
-				       (unsigned long long)u->file->size);
+		*e = (struct err)ERR_INIT;
+	}
+	return 0;
+}
+
+/* What the cloud's own list says of the image by now. */
+static int look(struct sending *s, struct err *e)
+{
+	struct image_entry *made = &s->u->made;
+	struct image_list l;
+
+	if (image_list(s->c.p, &l, e) < 0)
+		return -1;
+	for (size_t k = 0; k < l.list.len; k++)
+		if (strcmp(l.list.at[k].image.id, made->image.id) == 0) {
+			*made = l.list.at[k];
+			break;
+		}
+	image_list_fini(&l);
+	return 0;
+}
+
+/* All of it arrived and is ready. */
+static int await(struct sending *s, struct err *e)
+{
+	const struct cloud_image *i = &s->u->made.image;
+	uint64_t size = s->u->file->size;
+	struct backoff b = cloud_backoff(&s->c);
+
+	for (;;) {
+		if (look(s, e) < 0) {
+			if (!err_is_retryable(e) || !cloud_again(&s->c, &b, e))
+				return -1;
+			*e = (struct err)ERR_INIT;
+			continue;
+		}
+		if (i->state == RES_FAILED || (i->state == RES_READY && i->size != size))
+			return err_set(e, ERR_CORRUPT, 0, "%s made of image %s (%s) one of %" PRIu64 " bytes that it calls \"%s\" instead of %"
+				       PRIu64 " bytes: try again", s->c.p->place, i->name, i->id, i->size, i->word, size);
 		if (i->state == RES_READY)
 			return 0;
-		if (canceled(u, e) < 0)
-			return -1;
-		if (clock_mono_ns() > end)
+		if (clock_mono_ns() > b.deadline)
 			return err_set(e, ERR_TIMEOUT, 0, "image %s (%s) was sent, and %s still calls it \"%s\": find out there what holds it "
-				       "up", i->name, i->id, p->place, i->word);
+				       "up", i->name, i->id, s->c.p->place, i->word);
+		if (!cloud_nap(&s->c, LOOK_NS, e))
+			return -1;
 	}
 }
 
-/* ours: made or filled by this call; else it may be another upload's, and BUSY says that it is by now. */
-static void take_back(struct provider *p, const struct cloud_image *image, bool ours, struct err *e)
+/* What became of the image of an upload that failed. What was there may be another upload's, and BUSY says that it is by
+ * now; what was sent and cannot be looked at is most likely whole. */
+static void end_failed(const struct sending *s, struct err *e)
 {
+	const struct cloud_image *i = &s->u->made.image;
+	struct provider *p = s->c.p;
 	struct err why = ERR_INIT;
 
-	if (e->kind == ERR_BUSY)
+	if (e->kind == ERR_CANCELED)
+		err_set(e, ERR_CANCELED, 0, "interrupted");
+	if (i->id[0] == '\0')
 		return;
-	if (!ours || p->ops->images->remove(p, image, &why) < 0)
+	if (e->kind == ERR_BUSY)
+		err_wrap(e, "another upload sends image %s: wait for it; if there is none any more, `wherry image remove` with its id %s takes "
+			 "it away", i->name, i->id);
+	else if (s->filled && err_is_retryable(e))
+		err_wrap(e, "image %s (%s) was sent and stays in %s, where `wherry image list` shows it", i->name, i->id, p->place);
+	else if (!s->ours || p->ops->images->remove(p, i, &why) < 0)
 		err_wrap(e, "image %s (%s) is unfinished and stays in %s until the next upload goes on with it, or `wherry image remove` "
-			 "takes it away", image->name, image->id, p->place);
+			 "takes it away", i->name, i->id, p->place);
 }
 
-int image_upload(struct provider *p, struct image_upload *u, struct err *e)
+/* What the image has to be. */
+static void describe(struct image_upload *u)
 {
 	const struct image_file *f = u->file;
-	struct image_bytes bytes = {.fd = f->fd, .size = f->size, .format = f->format, .firmware = u->firmware, .sent = on_sent,
-				    .ctx = u};
 	struct image_entry *made = &u->made;
-	struct image_list there;
 
 	*made = (struct image_entry){.wire = f->wire, .bytes = f->size};
 	snprintf(made->version, sizeof made->version, "%s", f->version);
@@ -201,25 +263,22 @@ int image_upload(struct provider *p, struct image_upload *u, struct err *e)
 	snprintf(made->image.name, sizeof made->image.name, "wherry-%s-%.8s%s%s", f->version, f->sha256,
 		 strcmp(u->firmware, "any") == 0 ? "" : "-", strcmp(u->firmware, "any") == 0 ? "" : u->firmware);
 	write_about(made, made->image.about);
-	if (image_list(p, &there, e) < 0)
-		return -1;
-	bool same = find_same(&there, made);
-	image_list_fini(&there);
-	u->sent = !same || made->use == IMAGE_UNFINISHED;
-	if (!u->sent)
-		return 0;
-	if (canceled(u, e) < 0 || (!same && p->ops->images->create(p, &bytes, &made->image, e) < 0))
-		return -1;
-	int rc = p->ops->images->send(p, &made->image, &bytes, e);
-	bool filled = rc == 0;
+}
 
-	if (rc == 0)
-		rc = image_file_same(f, e);
-	if (rc == 0)
-		rc = await(p, u, e);
-	if (rc == 0)
+int image_upload(struct provider *p, struct image_upload *u, struct err *e)
+{
+	const struct image_file *f = u->file;
+	struct sending s = {
+		.c = {.p = p, .cancel = u->cancel, .log = p->log, .patience_ns = u->patience_ns},
+		.u = u,
+		.bytes = {.fd = f->fd, .size = f->size, .format = f->format, .firmware = u->firmware, .sent = on_sent, .ctx = u},
+	};
+
+	describe(u);
+	u->sent = false;
+	if (keep_trying(&s, e) == 0 && (!u->sent || (image_file_same(f, e) == 0 && await(&s, e) == 0)))
 		return 0;
-	take_back(p, &made->image, !same || filled, e);
+	end_failed(&s, e);
 	return -1;
 }
 

@@ -50,12 +50,12 @@ struct image_upload {
 	const atomic_bool *cancel;
 	void (*progress)(void *ctx, uint64_t sent); /* now and then */
 	void *ctx;
-	int64_t patience_ns;           /* until an image that was sent has to be ready; 0: two minutes */
+	int64_t patience_ns;           /* how long what fails is tried again, and what was sent may take to be ready; 0: two minutes */
 	struct image_entry made;       /* out */
 	bool sent;                     /* out: false: it was there already */
 };
 /* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. What was
- * there before stays: another upload may be sending it. CORRUPT: the cloud lost bytes, or the file changed. */
+ * there before stays: another upload may be sending it (BUSY). What was sent stays when only the look at it fails. CORRUPT: the cloud lost bytes, or the file changed. */
 int image_upload(struct provider *p, struct image_upload *u, struct err *e);
 /* name: a name or id of the list; NULL: all that are old or broken, or
  * unfinished for an hour. *removed counts. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/hex.h"
 #include "commands.h"
@@ -25,6 +26,7 @@ static struct {
 	VEC(struct kept) images;
 	unsigned sends;
 	enum err_kind refuse_send, refuse_remove;
+	enum step { NONE, LIST, CREATE, SEND, LIST_SENT } lost; /* the reply of that call, once */
 	uint64_t lose;       /* bytes of the next image that get lost */
 	unsigned never;      /* images that stay PENDING after they were sent */
 	atomic_bool *cancel; /* set when the next bytes are sent */
@@ -36,11 +38,21 @@ struct kept_provider {
 	char region[8];
 };
 
+/* Once: whatever the call did, its caller hears nothing of it. */
+static int reply(enum step step, struct err *e)
+{
+	if (cloud.lost != step)
+		return 0;
+	cloud.lost = NONE;
+	return err_set(e, ERR_NETWORK, 0, "connection reset");
+}
+
 static int list(struct provider *p, struct cloud_images *out, struct err *e)
 {
 	const struct kept_provider *k = (struct kept_provider *)p;
 
-	(void)e;
+	if (reply(cloud.sends == 0 ? LIST : LIST_SENT, e) < 0)
+		return -1;
 	for (size_t i = 0; i < cloud.images.len; i++)
 		if (!cloud.images.at[i].removed && strcmp(cloud.images.at[i].region, k->region) == 0)
 			*vec_push(&out->list) = cloud.images.at[i].image;
@@ -51,13 +63,15 @@ static int create(struct provider *p, const struct image_bytes *bytes, struct cl
 {
 	struct kept *k = vec_push(&cloud.images);
 
-	(void)e;
-	snprintf(image->id, sizeof image->id, "id%zu", cloud.images.len);
-	snprintf(image->made, sizeof image->made, "2026-01-01T00:00:%02zuZ", cloud.images.len);
-	image->state = RES_PENDING;
 	k->image = *image;
+	snprintf(k->image.id, sizeof image->id, "id%zu", cloud.images.len);
+	snprintf(k->image.made, sizeof image->made, "2026-01-01T00:00:%02zuZ", cloud.images.len);
+	k->image.state = RES_PENDING;
 	snprintf(k->firmware, sizeof k->firmware, "%s", bytes->firmware);
 	snprintf(k->region, sizeof k->region, "%s", ((struct kept_provider *)p)->region);
+	if (reply(CREATE, e) < 0)
+		return -1;
+	*image = k->image;
 	return 0;
 }
 
@@ -87,7 +101,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 	bytes->sent(bytes->ctx, bytes->size);
 	k->image.size = bytes->size - cloud.lose;
 	k->image.state = cloud.never > 0 ? RES_PENDING : RES_READY;
-	return 0;
+	return reply(SEND, e);
 }
 
 static int take_away(struct provider *p, const struct cloud_image *image, struct err *e)
@@ -310,7 +324,8 @@ static void upload_each_failure_leaves_nothing_or_says_so(void **state)
 	cloud.never = 1;
 	u = upload_of(w);
 	refused(image_upload(&w->k.p, &u, e), ERR_TIMEOUT, "find out there what holds it up");
-	assert_true(cloud.images.at[2].removed);
+	assert_false(cloud.images.at[2].removed);
+	cloud.images.at[2].removed = true;
 	cloud.never = 0;
 	cloud.cancel = &w->cancel;
 	u = upload_of(w);
@@ -321,7 +336,7 @@ static void upload_each_failure_leaves_nothing_or_says_so(void **state)
 	atomic_store(&w->cancel, false);
 	cloud.refuse_send = ERR_BUSY;
 	u = upload_of(w);
-	refused(image_upload(&w->k.p, &u, e), ERR_BUSY, "the cloud refused");
+	refused(image_upload(&w->k.p, &u, e), ERR_BUSY, "if there is none any more, `wherry image remove` with its id id5");
 	assert_false(cloud.images.at[4].removed);
 	/* Nor is it when that refusal is lost with the connection. */
 	cloud.refuse_send = ERR_NETWORK;
@@ -329,6 +344,37 @@ static void upload_each_failure_leaves_nothing_or_says_so(void **state)
 	refused(image_upload(&w->k.p, &u, e), ERR_NETWORK, "the cloud refused");
 	assert_int_equal(cloud.images.len, 5);
 	assert_false(cloud.images.at[4].removed);
+}
+
+/* Whichever reply is lost, one image is there in the end, sent as often as it takes. */
+static void upload_that_loses_a_reply_goes_on(void **state)
+{
+	struct world *w = *state;
+
+	for (enum step lost = LIST; lost <= LIST_SENT; lost++) {
+		struct image_upload u = upload_of(w);
+
+		cloud.images.len = 0;
+		cloud.sends = 0;
+		cloud.lost = lost;
+		u.patience_ns = 60 * NS_PER_S;
+		ok(image_upload(&w->k.p, &u, e));
+		assert_true(u.sent);
+		assert_int_equal(cloud.lost, NONE);
+		assert_int_equal(cloud.sends, 1);
+		assert_int_equal(cloud.images.len, 1);
+		assert_false(cloud.images.at[0].removed);
+	}
+}
+
+static void upload_that_was_sent_stays_when_nothing_more_is_heard(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+
+	cloud.lost = LIST_SENT;
+	refused(image_upload(&w->k.p, &u, e), ERR_NETWORK, "was sent and stays in kept cloud in home");
+	assert_false(cloud.images.at[0].removed);
 }
 
 static void upload_of_what_the_cloud_holds_a_part_of_sends_all_anew(void **state)
@@ -432,6 +478,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(list_each_image_has_its_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_died_is_gone_on_with, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_each_failure_leaves_nothing_or_says_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_that_loses_a_reply_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_that_was_sent_stays_when_nothing_more_is_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_what_the_cloud_holds_a_part_of_sends_all_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_a_file_that_changes_on_the_way_is_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_goes_to_each_region_and_place_once, set_up, tear_down),
