@@ -190,10 +190,8 @@ static int free_from_the_dead(struct openstack *o, const char *volume, unsigned 
 		cleanup(rest_doc_free) yyjson_doc *server = NULL;
 
 		++*found;
-		if (os_read(o, OS_SERVER, rest_text(a, "instance"), &server, e) != NULL)
-			continue;
-		if (e->kind != ERR_NONE ||
-		    os_call(o, OS_VOLUME, "DELETE", NULL, NULL, e, "/attachments/%s", rest_text(a, "id")) < 0)
+		if (os_read(o, OS_SERVER, rest_text(a, "instance"), &server, e) == NULL &&
+		    (e->kind != ERR_NONE || os_call(o, OS_VOLUME, "DELETE", NULL, NULL, e, "/attachments/%s", rest_text(a, "id")) < 0))
 			return -1;
 	}
 	return 0;

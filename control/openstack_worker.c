@@ -40,8 +40,7 @@ static int allow(struct openstack *o, const char *group, uint16_t port, struct e
 				strchr(cidr, ':') != NULL ? "IPv6" : "IPv4", (int)port, (int)port, cidr);
 	}
 	buf_adds(&b, "]}");
-	/* BUSY: all of them, which are made at once, are there. */
-	return os_call(o, OS_NETWORK, "POST", b.data, NULL, e, "/security-group-rules") == 0 || e->kind == ERR_BUSY ? 0 : -1;
+	return os_call(o, OS_NETWORK, "POST", b.data, NULL, e, "/security-group-rules");
 }
 
 static int make_group(struct openstack *o, const struct res_ref *ref, uint16_t port, char id[RES_ID_SIZE], struct err *e)
@@ -51,7 +50,10 @@ static int make_group(struct openstack *o, const struct res_ref *ref, uint16_t p
 
 	res_tags_write(ref, tags);
 	cleanup(cleanup_free) char *body = json_format("{'security_group':{'name':%s,'description':%s}}", ref->name, tags);
-	if (os_make(o, OS_GROUP, &group, body, e) < 0 || allow(o, group.id, port, e) < 0)
+	if (os_look_up(o, OS_GROUP, &group, id, e) < 0 || os_make(o, OS_GROUP, &group, body, e) < 0)
+		return -1;
+	/* BUSY, where the group was there: all rules, which are made at once, are. In a new one it lets nobody in. */
+	if (allow(o, group.id, port, e) < 0 && (e->kind != ERR_BUSY || id[0] == '\0'))
 		return -1;
 	*e = (struct err)ERR_INIT;
 	snprintf(id, RES_ID_SIZE, "%s", group.id);

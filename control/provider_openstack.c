@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "provider_openstack.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "openstack.h"
 #include "settings.h"
@@ -19,6 +22,53 @@ static void read_text(struct json_at *block, const char *key, char *out, size_t 
 		json_complain(block, key, "expected at most %zu bytes", size - 1);
 	else
 		snprintf(out, size, "%s", text);
+}
+
+/* "192.0.2.0/24", an address, or the same of IPv6: its family, length and bits, whichever way it is written. */
+static bool read_network(const char *text, uint8_t out[18])
+{
+	cleanup(cleanup_free) char *address = mem_strdup(text);
+	char *slash = strchr(address, '/'), *end = slash;
+	bool six = strchr(address, ':') != NULL;
+	unsigned long most = six ? 128 : 32, bits = most;
+
+	if (slash != NULL) {
+		*slash = '\0';
+		bits = isdigit((unsigned char)slash[1]) ? strtoul(slash + 1, &end, 10) : most + 1;
+	}
+	memset(out, 0, 18);
+	if ((slash != NULL && *end != '\0') || bits > most || inet_pton(six ? AF_INET6 : AF_INET, address, out + 2) != 1)
+		return false;
+	out[0] = six;
+	out[1] = (uint8_t)bits;
+	for (unsigned long i = bits; i < most; i++)
+		out[2 + i / 8] &= (uint8_t)~(0x80 >> i % 8);
+	return true;
+}
+
+/* The network service refuses all rules of a group when two of them are the same. */
+static void read_allow(struct json_at *block, struct os_options *w)
+{
+	enum { MAX = sizeof w->allow / sizeof w->allow[0] };
+	uint8_t seen[MAX][18];
+	struct json_at list;
+	size_t n = json_array(block, "allow", JSON_OPTIONAL, &list);
+
+	for (size_t i = 0; i < n && i < MAX; i++) {
+		struct json_at one = json_element(&list, i);
+		const char *text = json_text(&one);
+
+		if (strlen(text) >= sizeof w->allow[0] || !read_network(text, seen[i])) {
+			json_complain(block, "allow", "expected networks as \"192.0.2.0/24\" or \"2001:db8::/32\", found \"%.100s\"", text);
+			return;
+		}
+		for (size_t k = 0; k < i; k++)
+			if (memcmp(seen[k], seen[i], sizeof seen[i]) == 0)
+				json_complain(block, "allow", "\"%s\" and \"%s\" are one network: name it once", w->allow[k], text);
+		snprintf(w->allow[w->allow_count++], sizeof w->allow[0], "%s", text);
+	}
+	if (n > MAX)
+		json_complain(block, "allow", "expected at most %d networks, found %zu", MAX, n);
 }
 
 static void read_options(struct json_at *block, struct os_options *w)
@@ -36,20 +86,12 @@ static void read_options(struct json_at *block, struct os_options *w)
 		{"target_flavor", w->target_flavor, sizeof w->target_flavor},
 		{"target_network", w->target_network, sizeof w->target_network},
 	};
-	struct json_at list;
 
 	json_string(block, "provider", JSON_REQUIRED, NULL);
 	json_string(block, "machine", JSON_OPTIONAL, NULL); /* the core's */
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		read_text(block, texts[i].key, texts[i].at, texts[i].size);
-	size_t n = json_array(block, "allow", JSON_OPTIONAL, &list), max = sizeof w->allow / sizeof w->allow[0];
-	for (size_t i = 0; i < n && i < max; i++) {
-		struct json_at one = json_element(&list, i);
-
-		snprintf(w->allow[w->allow_count++], sizeof w->allow[0], "%s", json_text(&one));
-	}
-	if (n > max)
-		json_complain(block, "allow", "expected at most %zu networks, found %zu", max, n);
+	read_allow(block, w);
 	w->reset_stuck = json_bool(block, "reset_stuck", JSON_OPTIONAL, false);
 	json_no_more(block);
 }

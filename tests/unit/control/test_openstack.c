@@ -528,6 +528,59 @@ static void worker_create_makes_network_then_server(void **state)
 		   "\"delete_on_termination\":false}");
 }
 
+/* That of a group that was just made: it would let nobody in. */
+static void worker_create_with_rules_that_are_refused_fails(void **state)
+{
+	struct world *w = opened(state);
+	struct res_ref ref = a_ref(RES_WORKER, PURPOSE_SCAFFOLD, "wherry-web1-export-1", "");
+	struct worker_spec spec = {.bootdata = "{}", .port = 4433};
+
+	rest_replay_fault(w->cloud, "GET /9292/v2/images?", 200, "{\"images\":[{\"id\":\"i1\",\"name\":\"w\",\"status\":\"active\",\"wherry_image\":"
+			  "\"wherry1 v=1 w=2 s=abc f=any n=0\",\"owner\":\"8d1aff806790464497953ef6d5914827\"}]}", 0, 1);
+	rest_replay_fault(w->cloud, "GET /9292/v2/images/i1", 200, "{\"id\":\"i1\"}", 0, 1);
+	rest_replay_fault(w->cloud, "/flavors/detail", 200, "{\"flavors\":[{\"id\":\"f1\",\"name\":\"worker\"}]}", 0, 1);
+	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-groups", 201, "{\"security_group\":{\"id\":\"g1\"}}", 0, 1);
+	rest_replay_fault(w->cloud, "POST /9696/v2.0/security-group-rules", 409,
+			  "{\"NeutronError\":{\"message\":\"Duplicate Security Group Rule in POST Body.\"}}", 0, 1);
+	refused(w->p->ops->worker_create(w->p, &spec, &ref, e), ERR_BUSY, "Duplicate Security Group Rule");
+}
+
+static void open_each_wrong_allow_is_named(void **state)
+{
+	static const struct {
+		const char *allow, *words; /* NULL: it is right */
+	} cases[] = {
+		{"\"192.0.2.0/24\",\"192.0.2.0/25\",\"192.0.2.7\",\"2001:db8::/32\",\"::/0\"", NULL},
+		{"\"192.0.2.0/24\",\"192.0.2.0/24\"", "\"192.0.2.0/24\" and \"192.0.2.0/24\" are one network"},
+		{"\"192.0.2.9/24\",\"192.0.2.0/24\"", "are one network"},
+		{"\"192.0.2.9\",\"192.0.2.9/32\"", "are one network"},
+		{"\"2001:db8:0::/48\",\"2001:db8::/48\"", "are one network"},
+		{"\"192.0.2.0/33\"", "expected networks as"},
+		{"\"192.0.2.0/\"", "expected networks as"},
+		{"\"192.0.2.0/-1\"", "expected networks as"},
+		{"\"192.0.2.0/8x\"", "expected networks as"},
+		{"\"office\"", "expected networks as"},
+	};
+	struct world *w = *state;
+
+	write_clouds(w, MOVER);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct err e = ERR_INIT;
+		char *block = mem_printf("{\"provider\":\"openstack\",\"cloud\":\"lab\",\"clouds_file\":\"%s/clouds.yaml\",\"allow\":[%s]}", w->dir,
+					 cases[i].allow);
+		struct json_doc *doc = json_parse(block, strlen(block), "job", &e);
+		struct json_at at = json_root(doc);
+
+		provider_close(provider_openstack_ops.open(&at, &w->log, &e));
+		if (cases[i].words == NULL)
+			assert_string_equal(json_findings(doc), "");
+		else
+			assert_has(json_findings(doc), cases[i].words);
+		json_free(doc);
+		free(block);
+	}
+}
+
 static int see(void *ctx, const struct res_ref *ref)
 {
 	char *out = ctx;
@@ -578,6 +631,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(remove_frees_a_volume_whose_server_is_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(claim_of_another_epoch_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(worker_create_makes_network_then_server, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(worker_create_with_rules_that_are_refused_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_each_wrong_allow_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(find_names_what_is_ours_and_parts_left_over, set_up, tear_down),
 	};
 
