@@ -49,12 +49,12 @@ at_most_replica() {
 # What has our names but other tags, or none: of nobody, and of another state directory.
 decoys() {
 	local tags='wherry1 o=somebody-else j=shop r=20260101-000000-0000 e=1 p=scaffold x=0 g=0 d=0'
-	mover >/dev/null <<-END
-		volume create --size 1 wherry-shop-clone0-0000
-		volume create --size 1 --property 'wherry=$tags n=wherry-shop-clone1-0000' wherry-shop-clone1-0000
-		security group create --description '$tags n=wherry-shop-import-0000' wherry-shop-import-0000
-		port create --network net1 --description '$tags n=wherry-shop-export-0000' wherry-shop-export-0000
-	END
+	{
+		mover volume create --size 1 wherry-shop-clone0-0000
+		mover volume create --size 1 --property "wherry=$tags n=wherry-shop-clone1-0000" wherry-shop-clone1-0000
+		mover security group create --description "$tags n=wherry-shop-import-0000" wherry-shop-import-0000
+		mover port create --network net1 --description "$tags n=wherry-shop-export-0000" wherry-shop-export-0000
+	} >/dev/null
 	wait_for 300 available mover volume show wherry-shop-clone0-0000 -f value -c status
 	wait_for 300 available mover volume show wherry-shop-clone1-0000 -f value -c status
 }
