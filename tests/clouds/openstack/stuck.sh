@@ -16,7 +16,7 @@ longest_s=420     # an impatient sync ends before that, clean-up of it included
 
 # service|the call before which it stops|what the sync says of it when it does not go on
 table='
-cinder-volume|POST /8776/v3/*/volumes wherry-shop-disk0 1|disk wherry-shop-disk0 has been "creating" in openstack project lab .* since 20.* \(4[5-9] s\): raise "resource_timeout_seconds"
+cinder-volume|POST /8776/v3/*/volumes wherry-shop-disk0 1|disk wherry-shop-disk0 has been "creating" in openstack project lab .* since 20.* \([0-9]+ s\): raise "resource_timeout_seconds"
 cinder-volume|POST /8776/v3/*/snapshots wherry-shop-snap0 1|snapshot wherry-shop-snap0-.* has been "creating" in .* since 20
 cinder-volume|POST /8776/v3/*/volumes wherry-shop-clone0 1|disk wherry-shop-clone0-.* has been "creating" in .* since 20
 cinder-volume|POST /8774/v2.1/servers wherry-shop-import 1|the target worker did not boot.*: server wherry-shop-import-.* is "ERROR"
