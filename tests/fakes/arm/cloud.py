@@ -57,7 +57,7 @@ class Cloud:
         res = self.find(rid)
         if res is None:
             words = rid.split("/")
-            kind = "/".join(words[6:-1:2]) if len(words) > 7 else "resource"
+            kind = "/".join(words[7:-1:2]) if len(words) > 7 else "resource"
             raise not_found(f"{words[6] if len(words) > 6 else ''}/{kind}", words[-1], words[4] if len(words) > 4 else "")
         return res
 

@@ -58,6 +58,9 @@ class DataHooks(Hooks):
         props.setdefault("networkAccessPolicy", "AllowAll")
         props.setdefault("publicNetworkAccess", "Enabled")
 
+    def stored(self, cloud, res):
+        res.own.setdefault("upload", res.properties["creationData"]["createOption"] == "Upload")
+
     def source_size(self, cloud, props):
         """Bytes of the new disk; checks that the ways to make it were named as they must be."""
         data = props["creationData"]
@@ -115,7 +118,6 @@ class DataHooks(Hooks):
         path, props = file_of(cloud, res), res.properties
         if new:
             self.fill(cloud, res, path)
-            res.own["upload"] = props["creationData"]["createOption"] == "Upload"
         set_size(path, props["diskSizeBytes"])
 
     def fill(self, cloud, res, path):

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 
-LABELS = ("openstack/latest/user_data", "user-data")
+import config_disk
 
 
 class HostWorker:
@@ -38,13 +38,8 @@ class HostWorker:
     def boot_data(self):
         if self.spec["user_data"]:
             return base64.b64decode(self.spec["user_data"])
-        for lun, path in self.spec["disks"].items():
-            for name in LABELS if lun >= 0 else ():
-                done = subprocess.run(["mtype", "-i", path, f"::/{name}"], capture_output=True, check=False,
-                                      env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
-                if done.returncode == 0:
-                    return done.stdout
-        return None
+        found = (config_disk.read(path) for lun, path in self.spec["disks"].items() if lun >= 0)
+        return next((data for data in found if data is not None), None)
 
     def alive(self):
         return self.process is not None and self.process.poll() is None

@@ -246,10 +246,15 @@ class Live(unittest.TestCase):
             self.cloud.do("POST", f"snapshots/{name}/endGetAccess", DISK)
         self.remove("snapshots/s1", "snapshots/s2")
 
+    def state(self, what):
+        return self.cloud.call("GET", what, DISK)[1]["properties"]["diskState"]
+
     def test_pages_are_taken_with_their_limits(self):
         self.cloud.do("PUT", "disks/up", DISK, {"location": "westeurope", "properties": {"creationData": {
             "createOption": "Upload", "uploadSizeBytes": (8 << 20) + 512}}})
+        self.assertEqual(self.state("disks/up"), "ReadyToUpload")
         url = self.access("disks/up", "Write") + "&comp=page"
+        self.assertEqual(self.state("disks/up"), "ActiveUpload")
 
         def put(data, start, length, **headers):
             return self.cloud.raw("PUT", url, data, {"x-ms-range": f"bytes={start}-{start + length - 1}", "x-ms-page-write": "update",
@@ -260,6 +265,7 @@ class Live(unittest.TestCase):
         self.assertEqual(put(bytes(100), 0, 100), 416)
         self.assertEqual(put(bytes(512), 0, 512, **{"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}), 400)
         self.cloud.do("POST", "disks/up/endGetAccess", DISK)
+        self.assertEqual(self.state("disks/up"), "Unattached")
         self.remove("disks/up")
 
     def test_a_disk_grows_and_does_not_shrink(self):

@@ -2,10 +2,12 @@
 """The parts of the test cloud that are easy to get wrong, each by itself: `python3 -m unittest` in this folder."""
 import os
 import random
+import subprocess
 import tempfile
 import unittest
 
 import access
+import config_disk
 import pages
 from errors import ArmError
 from faults import Faults, Rule, seeded
@@ -72,6 +74,24 @@ class PageRanges(unittest.TestCase):
                 break
         self.assertEqual([r[1] for r in got], [0, 1024, 2048, 9000])
         self.assertEqual(got[1][0], "ClearRange")
+
+
+class ConfigDisks(unittest.TestCase):
+    def made(self, label, name, *command):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path, tree = os.path.join(folder.name, "disk"), os.path.join(folder.name, "tree")
+        os.makedirs(os.path.dirname(os.path.join(tree, name)))
+        with open(os.path.join(tree, name), "w", encoding="ascii") as file:
+            file.write("the data")
+        subprocess.run([*command, "-V", label, "-o", path, tree], check=True, capture_output=True)
+        return config_disk.read(path)
+
+    def test_read_of_an_iso_finds_the_file_of_its_label(self):
+        xorriso = ("xorriso", "-as", "mkisofs", "-R")
+        self.assertEqual(self.made("cidata", "user-data", *xorriso), b"the data")
+        self.assertEqual(self.made("config-2", "openstack/latest/user_data", *xorriso), b"the data")
+        self.assertIsNone(self.made("other", "user-data", *xorriso))
 
 
 class FakeCloud:
