@@ -12,6 +12,8 @@
 #include "base/mem.h"
 
 #define WAIT_S          120
+#define OPEN_TRIES      3
+#define OPEN_PAUSE_NS   (200 * NS_PER_MS)
 #define THROTTLE_NAP_NS (10 * NS_PER_S)
 #define THROTTLE_S      5 /* when it does not say for how long */
 
@@ -314,6 +316,8 @@ static int discover(struct azure_session *s, char **authority, struct err *e)
 
 		if (rest_call(s->rest, &(struct rest_call){.method = "GET", .url = url}, &reply, e) < 0)
 			return -1;
+		if (rest_kind(reply.status) == ERR_NETWORK)
+			return refusal(s, url, yyjson_obj_get(yyjson_doc_get_root(reply.doc), "error"), &reply, reply.status, e);
 		yyjson_val *root = yyjson_doc_get_root(reply.doc);
 		root = yyjson_is_arr(root) ? choose_cloud(s, root) : root;
 		yyjson_val *how = yyjson_obj_get(root, "authentication"), *audience = yyjson_arr_get_first(yyjson_obj_get(how, "audiences"));
@@ -348,7 +352,7 @@ static int locate(struct azure_session *s, const char *cloud, char **authority, 
 	return 0;
 }
 
-int azure_session_open(struct azure_session *s, const char *cloud, const char *subscription, int64_t *not_before_ns,
+static int open_once(struct azure_session *s, const char *cloud, const char *subscription, int64_t *not_before_ns,
 		       const struct log *log, struct err *e)
 {
 	struct rest_options options = {
@@ -373,6 +377,21 @@ int azure_session_open(struct azure_session *s, const char *cloud, const char *s
 		 : env != NULL && env[0] != '\0' ? env : by_az);
 	return s->subscription[0] != '\0' ? 0 : err_set(e, ERR_CONFIG, 0, "no subscription is named: give \"subscription_id\", or set "
 							 "AZURE_SUBSCRIPTION_ID");
+}
+
+/* Nothing was made yet, so what may be over soon is simply tried again. */
+int azure_session_open(struct azure_session *s, const char *cloud, const char *subscription, int64_t *not_before_ns,
+		       const struct log *log, struct err *e)
+{
+	for (int tries = 1;; tries++) {
+		int rc = open_once(s, cloud, subscription, not_before_ns, log, e);
+
+		if (rc == 0 || !err_is_retryable(e) || tries == OPEN_TRIES)
+			return rc;
+		azure_session_close(s);
+		*e = (struct err)ERR_INIT;
+		clock_sleep_ns(tries * OPEN_PAUSE_NS);
+	}
 }
 
 void azure_session_close(struct azure_session *s)

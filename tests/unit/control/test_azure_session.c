@@ -147,7 +147,7 @@ static void open_what_is_missing_or_wrong_is_one_sentence(void **state)
 		azure_world_client();
 		unsetenv(cases[i].unset);
 		if (cases[i].reply != NULL)
-			rest_replay_fault(t->w->cloud, "oauth2", cases[i].status, cases[i].reply, 0, 1);
+			rest_replay_fault(t->w->cloud, "oauth2", cases[i].status, cases[i].reply, 0, cases[i].kind == ERR_NETWORK ? 3 : 1);
 		refused(open_session(t, e), cases[i].kind, cases[i].words);
 	}
 }

@@ -480,9 +480,8 @@ static void cloud_sweep_removes_baselines_of_no_generation(void **state)
 {
 	struct world *w = *state;
 	struct cloud_res r = a_res(w, RES_DISK, PURPOSE_BASELINE, "old");
-	struct err e = ERR_INIT;
 
-	assert_int_equal(make_disk(w, &r, &e), 0);
+	assert_int_equal(make_disk(w, &r, &(struct err)ERR_INIT), 0);
 	assert_int_equal(sweep(w, "web1"), 1);
 	assert_null(mem_cloud_get(w->mem, r.ref.name));
 }
