@@ -15,7 +15,7 @@
 
 /* ---- Which places ---- */
 
-/* What is done in each; p keeps images. */
+/* What is done in each; p keeps images. 1 with *e: what is asked for is not there, which is an error if it is nowhere. */
 typedef int in_place(struct cmd *c, struct provider *p, struct err *e);
 
 struct tour {
@@ -26,6 +26,8 @@ struct tour {
 	unsigned places;             /* that keep images */
 	struct buf others;           /* those that keep none */
 	struct err first;
+	bool done;                   /* in a place at least */
+	struct err absent;           /* of the last place without it */
 };
 
 static void note(struct tour *t, const struct err *e)
@@ -45,6 +47,18 @@ static bool was_there(struct tour *t, const struct provider *p)
 			return true;
 	*vec_push(&t->seen) = take_ptr(&key);
 	return false;
+}
+
+static void act(struct tour *t, struct provider *p)
+{
+	struct err e = ERR_INIT;
+	int rc = t->act(t->c, p, &e);
+
+	t->done |= rc == 0;
+	if (rc > 0)
+		t->absent = e;
+	else if (rc < 0)
+		note(t, &e);
 }
 
 /* The block with that region in place of its own. */
@@ -78,8 +92,8 @@ static void visit(struct tour *t, yyjson_val *block, const char *key, const char
 		note(t, &e);
 	else if (p == NULL)
 		note(t, &why);
-	else if (!was_there(t, p) && t->act(t->c, p, &e) < 0)
-		note(t, &e);
+	else if (!was_there(t, p))
+		act(t, p);
 	provider_close(p);
 	json_free(doc);
 }
@@ -138,10 +152,10 @@ static struct json_doc *read_cloud(const char *cloud, struct err *e)
 	return json_load(cloud, e);
 }
 
-static int go_round(struct cmd *c, in_place *act, struct err *e)
+static int go_round(struct cmd *c, in_place *todo, struct err *e)
 {
 	const char *cloud = c->args[0] != NULL ? c->args[0] : only_provider(e);
-	struct tour t = {.c = c, .act = act, .name = cloud, .first = ERR_INIT};
+	struct tour t = {.c = c, .act = todo, .name = cloud, .first = ERR_INIT, .absent = ERR_INIT};
 	struct json_doc *doc = cloud != NULL ? read_cloud(cloud, e) : NULL;
 
 	if (doc == NULL)
@@ -154,7 +168,7 @@ static int go_round(struct cmd *c, in_place *act, struct err *e)
 		visit_block(&t, source);
 	if (target != NULL)
 		visit_block(&t, target);
-	*e = t.first;
+	*e = t.first.kind != ERR_NONE || t.done ? t.first : t.absent;
 	if (t.places == 0)
 		err_set(e, ERR_UNSUPPORTED, 0, "%s: workers of %s boot from files of this host: there is no image to keep there",
 			cloud, buf_str(&t.others));
@@ -268,6 +282,8 @@ static int take_away(struct cmd *c, struct provider *p, struct err *e)
 	unsigned removed = 0;
 	int rc = image_remove(p, c->args[1], &removed, e);
 
+	if (rc < 0 && e->kind == ERR_NOT_FOUND)
+		return 1;
 	if (c->json)
 		json_line(stdout, "event:s place:s removed:u", "images-removed", p->place, (uint64_t)removed);
 	else if (rc == 0 || removed != 0)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "cloud_try.h"
 #include "net/wire.h"
@@ -294,24 +296,47 @@ static bool is_leftover(const struct provider *p, const struct image_entry *i)
 	       (i->use == IMAGE_UNFINISHED && strcmp(i->image.made, then) < 0);
 }
 
+static int take_away(struct provider *p, const struct image_entry *i, unsigned *removed, struct err *e)
+{
+	int rc = p->ops->images->remove(p, &i->image, e);
+
+	*removed += rc == 0;
+	return rc;
+}
+
+static int remove_named(struct provider *p, const struct image_list *l, const char *name, unsigned *removed, struct err *e)
+{
+	const struct image_entry *hit = NULL;
+	cleanup(buf_fini) struct buf ids = BUF_INIT;
+	unsigned hits = 0;
+
+	for (size_t k = 0; k < l->list.len; k++) {
+		const struct image_entry *i = &l->list.at[k];
+
+		if (strcmp(i->image.id, name) == 0)
+			return take_away(p, i, removed, e);
+		if (strcmp(i->image.name, name) != 0)
+			continue;
+		hit = i;
+		buf_addf(&ids, "%s%s", hits++ != 0 ? ", " : "", i->image.id);
+	}
+	if (hits > 1)
+		return err_set(e, ERR_USAGE, 0, "%s has %u worker images \"%s\": name one by its id, of %s", p->place, hits, name, ids.data);
+	if (hit == NULL)
+		return err_set(e, ERR_NOT_FOUND, 0, "%s has no worker image \"%s\": `wherry image list` shows those it has", p->place, name);
+	return take_away(p, hit, removed, e);
+}
+
 int image_remove(struct provider *p, const char *name, unsigned *removed, struct err *e)
 {
 	struct image_list l;
-	bool hit = false;
-	int rc = image_list(p, &l, e);
 
-	for (size_t k = 0; rc == 0 && k < l.list.len; k++) {
-		const struct image_entry *i = &l.list.at[k];
-
-		if (name != NULL ? strcmp(i->image.name, name) != 0 && strcmp(i->image.id, name) != 0
-				 : !is_leftover(p, i))
-			continue;
-		hit = true;
-		rc = p->ops->images->remove(p, &i->image, e);
-		*removed += rc == 0;
-	}
-	if (rc == 0 && name != NULL && !hit)
-		rc = err_set(e, ERR_NOT_FOUND, 0, "%s has no worker image \"%s\": `wherry image list` shows those it has", p->place, name);
+	if (image_list(p, &l, e) < 0)
+		return -1;
+	int rc = name != NULL ? remove_named(p, &l, name, removed, e) : 0;
+	for (size_t k = 0; name == NULL && rc == 0 && k < l.list.len; k++)
+		if (is_leftover(p, &l.list.at[k]))
+			rc = take_away(p, &l.list.at[k], removed, e);
 	image_list_fini(&l);
 	return rc;
 }

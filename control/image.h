@@ -57,8 +57,8 @@ struct image_upload {
 /* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. What was
  * there before stays: another upload may be sending it (BUSY). What was sent stays when only the look at it fails. CORRUPT: the cloud lost bytes, or the file changed. */
 int image_upload(struct provider *p, struct image_upload *u, struct err *e);
-/* name: a name or id of the list; NULL: all that are old or broken, or
- * unfinished for an hour. *removed counts. */
+/* name: a name or id of the list; NULL: all that are old or broken, or unfinished for an hour. *removed counts. NOT_FOUND:
+ * there is none so named; USAGE: several have that name. */
 int image_remove(struct provider *p, const char *name, unsigned *removed, struct err *e);
 
 #endif

@@ -470,6 +470,29 @@ static void upload_goes_to_each_region_and_place_once(void **state)
 	free(job);
 }
 
+static void remove_is_done_where_the_image_is(void **state)
+{
+	struct world *w = *state;
+	char text[4096];
+	struct err e;
+
+	assert_int_equal(RUN(w, text, &e, "image", "upload", "--region", "a", "--region", "b", "--file", w->dir, "kept"), 0);
+	assert_int_equal(RUN(w, text, &e, "image", "remove", "--region", "a", "--region", "b", "kept", "id2"), 0);
+	assert_has(text, "kept cloud in b: 1 worker image removed");
+	assert_true(!cloud.images.at[0].removed && cloud.images.at[1].removed);
+	assert_int_equal(RUN(w, text, &e, "image", "remove", "--region", "a", "--region", "b", "kept", "id2"), -1);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+	/* Two uploads at once may make two of one name. */
+	struct kept twin = cloud.images.at[0];
+	*vec_push(&cloud.images) = twin;
+	snprintf(cloud.images.at[2].image.id, sizeof cloud.images.at[2].image.id, "id3");
+	assert_int_equal(RUN(w, text, &e, "image", "remove", "--region", "a", "kept", cloud.images.at[0].image.name), -1);
+	assert_has(e.msg, "name one by its id, of id1, id3");
+	assert_false(cloud.images.at[0].removed || cloud.images.at[2].removed);
+	assert_int_equal(RUN(w, text, &e, "image", "remove", "--region", "a", "kept", "id3"), 0);
+	assert_true(!cloud.images.at[0].removed && cloud.images.at[2].removed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(upload_of_what_the_cloud_holds_a_part_of_sends_all_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_a_file_that_changes_on_the_way_is_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_goes_to_each_region_and_place_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(remove_is_done_where_the_image_is, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
