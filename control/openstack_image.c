@@ -47,9 +47,7 @@ static int create(struct provider *p, const struct image_bytes *bytes, struct cl
 	json_format_add(&body, "{'name':%s,'disk_format':%s,'container_format':'bare','min_ram':%d,'architecture':'x86_64','os_type':"
 			"'linux','hw_disk_bus':'virtio','hw_vif_model':'virtio','hw_rng_model':'virtio','wherry_image':%s", image->name,
 			bytes->format, WORKER_MEMORY_MIB, image->about);
-	if (strcmp(bytes->firmware, "any") != 0)
-		json_format_add(&body, ",'hw_firmware_type':%s", bytes->firmware);
-	buf_adds(&body, "}");
+	json_format_add(&body, strcmp(bytes->firmware, "any") != 0 ? ",'hw_firmware_type':%s}" : "}", bytes->firmware);
 	if (os_call(os_of(p), OS_IMAGE, "POST", body.data, &doc, e, "/images") < 0)
 		return err_wrap(e, "creating image %s in %s", image->name, p->place);
 	snprintf(image->id, sizeof image->id, "%s", rest_text(yyjson_doc_get_root(doc), "id"));

@@ -144,16 +144,11 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 	yyjson_val *project = yyjson_obj_get(token, "project"), *role;
 	size_t i, max;
 
-	cleanup(cleanup_free) char *secret = rest_header_copy(r, "X-Subject-Token");
-	if (secret == NULL || token == NULL)
+	if (token == NULL || rest_take_token(o->rest, r, "X-Subject-Token", "X-Auth-Token") < 0)
 		return err_set(e, ERR_PROTOCOL, 0, "%s is no keystone: it answered without a token; correct auth_url",
 			       o->config.auth_url);
 	if (project == NULL)
 		return err_set(e, ERR_CONFIG, 0, "%s: the credentials are for no project: add project_name", o->p.place);
-	cleanup(cleanup_free) char *header = mem_printf("X-Auth-Token: %s", secret);
-	rest_set_token(o->rest, header);
-	mem_wipe(header, strlen(header));
-	mem_wipe(secret, strlen(secret));
 	yyjson_arr_foreach(yyjson_obj_get(token, "roles"), i, max, role)
 		o->reads_only = (i == 0 || o->reads_only) && strcmp(rest_text(role, "name"), "reader") == 0;
 	snprintf(o->project, sizeof o->project, "%s", rest_text(project, "id"));

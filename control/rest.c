@@ -390,3 +390,16 @@ void rest_form_add(struct buf *b, const char *key, const char *value)
 	for (const unsigned char *p = (const unsigned char *)value; *p != '\0'; p++)
 		buf_addf(b, strchr(plain, *p) != NULL ? "%c" : "%%%02X", *p);
 }
+
+int rest_take_token(struct rest *r, const struct rest_reply *reply, const char *from, const char *name)
+{
+	size_t len = 0;
+	const char *value = find_header(reply, from, &len);
+
+	if (value == NULL)
+		return -1;
+	cleanup(cleanup_free) char *header = mem_printf("%s: %.*s", name, (int)len, value);
+	rest_set_token(r, header);
+	mem_wipe(header, strlen(header));
+	return 0;
+}

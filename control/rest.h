@@ -66,6 +66,8 @@ void rest_free(struct rest *r);
 
 /* The header that calls carry from now on: "X-Auth-Token: ..."; NULL: none. Copied, and wiped when it is not needed. */
 void rest_set_token(struct rest *r, const char *header);
+/* The same with what a reply says in its header `from`, as header `name`. -1: it does not say it, and nothing changed. */
+int rest_take_token(struct rest *r, const struct rest_reply *reply, const char *from, const char *name);
 
 /* One call. -1 only when there is no reply, or no new token: NETWORK (resolve, connect, cut), TIMEOUT, DENIED (the certificate), PROTOCOL,
  * CONFIG (the address), IO (the file), CANCELED.
