@@ -63,8 +63,7 @@ int openstack_config_load(struct openstack_config *c, const char *cloud, const c
 		return err_set(e, ERR_CONFIG, 0, "no OpenStack cloud is named: give \"cloud\" (a cloud of clouds.yaml), or set "
 			       "OS_CLOUD, or OS_AUTH_URL and the other OS_* variables");
 	if (c->auth_url == NULL)
-		return err_set(e, ERR_CONFIG, 0, "the cloud \"%s\" of clouds.yaml has no auth.auth_url: add keystone's address",
-			       cloud);
+		return err_set(e, ERR_CONFIG, 0, "the cloud \"%s\" of clouds.yaml has no auth.auth_url: add keystone's address", cloud);
 	return 0;
 }
 

@@ -31,10 +31,8 @@ static int add_volume(struct openstack *o, const char *id, struct machine *m, st
 	yyjson_val *v = os_read(o, OS_DISK, id, &doc, e);
 
 	if (v == NULL)
-		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "volume %s of server %s is not in %s", id, m->name,
-							  o->p.place);
-	struct machine_disk *d = add_disk(m, id, rest_text(v, "name")[0] != '\0' ? rest_text(v, "name") : id,
-					  rest_number(v, "size"));
+		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "volume %s of server %s is not in %s", id, m->name, o->p.place);
+	struct machine_disk *d = add_disk(m, id, rest_text(v, "name")[0] != '\0' ? rest_text(v, "name") : id, rest_number(v, "size"));
 	if (yyjson_is_true(yyjson_obj_get(v, "encrypted")))
 		refuse_disk(d, "the volume is encrypted, and its replica would not be: move it to a type without encryption first");
 	if (d->boot && strcmp(rest_text(yyjson_obj_get(v, "volume_image_metadata"), "hw_firmware_type"), "uefi") == 0)

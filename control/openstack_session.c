@@ -145,8 +145,7 @@ static int take_token(struct openstack *o, struct rest_reply *r, struct err *e)
 	size_t i, max;
 
 	if (token == NULL || rest_take_token(o->rest, r, "X-Subject-Token", "X-Auth-Token") < 0)
-		return err_set(e, ERR_PROTOCOL, 0, "%s is no keystone: it answered without a token; correct auth_url",
-			       o->config.auth_url);
+		return err_set(e, ERR_PROTOCOL, 0, "%s is no keystone: it answered without a token; correct auth_url", o->config.auth_url);
 	if (project == NULL)
 		return err_set(e, ERR_CONFIG, 0, "%s: the credentials are for no project: add project_name", o->p.place);
 	yyjson_arr_foreach(yyjson_obj_get(token, "roles"), i, max, role)
@@ -184,8 +183,7 @@ int os_login(void *openstack, struct err *e)
 		return -1;
 	if (reply.status == 401)
 		return err_set(e, ERR_DENIED, 0, "keystone at %s does not accept %s: wrong password, unknown, expired or without a "
-			       "role in the project (request %s)",
-			       c->auth_url, who, reply.id);
+			       "role in the project (request %s)", c->auth_url, who, reply.id);
 	if (reply.status / 100 != 2)
 		return rest_refusal(&reply, "logging in to keystone", &o->p.not_before_ns, e);
 	return take_token(o, &reply, e);
@@ -248,7 +246,5 @@ int os_perform(struct openstack *o, enum os_service s, const char *tail, struct 
 	const char *const headers[] = {o->at[s].version[0] != '\0' ? o->at[s].version : NULL, NULL};
 	call->url = url;
 	call->headers = headers;
-	int rc = rest_ask(o->rest, call, services[s].name, &o->p.not_before_ns, doc, e);
-	o->p.ahead_ns = rest_ahead_ns(o->rest);
-	return rc;
+	return rest_ask(o->rest, call, services[s].name, &o->p.not_before_ns, doc, e);
 }

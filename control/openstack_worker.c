@@ -95,8 +95,7 @@ static int set_serials(struct openstack *o, const char *image, struct worker_spe
 	if (v == NULL)
 		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "image %s was just removed", image);
 	for (unsigned i = 0; i < spec->disk_count; i++)
-		snprintf(spec->disks[i].serial, sizeof spec->disks[i].serial, "%.*s", whole ? 60 : VIRTIO_SERIAL,
-			 spec->disks[i].disk->id);
+		snprintf(spec->disks[i].serial, sizeof spec->disks[i].serial, "%.*s", whole ? 60 : VIRTIO_SERIAL, spec->disks[i].disk->id);
 	return 0;
 }
 

@@ -127,6 +127,7 @@ static int connect_cloud(struct openstack *o, struct err *e)
 		.timeout_s = CALL_TIMEOUT_S,
 		.log_in = os_login,
 		.log_in_ctx = o,
+		.ahead_ns = &o->p.ahead_ns,
 		.log = o->p.log,
 	};
 	o->rest = rest_new(&options, e);

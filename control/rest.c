@@ -23,7 +23,6 @@ struct rest {
 	struct rest_options options;
 	char *ca_file, *id_header;
 	char *token;             /* a header; NULL: none */
-	int64_t ahead_ns;        /* the services' clock, of this host's */
 	char said[CURL_ERROR_SIZE];
 	/* of the call under way */
 	struct buf body, headers;
@@ -92,11 +91,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	buf_add(&r->headers, line, n);
 	if ((value = header_value(line, n, r->id_header, &len)) != NULL)
 		snprintf(r->reply->id, sizeof r->reply->id, "%.*s", (int)len, value);
-	if ((value = header_value(line, n, "Date", &len)) != NULL) {
+	if (r->options.ahead_ns != NULL && (value = header_value(line, n, "Date", &len)) != NULL) {
 		cleanup(cleanup_free) char *date = mem_printf("%.*s", (int)len, value);
 		time_t then = curl_getdate(date, NULL);
 
-		r->ahead_ns = then > 0 ? then * NS_PER_S - clock_wall_ns() : r->ahead_ns;
+		*r->options.ahead_ns = then > 0 ? then * NS_PER_S - clock_wall_ns() : *r->options.ahead_ns;
 	}
 	/* A date instead of seconds is not used by any cloud we know; it counts as not asked. */
 	if ((value = header_value(line, n, "Retry-After", &len)) != NULL) {
@@ -370,11 +369,6 @@ char *rest_header_copy(const struct rest_reply *reply, const char *name)
 	const char *value = find_header(reply, name, &len);
 
 	return value != NULL ? mem_printf("%.*s", (int)len, value) : NULL;
-}
-
-int64_t rest_ahead_ns(const struct rest *r)
-{
-	return r->ahead_ns;
 }
 
 const char *rest_ca_file(const struct rest *r)

@@ -29,6 +29,9 @@ struct rest_options {
 	 * call. NULL: 401 is a reply like any other. */
 	int (*log_in)(void *ctx, struct err *e);
 	void *log_in_ctx;           /* borrowed */
+	/* How far the services' clock is ahead of this host's, by the date of the last reply that has one; exact to a second.
+	 * Borrowed; NULL: nobody asks. */
+	int64_t *ahead_ns;
 	const struct log *log;      /* borrowed */
 };
 
@@ -82,8 +85,6 @@ void rest_form_add(struct buf *b, const char *key, const char *value);
 char *rest_header(const struct rest_reply *reply, const char *name, char *out, size_t size);
 /* All of it, to be freed by the caller; NULL when the reply has none. */
 char *rest_header_copy(const struct rest_reply *reply, const char *name);
-/* How far the services' clock is ahead of this host's, by the date of the last reply; 0: none had one. Exact to a second. */
-int64_t rest_ahead_ns(const struct rest *r);
 /* Where the certificates that are trusted are; NULL: nowhere. Lives as long as the client. */
 const char *rest_ca_file(const struct rest *r);
 
