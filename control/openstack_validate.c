@@ -70,6 +70,8 @@ static void check_worker(struct openstack *o, const struct machine *m, struct fi
 	char image[RES_ID_SIZE];
 	yyjson_val *v = os_worker_image(&o->p, image, &e) == 0 ? os_read(o, OS_SAVED_IMAGE, image, &doc, &e) : NULL;
 
+	if (v == NULL && e.kind == ERR_NONE)
+		err_set(&e, ERR_NOT_FOUND, 0, "image %s was just removed", image);
 	if (v == NULL)
 		complain(out, "image", &e);
 	check_named(o, OS_FLAVOR, "flavor", o->options.flavor, true, out);

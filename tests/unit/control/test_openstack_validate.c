@@ -117,6 +117,22 @@ static void validate_of_a_real_cloud_finds_nothing(void **state)
 	tear_down(state);
 }
 
+static void validate_an_image_that_goes_away_meanwhile_is_named(void **state)
+{
+	struct machine m = {.name = "web1"};
+	struct findings f = {0};
+
+	set_up(state);
+	struct world *w = *state;
+	rest_replay_fault(w->cloud, "GET /9292/v2/images/i1", 404, "{}", 0, 1);
+	cloud_has(w, "active", "9", 512, 1);
+	ok(open_with(w, MOVER, "", e));
+	ok(w->p->ops->validate(w->p, true, &m, &f, e));
+	assert_found(&f, 0, FINDING_ERROR, "image i1 was just removed");
+	findings_fini(&f);
+	tear_down(state);
+}
+
 static void validate_a_machine_of_many_disks_needs_another_bus(void **state)
 {
 	struct machine m = {.name = "web1"};
@@ -240,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(validate_each_lack_is_a_finding),
 		cmocka_unit_test(validate_of_a_real_cloud_finds_nothing),
+		cmocka_unit_test(validate_an_image_that_goes_away_meanwhile_is_named),
 		cmocka_unit_test(validate_a_machine_of_many_disks_needs_another_bus),
 		cmocka_unit_test(validate_a_reader_is_warned),
 		cmocka_unit_test(quota_each_shortage_has_its_numbers),
