@@ -138,8 +138,11 @@ int image_file_open(const char *given, const char *const formats[], struct image
 	if (image_place(given, place, sizeof place, e) < 0 || choose_file(place, formats, f, e) < 0)
 		return -1;
 	f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
-	if (f->fd < 0 || fstat(f->fd, &st) < 0)
-		return err_set(e, err_kind_of_errno(errno), errno, "cannot open the worker image %s", f->path);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0) {
+		err_set(e, err_kind_of_errno(errno), errno, "cannot open the worker image %s", f->path);
+		image_file_close(f);
+		return -1;
+	}
 	f->size = (uint64_t)st.st_size;
 	f->changed = st.st_mtim;
 	if (pki_sha256_file(f->fd, sum, e) < 0) {

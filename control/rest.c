@@ -17,6 +17,7 @@
 #define BODY_MAX        ((size_t)16 << 20)
 #define CONNECT_TIMEOUT 20L
 #define RETRY_AFTER_MAX 600
+#define FILE_SLOWEST    1024L /* bytes a second; a file has no other limit of time */
 
 struct rest {
 	CURL *curl;
@@ -253,7 +254,7 @@ static void set_up(struct rest *r, const struct rest_call *c, struct curl_slist 
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT);
 	if (c->file <= 0)
 		curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)r->options.timeout_s);
-	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, c->file > 0 ? FILE_SLOWEST : 1L);
 	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)r->options.timeout_s);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, r->said);
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
