@@ -69,6 +69,8 @@ int cloud_wait_over(const struct cloud *c, const struct cloud_wait *w, struct er
 /* What may simply be called again is, while its failure is retryable and there is patience. */
 /* `cb` gets the answer of one call that succeeded, never parts of several. */
 int cloud_find(struct cloud *c, const char *job, provider_found *cb, void *ctx, struct err *e);
+/* Adds to *out. What the cloud could not answer for now is asked again, too; -1 when it never does. */
+int cloud_validate(struct cloud *c, bool source, const struct machine *m, struct findings *out, struct err *e);
 int cloud_machine_get(struct cloud *c, const char *name, struct machine *out, struct err *e);
 int cloud_machine_start(struct cloud *c, const char *name, struct err *e);
 int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_disk *out, struct err *e);

@@ -50,6 +50,38 @@ int cloud_find(struct cloud *c, const char *job, provider_found *cb, void *ctx, 
 	return rc;
 }
 
+struct validate_args {
+	bool source;
+	const struct machine *m;
+	struct findings *out;
+	size_t before; /* findings that are somebody else's */
+};
+
+static int call_validate(struct provider *p, void *arg, struct err *e)
+{
+	const struct validate_args *a = arg;
+	struct findings *f = a->out;
+
+	f->list.len = a->before;
+	if (p->ops->validate(p, a->source, a->m, f, e) < 0)
+		return -1;
+	for (size_t i = a->before; i < f->list.len; i++) {
+		if (f->list.at[i].level != FINDING_ERROR)
+			continue;
+		err_set(e, f->list.at[i].kind, 0, "%s", f->list.at[i].text);
+		if (err_is_retryable(e))
+			return -1;
+	}
+	return 0;
+}
+
+int cloud_validate(struct cloud *c, bool source, const struct machine *m, struct findings *out, struct err *e)
+{
+	struct validate_args args = {.source = source, .m = m, .out = out, .before = out->list.len};
+
+	return ask(c, call_validate, &args, e);
+}
+
 struct machine_args {
 	const char *name;
 	struct machine *out;

@@ -43,10 +43,10 @@ static int check_both(struct context *c, const struct machine *m, struct err *e)
 {
 	struct quota_check quotas = {.source = c->source_p, .target = c->target_p, .m = m};
 	struct findings f = {0};
-	int rc = c->source_p->ops->validate(c->source_p, true, m, &f, e);
+	int rc = cloud_validate(&c->source, true, m, &f, e);
 
 	if (rc == 0)
-		rc = c->target_p->ops->validate(c->target_p, false, m, &f, e);
+		rc = cloud_validate(&c->target, false, m, &f, e);
 	if (rc == 0)
 		rc = quota_count_replica(&c->target, c->job.name, &quotas.replica, e);
 	if (rc == 0)

@@ -297,6 +297,10 @@ static int validate(struct provider *p, bool source, const struct machine *m, st
 	(void)m;
 	if (begin(c, MEM_VALIDATE, e) < 0)
 		return -1;
+	if (c->busy > 0) {
+		c->busy--;
+		findings_add(out, FINDING_ERROR, ERR_NETWORK, "the memory cloud is busy");
+	}
 	if (c->complains && !source) {
 		findings_add(out, FINDING_WARNING, ERR_NONE, "the memory cloud is slow");
 		findings_add(out, FINDING_ERROR, ERR_NO_SPACE, "the memory cloud is full");

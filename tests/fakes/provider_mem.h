@@ -72,6 +72,7 @@ struct mem_cloud {
 	unsigned changed_count[4];
 	char asked[4][RES_ID_SIZE];            /* ... and this was the baseline that was asked for last */
 	bool starts_at_once;                   /* a machine runs as soon as it is made; set it before a provider is made */
+	unsigned busy;                         /* so many times validate finds that it could not ask */
 	bool complains;                        /* validate finds an error, a warning and something not checked */
 };
 

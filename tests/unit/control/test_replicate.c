@@ -50,11 +50,23 @@ static void replicateSync_failing_after_a_snapshot_removes_it_and_says_so(void *
 	}
 }
 
+static void replicateSync_cloud_busy_while_it_is_checked_is_asked_again(void **state)
+{
+	struct world *w = *state;
+
+	w->from->busy = w->to->busy = 2;
+	w->from->complains = w->to->complains = true; /* so that it ends there: the target is full */
+	free(failing_sync(w, ERR_NO_SPACE, "the memory cloud is full"));
+	assert_int_equal(w->from->calls[MEM_VALIDATE], 3);
+	assert_int_equal(w->to->calls[MEM_VALIDATE], 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(replicateSync_refused_before_anything_was_made_removes_nothing, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(replicateSync_cloud_busy_while_it_is_checked_is_asked_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replicateSync_failing_after_a_snapshot_removes_it_and_says_so, set_up,
 						tear_down),
 	};
