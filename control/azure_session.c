@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "blob_config.h"
 
 #define WAIT_S          120
 #define OPEN_TRIES      3
@@ -334,6 +335,21 @@ static int discover(struct azure_session *s, char **authority, struct err *e)
 		       s->arm);
 }
 
+/* Secrets and tokens go there: an address without a scheme is https, as the SDKs have it, and http is for this host only. */
+static int make_safe(char **url, struct err *e)
+{
+	if (strstr(*url, "://") == NULL) {
+		char *whole = mem_printf("https://%s", *url);
+
+		free(*url);
+		*url = whole;
+	}
+	if (strncasecmp(*url, "https://", 8) == 0 || (strncasecmp(*url, "http://", 7) == 0 && blob_is_loopback(*url)))
+		return 0;
+	return err_set(e, ERR_CONFIG, 0, "%s does not begin with https://, so that everybody on the way could read the credentials: "
+		       "correct \"cloud\" or AZURE_AUTHORITY_HOST", *url);
+}
+
 static int locate(struct azure_session *s, const char *cloud, char **authority, struct err *e)
 {
 	const char *host = getenv("AZURE_AUTHORITY_HOST");
@@ -341,6 +357,8 @@ static int locate(struct azure_session *s, const char *cloud, char **authority, 
 
 	s->arm = public ? mem_strdup("https://management.azure.com") : without_slash(cloud);
 	s->cloud = &azure_public;
+	if (make_safe(&s->arm, e) < 0)
+		return -1;
 	if (public)
 		s->audience = mem_strdup(s->arm);
 	else if (discover(s, authority, e) < 0)
@@ -349,7 +367,7 @@ static int locate(struct azure_session *s, const char *cloud, char **authority, 
 		free(*authority);
 		*authority = without_slash(host != NULL && host[0] != '\0' ? host : "https://login.microsoftonline.com");
 	}
-	return 0;
+	return make_safe(authority, e);
 }
 
 static int open_once(struct azure_session *s, const char *cloud, const char *subscription, int64_t *not_before_ns,

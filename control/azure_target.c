@@ -48,8 +48,10 @@ static int use_definition(struct azure *a, const char *definition, const char *w
 		snprintf(a->image.id, sizeof a->image.id, "%.300s/%.60s", path, wanted);
 	else if (azure_list(&a->session, AZURE_GALLERIES, path, see_version, &s, e) < 0)
 		return -1;
-	return a->image.id[0] != '\0' ? 0 : err_set(e, ERR_NOT_FOUND, 0, "image %s has no version: upload one with `wherry image upload`",
-						    definition);
+	if (a->image.id[0] != '\0')
+		return 0;
+	return err_set(e, ERR_NOT_FOUND, 0, "image %s has no version: make one from wherry.vhd with `az sig image-version create`",
+		       definition);
 }
 
 struct identifier {
@@ -91,7 +93,8 @@ static int find_by_identifier(struct azure *a, const char *name, struct err *e)
 		return -1;
 	if (w.found[0] == '\0')
 		return err_set(e, ERR_NOT_FOUND, 0, "no gallery of subscription %s has the image %s, and one of the Marketplace is no worker: "
-			       "upload ours with `wherry image upload`", a->session.subscription, name);
+			       "make a gallery image of wherry.vhd with `az sig image-definition create` and `az sig image-version create`",
+			       a->session.subscription, name);
 	return use_definition(a, w.found, version, e);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "blob_config.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,8 +115,12 @@ bool blob_is_loopback(const char *url)
 	const char *host = strstr(url, "://");
 
 	host = host != NULL ? host + 3 : url;
-	return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-	       (strncmp(host, "localhost", 9) == 0 && strchr(":/", host[9]) != NULL);
+	char name[64];
+	struct in_addr ip;
+
+	snprintf(name, sizeof name, "%.*s", (int)(host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/")), host);
+	return strcmp(name, "[::1]") == 0 || strcmp(name, "localhost") == 0 ||
+	       (inet_pton(AF_INET, name, &ip) == 1 && ntohl(ip.s_addr) >> 24 == 127);
 }
 
 void blob_replace_host(const char *url, const char *host, char *out, size_t size)

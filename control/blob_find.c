@@ -63,6 +63,9 @@ static int list_page(struct blob_store *s, struct listing *l, char marker[1024],
 	if (status != 200)
 		return blob_refused(s, &q, &reply, e);
 	doc = (struct xml_text){.at = reply.body != NULL ? reply.body : "", .len = reply.body_len};
+	/* No list is not an empty one: from what is missing here others conclude that it was removed. */
+	if (reply.body == NULL || strstr(reply.body, "<EnumerationResults") == NULL)
+		return err_set(e, ERR_PROTOCOL, 0, "%s answered without a list: is that the address of a Blob service?", s->config.endpoint);
 	if (xml_find(&doc, "NextMarker", &next))
 		xml_copy(&next, marker, 1024);
 	while (xml_next(&doc, "Blob", &blob))

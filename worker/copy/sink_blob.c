@@ -174,6 +174,8 @@ static void read_ranges(const struct blob_call *c, uint64_t from, uint64_t to, u
 		bool good = xml_find(&range, "Start", &text) && xml_number(&text, &first) && xml_find(&range, "End", &text) &&
 			    xml_number(&text, &last) && first <= last && last < UINT64_MAX;
 
+		if (!good && !any)
+			*start = from;
 		if (!good || last < from || first >= to || (any && first > *end + SMALL_GAP))
 			break;
 		if (!any)

@@ -200,6 +200,21 @@ static void open_of_a_hub_asks_its_adfs(void **state)
 	ok(azure_call(&t->s, AZURE_COMPUTE, "GET", NULL, NULL, NULL, e, "/x"));
 }
 
+static void open_where_others_could_listen_is_refused(void **state)
+{
+	struct world *t = *state;
+
+	azure_world_client();
+	azure_world_metadata(t->w, false, "/login");
+	refused(azure_session_open(&t->s, "http://192.0.2.1", "", &t->wait_ns, &t->w->log, e), ERR_CONFIG, "does not begin with https://");
+	refused(azure_session_open(&t->s, "http://127.evil.example", "", &t->wait_ns, &t->w->log, e), ERR_CONFIG,
+		"does not begin with https://");
+	setenv("AZURE_AUTHORITY_HOST", "http://192.0.2.1", 1);
+	refused(open_session(t, e), ERR_CONFIG, "http://192.0.2.1 does not begin with https://");
+	unsetenv("AZURE_AUTHORITY_HOST");
+	assert_int_equal(rest_replay_seen(t->w->cloud, "/token"), 0);
+}
+
 static void open_of_what_is_no_resource_manager_is_refused(void **state)
 {
 	struct world *t = *state;
@@ -394,6 +409,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(open_what_is_missing_or_wrong_is_one_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(assertion_is_signed_by_the_certificates_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_of_a_hub_asks_its_adfs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_where_others_could_listen_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_of_what_is_no_resource_manager_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(call_each_refusal_is_a_kind_and_a_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(call_nic_reserved_asks_for_three_minutes, set_up, tear_down),
