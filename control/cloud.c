@@ -255,6 +255,36 @@ static int on_record(const struct cloud *c, const struct cloud_res *r, int rc, s
 	return 0;
 }
 
+struct parts {
+	const struct res_ref *of;
+	VEC(struct res_ref) list;
+};
+
+static int see_part(void *ctx, const struct res_ref *ref)
+{
+	struct parts *p = ctx;
+	const struct res_tags *a = &p->of->tags, *b = &ref->tags;
+
+	if (ref->kind != p->of->kind && strncmp(ref->name, p->of->name, strlen(p->of->name)) == 0 &&
+	    a->purpose == b->purpose && strcmp(a->owner, b->owner) == 0 && strcmp(a->job, b->job) == 0 && strcmp(a->run, b->run) == 0)
+		*vec_push(&p->list) = *ref;
+	return 0;
+}
+
+/* What was made for a worker or machine that itself was refused: its NIC and address, which cost money, too. */
+static int remove_parts(struct cloud *c, const struct res_ref *of, struct err *e)
+{
+	struct parts p = {.of = of};
+	int rc = cloud_find(c, of->tags.job, see_part, &p, e), last = res_kind_removal_rank(RES_IMAGE);
+
+	for (int rank = 0; rc == 0 && rank <= last; rank++)
+		for (size_t i = 0; rc == 0 && i < p.list.len; i++)
+			if (res_kind_removal_rank(p.list.at[i].kind) == rank)
+				rc = remove_until_absent(c, &p.list.at[i], e);
+	vec_fini(&p.list);
+	return rc;
+}
+
 int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e)
 {
 	bool found = true;
@@ -263,7 +293,8 @@ int cloud_remove(struct cloud *c, struct cloud_res *r, struct err *e)
 		return -1;
 	if (r->ref.id[0] == '\0' && cloud_lookup(c, &r->ref, 3, &r->ref, &found, e) < 0)
 		return -1;
-	if (found && remove_until_absent(c, &r->ref, e) < 0)
+	bool has_parts = r->ref.kind == RES_WORKER || r->ref.kind == RES_MACHINE;
+	if ((found ? remove_until_absent(c, &r->ref, e) : has_parts ? remove_parts(c, &r->ref, e) : 0) < 0)
 		return err_wrap(e, "removing %s %s", res_kind_name(r->ref.kind), r->ref.name);
 	*e = (struct err)ERR_INIT;
 	return r->row != 0 ? on_record(c, r, journal_removed(c->j, r->row, e), e) : 0;

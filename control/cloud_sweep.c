@@ -104,7 +104,7 @@ static int settle(struct sweep *s, struct item *it, struct err *e)
 	if (cloud_lookup(s->c, &it->res.ref, 3, &made, &found, e) < 0)
 		return -1;
 	if (!found)
-		return journal_removed(s->c->j, it->res.row, e);
+		return cloud_remove(s->c, &it->res, e);
 	it->res.ref = made;
 	if (journal_created(s->c->j, it->res.row, &made, e) < 0)
 		return -1;

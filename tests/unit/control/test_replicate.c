@@ -61,12 +61,49 @@ static void replicateSync_cloud_busy_while_it_is_checked_is_asked_again(void **s
 	assert_int_equal(w->to->calls[MEM_VALIDATE], 3);
 }
 
+static void cloudRemove_of_a_worker_that_was_refused_takes_its_parts(void **state)
+{
+	struct world *w = *state;
+	struct worker_spec spec = {.bootdata = "{}"};
+	struct context c;
+	struct run run;
+	struct cloud_res r;
+
+	ok(open_desk(w, "a", &c, e));
+	ok(journal_run_begin(c.journal, "web1", RUN_SYNC, &run, e));
+	cloud_ref(&r, RES_WORKER, PURPOSE_SCAFFOLD, journal_owner(c.journal), &run, "import", 0);
+	mem_cloud_fault(w->to, MEM_WORKER_CREATE, MEM_BEFORE, ERR_NO_SPACE, 0, 1);
+	refused(cloud_worker_create(&c.target, &spec, &r, e), ERR_NO_SPACE, "");
+	struct res_ref nic = r.ref, address = r.ref, other = r.ref, disk = r.ref;
+	nic.kind = RES_NIC;
+	address.kind = RES_ADDRESS;
+	other.kind = RES_FIREWALL;
+	strcat(nic.name, "-nic");
+	strcat(address.name, "-address");
+	strcat(other.name, "-other");
+	disk.kind = RES_DISK;
+	strcat(disk.name, "-disk0");
+	disk.tags.purpose = PURPOSE_REPLICA;
+	strcpy(other.tags.run, "another-run");
+	mem_cloud_add(w->to, &nic);
+	mem_cloud_add(w->to, &address);
+	mem_cloud_add(w->to, &other);
+	mem_cloud_add(w->to, &disk);
+	ok(cloud_remove(&c.target, &r, e));
+	assert_null(mem_cloud_get(w->to, nic.name));
+	assert_null(mem_cloud_get(w->to, address.name));
+	assert_non_null(mem_cloud_get(w->to, other.name));
+	assert_non_null(mem_cloud_get(w->to, disk.name));
+	close_desk(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(replicateSync_refused_before_anything_was_made_removes_nothing, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(replicateSync_cloud_busy_while_it_is_checked_is_asked_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cloudRemove_of_a_worker_that_was_refused_takes_its_parts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replicateSync_failing_after_a_snapshot_removes_it_and_says_so, set_up,
 						tear_down),
 	};
