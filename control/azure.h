@@ -19,7 +19,7 @@
 struct azure_options {
 	char cloud[200], subscription[64], location[64], group[96], worker_group[96];
 	char size[64], image[RES_ID_SIZE], subnet[RES_ID_SIZE];
-	char storage_account[32], storage_container[64]; /* of replicas in Blob storage */
+	char storage_account[32], storage_container[64]; /* the latter is not used */
 	char allow[8][64];                    /* who may reach a worker's port: CIDRs; 0: everybody */
 	unsigned allow_count;
 	bool public_ip, auto_shutdown;

@@ -102,7 +102,7 @@ static int settle_place(const struct elsewhere *w, const char *job, int64_t plac
 	int rc = json == NULL ? -1 : 0;
 
 	for (size_t i = 0; p != NULL && i < w->n; i++) {
-		if (strcmp(p->place, w->clouds[i]->p->place) != 0)
+		if (!provider_same_place(p, w->clouds[i]->p))
 			continue;
 		rc = journal_move(w->clouds[i]->j, job, place, w->clouds[i]->place, e);
 		break;

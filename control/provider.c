@@ -106,3 +106,8 @@ void provider_close(struct provider *p)
 	if (p != NULL)
 		p->ops->close(p);
 }
+
+bool provider_same_place(const struct provider *a, const struct provider *b)
+{
+	return a->ops == b->ops && strcmp(a->place, b->place) == 0 && strcmp(a->identity, b->identity) == 0;
+}

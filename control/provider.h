@@ -318,5 +318,7 @@ extern const struct provider_ops *const provider_table[];
 /* By the block's "provider" key; complains about an unknown one with the known ones listed. */
 struct provider *provider_open(struct json_at *block, const struct log *log, struct err *e);
 void provider_close(struct provider *p);
+/* What is in the one is in the other, under the same names. */
+bool provider_same_place(const struct provider *a, const struct provider *b);
 
 #endif

@@ -82,7 +82,9 @@ static struct provider *open_cloud(struct json_at *block, const struct log *log,
 	}
 	snprintf(a->p.place, sizeof a->p.place, "azure resource group %.90s in %.60s of %s", a->options.group, a->options.location,
 		 strcmp(a->options.cloud, "public") == 0 ? "Azure" : s->arm);
-	snprintf(a->p.identity, sizeof a->p.identity, "subscription %.64s at %.150s", s->subscription, s->arm);
+	/* An id is made of these: under other ones nothing that was made would be found. */
+	snprintf(a->p.identity, sizeof a->p.identity, "subscription %.36s, resource groups %.90s and %.90s", s->subscription,
+		 a->options.group, a->options.worker_group);
 	a->p.needs_baseline = s->cloud->incremental;
 	return &a->p;
 }

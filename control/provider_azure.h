@@ -14,7 +14,7 @@
  *    "allow":["192.0.2.7/32"],                   who may open a connection to a worker; default: all
  *    "auto_shutdown":true,                       workers are shut down after 23 hours, where Azure does that
  *    "storage_account_name":"x",                 on a Hub: where consoles go
- *    "storage_container_name":"x",               of replicas in Blob storage
+ *    "storage_container_name":"x",               not used: replicas in Blob storage are those of provider blob
  *    "zone":"1", "disk_sku":"Premium_LRS",       of new replica disks
  *    "target_size":"...", "target_subnet_id":"...", "os_type":"Linux"}   of a promoted machine; default: the smallest size that is
  *                                                large enough, subnet_id, Linux

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "quota.h"
 
-#include <string.h>
-
 #define GIB (UINT64_C(1) << 30)
-
-static bool one_place(const struct provider *a, const struct provider *b)
-{
-	return a->ops == b->ops && strcmp(a->place, b->place) == 0 && strcmp(a->identity, b->identity) == 0;
-}
 
 /* Clouds allocate whole GiB. */
 static uint64_t gib_of(const struct machine *m, size_t from)
@@ -82,7 +75,7 @@ void quota_check(const struct quota_check *c, struct findings *at_source, struct
 	struct place_needs source = {0}, target = {0};
 
 	add_source(c, &source);
-	add_target(c, one_place(c->source, c->target) ? &source : &target);
+	add_target(c, provider_same_place(c->source, c->target) ? &source : &target);
 	ask(c->source, &source, at_source);
 	if (target.workers != 0)
 		ask(c->target, &target, at_target);

@@ -71,12 +71,16 @@ wrong() { # WORDS: of this case
 }
 
 clean_up() {
-	local left
 	timeout 120 "$BUILD/wherry" --state-dir "$work/state" cleanup "$work/job.json" >"$work/clean" 2>&1 || wrong "cleanup failed with $?"
+	nothing_left
+	no_defects
+}
+
+nothing_left() {
+	local left
 	left=$(ask_cloud inventory | grep -v ' p=replica \| p=baseline \| p=generation ' || :)
 	[ "$left" = "$before" ] || wrong "the cloud holds other things than before: $(diff <(echo "$before") <(echo "$left") || :)"
 	[ "$(ask_cloud running | jq -c .)" = '{"deallocated":1}' ] || wrong "machines are left: $(ask_cloud running)"
-	no_defects
 }
 
 # The replicas, and the foreign disks, against the files they were made from.
@@ -96,6 +100,7 @@ no_secrets() {
 afterwards() { # RC
 	[ "$1" -lt 124 ] || [ "$1" = 137 ] || wrong "sync ended with status $1"
 	[ "$1" = 0 ] || [ "$1" = 137 ] || grep -q '[a-z] [a-z]* [a-z]' <<<"$(tail -n 1 "$work/told")" || wrong 'sync failed without a sentence'
+	[ "$1" != 0 ] || nothing_left # a sync that succeeded took away what it made
 	no_faults
 	clean_up
 	no_secrets

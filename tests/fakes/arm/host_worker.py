@@ -6,21 +6,19 @@ import base64
 import contextlib
 import os
 import signal
-import subprocess
 
 import config_disk
+import process
 
 
-class HostWorker:
+class HostWorker(process.Process):
     def __init__(self, program, folder, spec):
-        self.program, self.folder, self.spec, self.process = program, folder, spec, None
-        self.serial = os.path.join(folder, "serial.log")
-        os.makedirs(folder, exist_ok=True)
+        super().__init__(folder, spec)
+        self.program = program
 
     def start(self):
         with open(self.serial, "ab") as log:
-            self.process = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True)
+            self.run(self.argv(), log)
 
     def argv(self):
         data, boot = self.boot_data(), os.path.join(self.folder, "bootdata.json")
@@ -41,22 +39,8 @@ class HostWorker:
         found = (config_disk.read(path) for lun, path in self.spec["disks"].items() if lun >= 0)
         return next((data for data in found if data is not None), None)
 
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def stop(self, graceful=0.0):
-        if self.alive() and graceful:
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(graceful)
-        if self.alive():
-            self.process.kill()
-        if self.process:
-            self.process.wait()
-
-    def console(self):
-        with open(self.serial, "rb") as log:
-            return log.read()
+    def ask_to_end(self):
+        self.process.send_signal(signal.SIGTERM)
 
     @contextlib.contextmanager
     def frozen(self):

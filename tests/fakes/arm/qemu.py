@@ -10,25 +10,24 @@ import subprocess
 import sys
 import time
 
+import process
+
 OVMF = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 ASSET = "7783-7084-3265-9085-8269-3286-77"  # what guests know Azure by
 NETWORK = "net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15,dns=169.254.0.3"
 
 
-class Guest:
+class Guest(process.Process):
     """One boot. `disks`: {lun: file}; lun -1 is the OS disk. `forwards`: [(address, port)]. Not thread-safe."""
 
     def __init__(self, folder, spec):
-        self.folder, self.spec, self.process = folder, spec, None
-        self.serial = os.path.join(folder, "serial.log")
+        super().__init__(folder, spec)
         self.qmp_path = os.path.join(folder, "qmp")
-        os.makedirs(folder, exist_ok=True)
 
     def start(self):
         open(self.serial, "ab").close()
         with open(os.path.join(self.folder, "qemu.log"), "ab") as log:
-            self.process = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=self.folder, start_new_session=True)
+            self.run(self.argv(), log, cwd=self.folder)
         for _ in range(100):
             if self.process.poll() is not None or os.path.exists(self.qmp_path):
                 break
@@ -38,23 +37,9 @@ class Guest:
             with open(os.path.join(self.folder, "qemu.log"), encoding="utf-8", errors="replace") as log:
                 raise OSError(f"QEMU ended at once: {log.read()[-500:]}")
 
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def stop(self, graceful=0.0):
-        if self.alive() and graceful:
-            with contextlib.suppress(OSError):
-                self.command("system_powerdown")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(graceful)
-        if self.alive():
-            self.process.kill()
-        if self.process:
-            self.process.wait()
-
-    def console(self):
-        with open(self.serial, "rb") as log:
-            return log.read()
+    def ask_to_end(self):
+        with contextlib.suppress(OSError):
+            self.command("system_powerdown")
 
     def type(self, line):
         """Slowly, as from a keyboard: a guest's serial port holds 16 bytes."""

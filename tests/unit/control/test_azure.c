@@ -45,24 +45,46 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct world *opened(void **state, bool hub)
+/* more: keys of the block, each with a comma before it */
+static struct provider *open_more(struct world *t, bool hub, const char *more)
 {
-	struct world *t = *state;
 	char *block = mem_printf("{\"provider\":\"azure\",\"cloud\":\"%s\",\"location\":\"here\",\"resource_group\":\"g\",\"export_worker_size\":"
 				 "\"Small\",\"export_worker_image\":\"" COMPUTE "disks/img\",\"subnet_id\":\"/net/subnets/s\",\"public_ip\":true,"
-				 "\"storage_account_name\":\"acc\",\"allow\":[\"192.0.2.0/24\"]}", t->w->url);
+				 "\"storage_account_name\":\"acc\",\"allow\":[\"192.0.2.0/24\"]%s}", t->w->url, more);
 	struct json_doc *doc = json_parse(block, strlen(block), "job", &(struct err)ERR_INIT);
 	struct json_at at = json_root(doc);
+	struct provider *p;
 
 	if (hub)
 		unsetenv("AZURE_AUTHORITY_HOST");
 	azure_world_metadata(t->w, hub, hub ? "/adfs" : "/login");
 	rest_replay_fault(t->w->cloud, "oauth2", 200, TOKEN, 0, 1000);
-	ok((t->p = provider_azure_ops.open(&at, &t->w->log, e)) == NULL ? -1 : 0);
+	ok((p = provider_azure_ops.open(&at, &t->w->log, e)) == NULL ? -1 : 0);
 	assert_string_equal(json_findings(doc), "");
 	json_free(doc);
 	free(block);
+	return p;
+}
+
+static struct world *opened(void **state, bool hub)
+{
+	struct world *t = *state;
+
+	t->p = open_more(t, hub, "");
 	return t;
+}
+
+/* Ids are made of the groups: what was made under one pair of them is not found under another. */
+static void open_with_another_group_is_another_place(void **state)
+{
+	struct world *t = opened(state, false);
+	struct provider *same = open_more(t, false, ",\"worker_resource_group\":\"g\"");
+	struct provider *other = open_more(t, false, ",\"worker_resource_group\":\"w\"");
+
+	assert_true(provider_same_place(t->p, same));
+	assert_false(provider_same_place(t->p, other));
+	provider_close(same);
+	provider_close(other);
 }
 
 static void says(struct world *t, const char *part, int status, const char *body)
@@ -528,6 +550,7 @@ static void config_disk_is_iso_9660_in_a_fixed_vhd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(open_with_another_group_is_another_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(machine_get_reads_disks_by_lun_and_what_cannot_be_copied, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(make_of_what_is_there_adopts_or_refuses_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(disk_create_each_kind_says_what_it_is_made_of, set_up, tear_down),
