@@ -98,6 +98,13 @@ static void visit(struct tour *t, yyjson_val *block, const char *key, const char
 	json_free(doc);
 }
 
+static void add_other(struct tour *t, const struct provider_ops *ops)
+{
+	if (t->others.len != 0)
+		buf_adds(&t->others, ", ");
+	provider_add_boots(ops, &t->others);
+}
+
 /* One block: once in each region that is asked for. */
 static void visit_block(struct tour *t, yyjson_val *block)
 {
@@ -109,8 +116,8 @@ static void visit_block(struct tour *t, yyjson_val *block)
 		if (strcmp(provider_table[i]->name, name) == 0)
 			ops = provider_table[i];
 	if (ops != NULL && ops->images == NULL) {
-		if (strstr(buf_str(&t->others), name) == NULL)
-			buf_addf(&t->others, "%s%s", t->others.len != 0 ? ", " : "", name);
+		if (strstr(buf_str(&t->others), ops->name) == NULL)
+			add_other(t, ops);
 		return;
 	}
 	t->places++;
@@ -170,7 +177,7 @@ static int go_round(struct cmd *c, in_place *todo, struct err *e)
 		visit_block(&t, target);
 	*e = t.first.kind != ERR_NONE || t.done ? t.first : t.absent;
 	if (t.places == 0)
-		err_set(e, ERR_UNSUPPORTED, 0, "%s: workers of %s boot from files of this host: there is no image to keep there",
+		err_set(e, ERR_UNSUPPORTED, 0, "%s: %s: there is no image to keep there",
 			cloud, buf_str(&t.others));
 	else if (e->kind == ERR_NONE && atomic_load(c->cancel))
 		err_set(e, ERR_CANCELED, 0, "interrupted");

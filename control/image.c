@@ -71,8 +71,12 @@ int image_list(struct provider *p, struct image_list *out, struct err *e)
 	struct cloud_images all = {{0}};
 
 	*out = (struct image_list){0};
-	if (p->ops->images == NULL)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s keeps no worker images: its workers boot from files of this host", p->place);
+	if (p->ops->images == NULL) {
+		cleanup(buf_fini) struct buf why = BUF_INIT;
+
+		provider_add_boots(p->ops, &why);
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s keeps no worker images: %s", p->place, buf_str(&why));
+	}
 	int rc = p->ops->images->list(p, &all, e);
 	if (rc == 0)
 		take(&all, out);

@@ -111,3 +111,8 @@ bool provider_same_place(const struct provider *a, const struct provider *b)
 {
 	return a->ops == b->ops && strcmp(a->place, b->place) == 0 && strcmp(a->identity, b->identity) == 0;
 }
+
+void provider_add_boots(const struct provider_ops *ops, struct buf *out)
+{
+	buf_addf(out, "workers of %s %s", ops->name, ops->boots != NULL ? ops->boots : "boot from files of this host");
+}

@@ -226,7 +226,8 @@ struct provider_ops {
 	const char *const *path_keys; /* NULL-ended: keys of the block that are paths. The journal keeps them absolute, so
 				       * that clean-up works from any folder; NULL: none */
 
-	const struct image_ops *images; /* NULL: its workers boot from files of this host */
+	const struct image_ops *images; /* NULL: `wherry image` keeps none there, */
+	const char *boots;   /* ... because of this: "workers of azure " + it; NULL: "boot from files of this host" */
 
 	/* `block` is the job's source or target object; the driver reads its own keys and calls json_no_more. The
 	 * key "provider" has been asked for; "machine" (source) or "machine" (target: name to promote to) is the
@@ -318,6 +319,8 @@ extern const struct provider_ops *const provider_table[];
 /* By the block's "provider" key; complains about an unknown one with the known ones listed. */
 struct provider *provider_open(struct json_at *block, const struct log *log, struct err *e);
 void provider_close(struct provider *p);
+/* "workers of NAME boot from ...": why a driver without images has none. Appends. */
+void provider_add_boots(const struct provider_ops *ops, struct buf *out);
 /* What is in the one is in the other, under the same names. */
 bool provider_same_place(const struct provider *a, const struct provider *b);
 

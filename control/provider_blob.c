@@ -177,6 +177,7 @@ static int access_disk(struct provider *p, const struct res_ref *disk, bool read
 }
 
 const struct provider_ops provider_blob_ops = {
+	.boots = "are those of the source",
 	.name = "blob",
 	.lacks = "it holds disks and no machines, so `wherry promote` makes none: import the VHDs where they are to run; a page blob "
 		 "holds at most 8 TiB and takes about 60 MB/s",
