@@ -32,12 +32,13 @@ cases() {
 	cat <<-EOF
 		scan|wherry|-|-|$worker scan $a
 		scan|wherry, AVX2 at most|scan:--cpu|-|$worker scan $a --cpu avx2
-		scan|fio, huge pages|fio|-|$(fio_words shmhuge)
-		scan|fio, small pages|fio|-|$(fio_words malloc)
+		scan|fio, huge pages|fio|-|$(fio_words $a shmhuge)
+		scan|fio, small pages|fio|-|$(fio_words $a malloc)
 		scan|b3sum|b3sum|-|b3sum $a
 		scan|sha256sum|sha256sum|-|sha256sum $a
 		scan|qemu-img compare|qemu-img|-|qemu-img compare -T none -f raw -F raw $a $mem/source
 		cold|wherry scan|-|cold|$worker scan $disk/cold
+		cold|fio, huge pages|fio|cold|$(fio_words $disk/cold shmhuge)
 		cold|qemu-img convert to null|qemu-img|cold|$convert --target-image-opts $disk/cold $null
 		cold|nbdcopy to null|nbdcopy|cold|nbdcopy $disk/cold null:
 		cold|dd, O_DIRECT|dd|cold|dd if=$disk/cold of=/dev/null bs=1M iflag=direct status=none
@@ -73,9 +74,9 @@ cases() {
 	EOF
 }
 
-fio_words() { # MEMORY
-	echo "fio --name=r --filename=$source_loop --readonly --direct=1 --rw=read --bs=1M --ioengine=io_uring" \
-		"--iodepth=4 --size=${mib}M --mem=$1 --output-format=json"
+fio_words() { # FILE MEMORY
+	echo "fio --name=r --filename=$1 --readonly --direct=1 --rw=read --bs=1M --ioengine=io_uring" \
+		"--iodepth=4 --size=${mib}M --mem=$2 --output-format=json"
 }
 
 sparse_cases() {
@@ -99,6 +100,7 @@ bounds() {
 	quarter=$(size_name $((mib / 4))) whole=$(size_name "$mib") fourfold=$(size_name $((mib * 4)))
 	cat <<-EOF
 		1|scan: rate, of fio's best|>=|0.95|wall:scan/fio, huge pages ~ wall:scan/fio, small pages|wall:scan/wherry
+		1|cold scan: rate, of fio's|>=|0.95|wall:cold/fio, huge pages|wall:cold/wherry scan
 		1|scan: CPU seconds per GiB|<=|$cpu|cpu:scan/wherry|$gib
 		1|scan, AVX2 at most: CPU seconds per GiB|<=|0.25|cpu:scan/wherry, AVX2 at most|$gib
 		2|cold scan: times faster than qemu-img convert to null|>=|2|wall:cold/qemu-img convert to null|wall:cold/wherry scan
