@@ -415,8 +415,7 @@ static void cloud_wait_see_long_wait_tells_each_word_once(void **state)
 	events_free(w->c.events);
 	fclose(talk);
 	const char *first = strstr(text, " is \"creating\" in "), *second = strstr(text, " is \"uploading\" in ");
-	assert_non_null(first);
-	assert_non_null(second);
+	assert_true(first != NULL && second != NULL);
 	assert_null(strstr(first + strlen(" is \""), "\"creating\""));
 }
 
