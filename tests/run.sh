@@ -17,7 +17,7 @@ mkdir -p "$logs"
 
 passed=0 failed=0 skipped=0 failures=''
 child=''
-trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; exit 130' INT TERM
+trap '[ -z "$child" ] || { kill -TERM "$child" && wait "$child"; } 2>/dev/null; exit 130' INT TERM
 
 limit_of() {
 	local own=''

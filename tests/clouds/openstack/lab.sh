@@ -4,7 +4,8 @@
 # A whole OpenStack on this host, for the end-to-end tests of the driver: keystone, glance, cinder, placement, nova with
 # libvirt and emulated CPUs, neutron with DHCP, routers, metadata and floating IPs.
 #
-#   lab.sh up DIR             start it, with its data below DIR; returns when every service is up (needs root)
+#   lab.sh can DIR            whether this host can hold one below DIR: else exit status 77, with the reason
+#   lab.sh up DIR             start it, with its data below DIR; returns when every service is up, or as `can`
 #   lab.sh run DIR COMMAND... run a command inside, as root of the lab: `lab.sh run DIR openstack server list`
 #   lab.sh net DIR COMMAND... run a command of the host in the lab's network: there the clouds' APIs and workers are
 #   lab.sh down DIR           end it; nothing is left but DIR/log
@@ -21,8 +22,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/wherry/openstack
 name=oslab
+namespaces=(unshare --mount --net --uts --ipc --pid --cgroup --fork)
 
 die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
+cannot() { printf 'this host cannot hold an OpenStack: %s\n' "$*"; exit 77; }
 sum() { cat "$@" | sha256sum | cut -c1-12; }
 
 # box INIT-PID COMMAND...: inside
@@ -34,6 +37,35 @@ pid_of() {
 	pid=$(cat "$1/init.pid" 2>/dev/null) || die "there is no lab in $1; start it with \`lab.sh up $1\`"
 	is_box "$pid" || die "the lab in $1 has died (the logs are in $1/log); remove $1/init.pid to start another there"
 	echo "$pid"
+}
+
+# can DIR: the memory and room are what a whole test takes at most, and some more.
+can() {
+	local dir why gib
+	[ "$(id -u)" = 0 ] || cannot 'its namespaces need root'
+	gib=$(awk '$1 == "MemAvailable:" { print int($2 / 1048576) }' /proc/meminfo)
+	[ "$gib" -ge 10 ] || cannot "it needs 10 GiB of free memory, and there are $gib"
+	for dir in "$cache" "$1"; do
+		mkdir -p "$dir"
+		gib=$(($(stat -f -c '%a * %S' "$dir") >> 30))
+		[ "$gib" -ge 10 ] || cannot "it needs 10 GiB of free room in $dir, and there are $gib"
+		dir=$(mktemp -d "$dir/try.XXXXXX")
+		why=$("${namespaces[@]}" bash "$here/lab.sh" try "$dir" 2>&1) || why="its namespaces lack something: ${why##*$'\n'}"
+		rm -rf "$dir"
+		[ -z "$why" ] || cannot "$why"
+	done
+}
+
+# try DIR: makes what the kernel has to have for a lab, silently; runs inside the new namespaces.
+try() {
+	mount --make-rprivate /
+	mkdir "$1"/{lower,upper,work,root}
+	mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/root"
+	mount -t proc proc "$1/lower"
+	ip link add t-veth type veth peer name t-peer
+	ip link add t-bridge type bridge
+	ip link add t-vxlan type vxlan id 1 dstport 4789 dev lo
+	ip tuntap add dev t-tap mode tap
 }
 
 # enter LOWER UPPER: becomes the first process of a lab on an overlay; runs inside the new namespaces.
@@ -64,8 +96,7 @@ enter() {
 # start_box LOWER UPPER: prints the first process's id
 start_box() {
 	local outer inner='' i
-	setsid nice -n 10 unshare --mount --net --uts --ipc --pid --cgroup --fork --kill-child=KILL \
-		bash "$here/lab.sh" enter "$1" "$2" >"$2/box.log" 2>&1 </dev/null &
+	setsid nice -n 10 "${namespaces[@]}" --kill-child=KILL bash "$here/lab.sh" enter "$1" "$2" >"$2/box.log" 2>&1 </dev/null &
 	outer=$!
 	for ((i = 0; i < 100; i++)); do
 		inner=$(pgrep -P "$outer" || true)
@@ -98,7 +129,7 @@ layers() {
 	mkdir -p "$cache"
 	exec 9>"$cache/lock"
 	flock 9
-	[ -d "$root" ] || "$here/root.sh" "$root" >&2
+	[ -d "$root" ] || "$here/root.sh" "$root" >&2 || exit 77
 	if [ ! -d "$ready" ]; then
 		for old in "$cache"/ready-*; do # not from under a lab of another checkout that runs on it
 			grep -qsF "$old:" /proc/[0-9]*/mountinfo || rm -rf "$old"
@@ -106,10 +137,11 @@ layers() {
 		rm -rf "$cache/.new"
 		mkdir "$cache/.new"
 		pid=$(start_box "$root" "$cache/.new")
+		trap 'kill_box "$pid"' EXIT
 		if ! box "$pid" bash /run/scripts/prepare.sh >"$cache/prepare.log" 2>&1 9>&-; then
-			kill_box "$pid"
 			die "preparing the databases failed: $(tail -n 3 "$cache/prepare.log"); the whole log is $cache/prepare.log"
 		fi
+		trap - EXIT
 		kill_box "$pid"
 		mv "$cache/.new/data" "$ready"
 		rm -rf "$cache/.new"
@@ -119,8 +151,7 @@ layers() {
 
 up() {
 	local dir=$1 lower pid begin=$SECONDS
-	[ "$(id -u)" = 0 ] || { echo 'the OpenStack lab needs root for its namespaces'; exit 77; }
-	mkdir -p "$dir"
+	can "$dir"
 	dir=$(cd "$dir" && pwd)
 	[ ! -e "$dir/init.pid" ] || die "a lab runs in $dir already; end it with \`lab.sh down $dir\`"
 	lower=$(layers)
@@ -142,9 +173,12 @@ down() {
 }
 
 command=${1:-} dir=${2:-}
-[ -n "$dir" ] || die 'usage: lab.sh up|run|net|down DIR [COMMAND...]'
+[ -n "$dir" ] || die 'usage: lab.sh can|up|run|net|down DIR [COMMAND...]'
 shift 2
+trap 'exit 130' INT TERM
 case $command in
+can) can "$dir" ;;
+try) try "$dir" ;;
 up) up "$dir" ;;
 run) box "$(pid_of "$dir")" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root \
 	bash -c '. /root/admin.rc; exec "$@"' run "$@" ;;
