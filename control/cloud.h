@@ -72,6 +72,8 @@ int cloud_find(struct cloud *c, const char *job, provider_found *cb, void *ctx, 
 /* Adds to *out. What the cloud could not answer for now is asked again, too; -1 when it never does. */
 int cloud_validate(struct cloud *c, bool source, const struct machine *m, struct findings *out, struct err *e);
 int cloud_machine_get(struct cloud *c, const char *name, struct machine *out, struct err *e);
+/* The driver must keep images. */
+int cloud_worker_image(struct cloud *c, char id[RES_ID_SIZE], struct err *e);
 int cloud_machine_start(struct cloud *c, const char *name, struct err *e);
 int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_disk *out, struct err *e);
 /* The driver must have it. *out: caller frees. */

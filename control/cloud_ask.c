@@ -50,6 +50,16 @@ int cloud_find(struct cloud *c, const char *job, provider_found *cb, void *ctx, 
 	return rc;
 }
 
+static int call_worker_image(struct provider *p, void *id, struct err *e)
+{
+	return p->ops->images->of_workers(p, id, e);
+}
+
+int cloud_worker_image(struct cloud *c, char id[RES_ID_SIZE], struct err *e)
+{
+	return ask(c, call_worker_image, id, e);
+}
+
 struct validate_args {
 	bool source;
 	const struct machine *m;

@@ -254,12 +254,18 @@ int cmd_image_upload(struct cmd *c, struct err *e)
 
 /* ---- List and removal ---- */
 
+static struct cloud cloud_of(struct cmd *c, struct provider *p)
+{
+	return (struct cloud){.p = p, .cancel = c->cancel, .log = c->log};
+}
+
 static int list(struct cmd *c, struct provider *p, struct err *e)
 {
+	struct cloud cloud = cloud_of(c, p);
 	struct image_list l;
 	char size[16];
 
-	if (image_list(p, &l, e) < 0)
+	if (image_list(&cloud, &l, e) < 0)
 		return -1;
 	if (!c->json)
 		printf("%s%s\n", p->place, l.list.len != 0 ? ":" : ": no worker images; `wherry image upload` puts one there");
@@ -286,8 +292,9 @@ int cmd_image_list(struct cmd *c, struct err *e)
 
 static int take_away(struct cmd *c, struct provider *p, struct err *e)
 {
+	struct cloud cloud = cloud_of(c, p);
 	unsigned removed = 0;
-	int rc = image_remove(p, c->args[1], &removed, e);
+	int rc = image_remove(&cloud, c->args[1], &removed, e);
 
 	if (rc < 0 && e->kind == ERR_NOT_FOUND)
 		return 1;

@@ -88,10 +88,10 @@ static int see(void *ctx, const struct res_ref *ref)
 	return 0;
 }
 
-static void look_for_image(struct plan *p, struct provider *place, char id[RES_ID_SIZE])
+static void look_for_image(struct plan *p, struct cloud *place, char id[RES_ID_SIZE])
 {
-	if (place->ops->images != NULL && p->no_image.kind == ERR_NONE)
-		place->ops->images->of_workers(place, id, &p->no_image);
+	if (place->p->ops->images != NULL && p->no_image.kind == ERR_NONE)
+		cloud_worker_image(place, id, &p->no_image);
 }
 
 static int look(struct plan *p, struct err *e)
@@ -121,8 +121,8 @@ static int look(struct plan *p, struct err *e)
 		return -1;
 	if (journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e) < 0)
 		return -1;
-	look_for_image(p, x->source_p, p->image[0]);
-	look_for_image(p, x->target_p, p->image[1]);
+	look_for_image(p, &x->source, p->image[0]);
+	look_for_image(p, &x->target, p->image[1]);
 	p->why_not = source_hints_why_not(x, p->generation, p->why_text, e);
 	return e->kind == ERR_NONE ? 0 : -1;
 }

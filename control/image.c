@@ -66,7 +66,7 @@ static void judge(struct image_list *l)
 	}
 }
 
-int image_list(struct provider *p, struct image_list *out, struct err *e)
+static int ask_list(struct provider *p, struct image_list *out, struct err *e)
 {
 	struct cloud_images all = {{0}};
 
@@ -87,6 +87,18 @@ int image_list(struct provider *p, struct image_list *out, struct err *e)
 	return rc;
 }
 
+int image_list(struct cloud *c, struct image_list *out, struct err *e)
+{
+	struct backoff b = cloud_backoff(c);
+
+	while (ask_list(c->p, out, e) < 0) {
+		image_list_fini(out);
+		if (!err_is_retryable(e) || !cloud_again(c, &b, e))
+			return -1;
+	}
+	return 0;
+}
+
 void image_list_fini(struct image_list *l)
 {
 	vec_fini(&l->list);
@@ -97,7 +109,7 @@ int image_choose(struct provider *p, char id[RES_ID_SIZE], struct err *e)
 	const char *best = NULL;
 	struct image_list l;
 
-	if (image_list(p, &l, e) < 0)
+	if (ask_list(p, &l, e) < 0)
 		return -1;
 	for (size_t k = 0; k < l.list.len && best == NULL; k++)
 		if (l.list.at[k].use == IMAGE_USED)
@@ -123,15 +135,22 @@ struct sending {
 	bool cut, filled;         /* the bytes: a try of this call ended in the middle; one came to its end */
 };
 
+/* By the cloud's own account of what it holds. */
+static bool is_other(const struct cloud_image *i, const struct image_file *f)
+{
+	return i->state == RES_READY && (i->size != f->size || (i->sha512[0] != '\0' && strcmp(i->sha512, f->sha512) != 0));
+}
+
 /* The same bytes for the same firmware; one that is ready before the one this call made before any other. */
-static bool find_same(const struct image_list *l, struct image_entry *want)
+static bool find_same(const struct image_list *l, const struct image_file *f, struct image_entry *want)
 {
 	const struct image_entry *same = NULL;
 
 	for (size_t k = 0; k < l->list.len; k++) {
 		const struct image_entry *i = &l->list.at[k];
 
-		if (strcmp(i->sha256, want->sha256) != 0 || strcmp(i->firmware, want->firmware) != 0 || i->use == IMAGE_BROKEN)
+		if (strcmp(i->sha256, want->sha256) != 0 || strcmp(i->firmware, want->firmware) != 0 || i->use == IMAGE_BROKEN ||
+		    is_other(&i->image, f))
 			continue;
 		if (same == NULL || i->use != IMAGE_UNFINISHED || strcmp(i->image.id, want->image.id) == 0)
 			same = i;
@@ -159,9 +178,9 @@ static int try_once(struct sending *s, struct err *e)
 	struct image_entry *made = &s->u->made;
 	struct image_list there;
 
-	if (image_list(p, &there, e) < 0)
+	if (ask_list(p, &there, e) < 0)
 		return -1;
-	bool same = find_same(&there, made);
+	bool same = find_same(&there, s->u->file, made);
 	image_list_fini(&there);
 	if (same && made->use != IMAGE_UNFINISHED)
 		return 0;
@@ -196,7 +215,7 @@ static int look(struct sending *s, struct err *e)
 	struct image_entry *made = &s->u->made;
 	struct image_list l;
 
-	if (image_list(s->c.p, &l, e) < 0)
+	if (ask_list(s->c.p, &l, e) < 0)
 		return -1;
 	for (size_t k = 0; k < l.list.len; k++)
 		if (strcmp(l.list.at[k].image.id, made->image.id) == 0) {
@@ -211,7 +230,7 @@ static int look(struct sending *s, struct err *e)
 static int await(struct sending *s, struct err *e)
 {
 	const struct cloud_image *i = &s->u->made.image;
-	uint64_t size = s->u->file->size;
+	const struct image_file *f = s->u->file;
 	struct backoff b = cloud_backoff(&s->c);
 
 	for (;;) {
@@ -221,9 +240,10 @@ static int await(struct sending *s, struct err *e)
 			*e = (struct err)ERR_INIT;
 			continue;
 		}
-		if (i->state == RES_FAILED || (i->state == RES_READY && i->size != size))
+		if (i->state == RES_FAILED || is_other(i, f))
 			return err_set(e, ERR_CORRUPT, 0, "%s made of image %s (%s) one of %" PRIu64 " bytes that it calls \"%s\" instead of %"
-				       PRIu64 " bytes: try again", s->c.p->place, i->name, i->id, i->size, i->word, size);
+				       PRIu64 " bytes%s: try again", s->c.p->place, i->name, i->id, i->size, i->word, f->size,
+				       is_other(i, f) && i->size == f->size ? ", and with another SHA-512" : "");
 		if (i->state == RES_READY)
 			return 0;
 		if (clock_mono_ns() > b.deadline)
@@ -300,15 +320,18 @@ static bool is_leftover(const struct provider *p, const struct image_entry *i)
 	       (i->use == IMAGE_UNFINISHED && strcmp(i->image.made, then) < 0);
 }
 
-static int take_away(struct provider *p, const struct image_entry *i, unsigned *removed, struct err *e)
+static int take_away(struct cloud *c, const struct image_entry *i, unsigned *removed, struct err *e)
 {
-	int rc = p->ops->images->remove(p, &i->image, e);
+	struct backoff b = cloud_backoff(c);
 
-	*removed += rc == 0;
-	return rc;
+	while (c->p->ops->images->remove(c->p, &i->image, e) < 0)
+		if (!err_is_retryable(e) || !cloud_again(c, &b, e))
+			return -1;
+	++*removed;
+	return 0;
 }
 
-static int remove_named(struct provider *p, const struct image_list *l, const char *name, unsigned *removed, struct err *e)
+static int remove_named(struct cloud *c, const struct image_list *l, const char *name, unsigned *removed, struct err *e)
 {
 	const struct image_entry *hit = NULL;
 	cleanup(buf_fini) struct buf ids = BUF_INIT;
@@ -318,29 +341,29 @@ static int remove_named(struct provider *p, const struct image_list *l, const ch
 		const struct image_entry *i = &l->list.at[k];
 
 		if (strcmp(i->image.id, name) == 0)
-			return take_away(p, i, removed, e);
+			return take_away(c, i, removed, e);
 		if (strcmp(i->image.name, name) != 0)
 			continue;
 		hit = i;
 		buf_addf(&ids, "%s%s", hits++ != 0 ? ", " : "", i->image.id);
 	}
 	if (hits > 1)
-		return err_set(e, ERR_USAGE, 0, "%s has %u worker images \"%s\": name one by its id, of %s", p->place, hits, name, ids.data);
+		return err_set(e, ERR_USAGE, 0, "%s has %u worker images \"%s\": name one by its id, of %s", c->p->place, hits, name, ids.data);
 	if (hit == NULL)
-		return err_set(e, ERR_NOT_FOUND, 0, "%s has no worker image \"%s\": `wherry image list` shows those it has", p->place, name);
-	return take_away(p, hit, removed, e);
+		return err_set(e, ERR_NOT_FOUND, 0, "%s has no worker image \"%s\": `wherry image list` shows those it has", c->p->place, name);
+	return take_away(c, hit, removed, e);
 }
 
-int image_remove(struct provider *p, const char *name, unsigned *removed, struct err *e)
+int image_remove(struct cloud *c, const char *name, unsigned *removed, struct err *e)
 {
 	struct image_list l;
 
-	if (image_list(p, &l, e) < 0)
+	if (image_list(c, &l, e) < 0)
 		return -1;
-	int rc = name != NULL ? remove_named(p, &l, name, removed, e) : 0;
+	int rc = name != NULL ? remove_named(c, &l, name, removed, e) : 0;
 	for (size_t k = 0; name == NULL && rc == 0 && k < l.list.len; k++)
-		if (is_leftover(p, &l.list.at[k]))
-			rc = take_away(p, &l.list.at[k], removed, e);
+		if (is_leftover(c->p, &l.list.at[k]))
+			rc = take_away(c, &l.list.at[k], removed, e);
 	image_list_fini(&l);
 	return rc;
 }

@@ -14,8 +14,8 @@
 
 #include <stdatomic.h>
 
+#include "cloud.h"
 #include "image_file.h"
-#include "provider.h"
 
 enum image_use {
 	IMAGE_USED,       /* what workers of this client boot from: it speaks its protocol, and is the newest that does */
@@ -37,11 +37,12 @@ struct image_entry {
 struct image_list {
 	VEC(struct image_entry) list; /* newest first */
 };
-int image_list(struct provider *p, struct image_list *out, struct err *e);
+/* Asks again while that may help. */
+int image_list(struct cloud *c, struct image_list *out, struct err *e);
 void image_list_fini(struct image_list *l);
 
-/* For drivers whose workers boot from such an image: the id of the one used. NOT_FOUND: there is none that fits, and the
- * command that uploads one. */
+/* For drivers whose workers boot from such an image: the id of the one used, by one call, as any operation of a driver.
+ * NOT_FOUND: there is none that fits, and the command that uploads one. */
 int image_choose(struct provider *p, char id[RES_ID_SIZE], struct err *e);
 
 struct image_upload {
@@ -55,10 +56,11 @@ struct image_upload {
 	bool sent;                     /* out: false: it was there already */
 };
 /* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. What was
- * there before stays: another upload may be sending it (BUSY). What was sent stays when only the look at it fails. CORRUPT: the cloud lost bytes, or the file changed. */
+ * there before stays: another upload may be sending it (BUSY). What was sent stays when only the look at it fails. CORRUPT: the
+ * cloud holds other bytes than those of the file, or the file changed. */
 int image_upload(struct provider *p, struct image_upload *u, struct err *e);
-/* name: a name or id of the list; NULL: all that are old or broken, or unfinished for an hour. *removed counts. NOT_FOUND:
- * there is none so named; USAGE: several have that name. */
-int image_remove(struct provider *p, const char *name, unsigned *removed, struct err *e);
+/* name: a name or id of the list; NULL: all that are old or broken, or unfinished for an hour. *removed counts. Asks again
+ * while that may help. NOT_FOUND: there is none so named; USAGE: several have that name. */
+int image_remove(struct cloud *c, const char *name, unsigned *removed, struct err *e);
 
 #endif

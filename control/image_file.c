@@ -131,7 +131,7 @@ static int read_manifest(struct image_file *f, struct err *e)
 int image_file_open(const char *given, const char *const formats[], struct image_file *f, struct err *e)
 {
 	char place[PATH_SIZE];
-	uint8_t sum[32];
+	uint8_t small[32], large[64];
 	struct stat st;
 
 	*f = (struct image_file){.fd = -1};
@@ -145,10 +145,11 @@ int image_file_open(const char *given, const char *const formats[], struct image
 	}
 	f->size = (uint64_t)st.st_size;
 	f->changed = st.st_mtim;
-	if (pki_sha256_file(f->fd, sum, e) < 0) {
+	if (pki_file_sums(f->fd, small, large, e) < 0) {
 		err_wrap(e, "the worker image %s", f->path);
 	} else {
-		hex_encode(sum, sizeof sum, f->sha256);
+		hex_encode(small, sizeof small, f->sha256);
+		hex_encode(large, sizeof large, f->sha512);
 		if (read_manifest(f, e) == 0)
 			return 0;
 	}

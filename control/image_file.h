@@ -22,6 +22,7 @@ struct image_file {
 	char version[32];     /* of Wherry */
 	unsigned wire;        /* version of the protocol that its worker speaks */
 	char sha256[65];      /* hex; of the file, which is what the manifest says */
+	char sha512[129];     /* the same, as clouds sum up what they keep */
 	struct timespec changed; /* the file, before it was summed up */
 };
 

@@ -27,6 +27,8 @@ static int see(void *ctx, yyjson_val *image)
 	snprintf(i.about, sizeof i.about, "%s", rest_text(image, "wherry_image"));
 	snprintf(i.made, sizeof i.made, "%s", rest_text(image, "created_at"));
 	snprintf(i.word, sizeof i.word, "%s", rest_text(image, "status"));
+	if (strcmp(rest_text(image, "os_hash_algo"), "sha512") == 0)
+		snprintf(i.sha512, sizeof i.sha512, "%s", rest_text(image, "os_hash_value"));
 	*vec_push(&l->out->list) = i;
 	return 0;
 }

@@ -169,6 +169,7 @@ struct cloud_image {
 	char name[RES_NAME_SIZE];
 	char about[256];         /* a line kept with it, which is the core's (image.h); only what has one is listed */
 	uint64_t size;           /* bytes that are there */
+	char sha512[129];        /* of them, in hex, as the cloud summed them up; "": it does not */
 	char made[24];           /* "2026-11-21T04:05:06Z" */
 	enum res_state state;    /* PENDING: its bytes are not all there; FAILED: it cannot boot any more */
 	char word[32];           /* the cloud's own for that */

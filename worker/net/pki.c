@@ -120,23 +120,32 @@ int pki_sha256(const void *p, size_t n, uint8_t out[32])
 	return mbedtls_sha256(p, n, out, 0) == 0 ? 0 : -1;
 }
 
-int pki_sha256_file(int fd, uint8_t out[32], struct err *e)
+int pki_file_sums(int fd, uint8_t sha256[32], uint8_t sha512[64], struct err *e)
 {
 	cleanup(cleanup_free) unsigned char *part = mem_alloc(FILE_PART);
-	mbedtls_sha256_context ctx;
+	mbedtls_sha256_context small;
+	mbedtls_sha512_context large;
 	off_t at = 0;
 	ssize_t n;
 
-	mbedtls_sha256_init(&ctx);
-	int rc = mbedtls_sha256_starts(&ctx, 0);
+	mbedtls_sha256_init(&small);
+	mbedtls_sha512_init(&large);
+	int rc = mbedtls_sha256_starts(&small, 0);
+	if (rc == 0)
+		rc = mbedtls_sha512_starts(&large, 0);
 	while ((n = pread(fd, part, FILE_PART, at)) > 0 && rc == 0) {
-		rc = mbedtls_sha256_update(&ctx, part, (size_t)n);
+		rc = mbedtls_sha256_update(&small, part, (size_t)n);
+		if (rc == 0)
+			rc = mbedtls_sha512_update(&large, part, (size_t)n);
 		at += n;
 	}
 	int sys = errno;
 	if (rc == 0)
-		rc = mbedtls_sha256_finish(&ctx, out);
-	mbedtls_sha256_free(&ctx);
+		rc = mbedtls_sha256_finish(&small, sha256);
+	if (rc == 0)
+		rc = mbedtls_sha512_finish(&large, sha512);
+	mbedtls_sha256_free(&small);
+	mbedtls_sha512_free(&large);
 	if (n < 0)
 		return err_set(e, err_kind_of_errno(sys), sys, "cannot read at byte %lld", (long long)at);
 	return rc == 0 ? 0 : mbed_err(e, ERR_INTERNAL, rc, "cannot hash a file");

@@ -34,8 +34,8 @@ struct pki_key *pki_key_load_or_make(const char *path, struct err *e);
 
 int pki_pin_of_spki(const void *der, size_t len, uint8_t pin[PKI_PIN_SIZE], struct err *e);
 int pki_sha256(const void *p, size_t n, uint8_t out[32]);
-/* Of an open file from its start to its end, wherever it stands. */
-int pki_sha256_file(int fd, uint8_t out[32], struct err *e);
+/* Of an open file from its start to its end, wherever it stands; in one reading. */
+int pki_file_sums(int fd, uint8_t sha256[32], uint8_t sha512[64], struct err *e);
 int pki_random(void *p, size_t n, struct err *e);
 
 /* A self-signed certificate for `k`, subject CN=`name`, valid 10 years around now (validity is not judged by pins). */

@@ -15,6 +15,12 @@
 #include "net/wire.h"
 #include "unit.h"
 
+/* `sha512sum` of "image one" and of "image two". */
+#define SUM_ONE "407b7f0901b57d9cccc90e777c4cf9619c21afcdd4b485721fc0ac39f9b4b825" \
+	"d423b2247b697b2602811f729a2f584c67e106eefd31cbce98a0235c14e1abc4"
+#define SUM_TWO "4bb4a3c15a3da9d8a7827fb8184e0fcf0b3b5789075a3ee6f9a84906fafbd2bc" \
+	"f739645ca4250c83d8aff1e488cdf3969c02dfd397b04fb02507d26cdebeebec"
+
 struct kept {
 	struct cloud_image image;
 	char firmware[8], region[8];
@@ -26,8 +32,9 @@ static struct {
 	VEC(struct kept) images;
 	unsigned sends;
 	enum err_kind refuse_send, refuse_remove;
-	enum step { NONE, LIST, CREATE, SEND, LIST_SENT } lost; /* the reply of that call, once */
+	enum step { NONE, LIST, CREATE, SEND, LIST_SENT, REMOVE } lost; /* the reply of that call, once */
 	uint64_t lose;       /* bytes of the next image that get lost */
+	const char *sum;     /* of the next image; NULL: the cloud makes none */
 	unsigned never;      /* images that stay PENDING after they were sent */
 	atomic_bool *cancel; /* set when the next bytes are sent */
 	const char *rebuild; /* a file that is written to when the next bytes are sent */
@@ -100,6 +107,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 		return err_set(e, ERR_CANCELED, 0, "interrupted");
 	bytes->sent(bytes->ctx, bytes->size);
 	k->image.size = bytes->size - cloud.lose;
+	snprintf(k->image.sha512, sizeof k->image.sha512, "%s", cloud.sum != NULL ? cloud.sum : "");
 	k->image.state = cloud.never > 0 ? RES_PENDING : RES_READY;
 	return reply(SEND, e);
 }
@@ -110,7 +118,7 @@ static int take_away(struct provider *p, const struct cloud_image *image, struct
 	if (cloud.refuse_remove != ERR_NONE)
 		return err_set(e, cloud.refuse_remove, 0, "not now");
 	by_id(image->id)->removed = true;
-	return 0;
+	return reply(REMOVE, e);
 }
 
 static const struct image_ops images = {.formats = (const char *const[]){"qcow2", "raw", NULL}, .region_key = "place",
@@ -146,6 +154,7 @@ struct world {
 	struct log log;
 	atomic_bool cancel;
 	struct kept_provider k;
+	struct cloud c;
 	struct image_file f;
 };
 
@@ -174,6 +183,7 @@ static int set_up(void **state)
 	w->out = mem_printf("%s/out", w->dir);
 	w->log = (struct log){.fd = -1, .level = LOG_ERROR, .name = "test"};
 	w->k = (struct kept_provider){.p = {.ops = &kept_ops, .place = "kept cloud in home"}, .region = "home"};
+	w->c = (struct cloud){.p = &w->k.p, .cancel = &w->cancel, .log = &w->log, .patience_ns = 1};
 	w->f.fd = -1;
 	write_image(w, "image one", "1.0", WIRE_VERSION);
 	*state = w;
@@ -214,6 +224,7 @@ static void file_open_what_is_not_of_one_build_is_refused(void **state)
 	assert_string_equal(f.version, "1.0");
 	assert_int_equal(f.wire, WIRE_VERSION);
 	assert_int_equal(f.size, 9);
+	assert_string_equal(f.sha512, SUM_ONE);
 	image_file_close(&f);
 	temp_write(w->file, "image two", 9);
 	refused(image_file_open(w->dir, images.formats, &f, e), ERR_CONFIG, "is not the file that");
@@ -279,17 +290,17 @@ static void list_each_image_has_its_use(void **state)
 		snprintf(k->image.about, sizeof k->image.about, "wherry1 v=1.0 w=%u s=abc f=any n=0", cases[i].wire);
 	}
 	*vec_push(&cloud.images) = (struct kept){.region = "home", .image = {.about = "somebody's own"}};
-	ok(image_list(&w->k.p, &l, e));
+	ok(image_list(&w->c, &l, e));
 	assert_int_equal(l.list.len, n);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(l.list.at[i].use, cases[n - 1 - i].use);
 	image_list_fini(&l);
 	/* An upload that began now may be under way. */
 	snprintf(cloud.images.at[4].image.made, sizeof cloud.images.at[4].image.made, "2999-01-01T00:00:00Z");
-	ok(image_remove(&w->k.p, NULL, &removed, e));
+	ok(image_remove(&w->c, NULL, &removed, e));
 	assert_int_equal(removed, 3);
 	assert_false(cloud.images.at[2].removed || cloud.images.at[3].removed || cloud.images.at[4].removed);
-	refused(image_remove(&w->k.p, "id9", &removed, e), ERR_NOT_FOUND, "no worker image \"id9\"");
+	refused(image_remove(&w->c, "id9", &removed, e), ERR_NOT_FOUND, "no worker image \"id9\"");
 }
 
 static void upload_that_died_is_gone_on_with(void **state)
@@ -395,8 +406,49 @@ static void upload_of_what_the_cloud_holds_a_part_of_sends_all_anew(void **state
 	assert_true(u.sent);
 	ok(image_choose(&w->k.p, id, e));
 	assert_string_equal(id, "id2");
-	ok(image_remove(&w->k.p, NULL, &removed, e));
+	ok(image_remove(&w->c, NULL, &removed, e));
 	assert_true(cloud.images.at[0].removed && !cloud.images.at[1].removed);
+}
+
+static void upload_that_the_cloud_sums_up_otherwise_is_taken_back(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+
+	cloud.sum = SUM_TWO;
+	cloud.refuse_remove = ERR_DENIED;
+	refused(image_upload(&w->k.p, &u, e), ERR_CORRUPT, "instead of 9 bytes, and with another SHA-512: try again");
+	/* What it could not take away is not what the next one asks for. */
+	cloud.sum = SUM_ONE;
+	cloud.refuse_remove = ERR_NONE;
+	u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_true(u.sent);
+	assert_string_equal(u.made.image.id, "id2");
+	u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_false(u.sent);
+}
+
+static void list_and_removal_each_lost_reply_is_asked_for_again(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+	struct image_list l;
+	unsigned removed = 0;
+
+	ok(image_upload(&w->k.p, &u, e));
+	cloud.lost = LIST_SENT;
+	refused(image_list(&w->c, &l, e), ERR_NETWORK, "gave up after 1 tries");
+	w->c.patience_ns = 60 * NS_PER_S;
+	cloud.lost = LIST_SENT;
+	ok(image_list(&w->c, &l, e));
+	assert_int_equal(l.list.len, 1);
+	image_list_fini(&l);
+	cloud.lost = REMOVE;
+	ok(image_remove(&w->c, "id1", &removed, e));
+	assert_int_equal(removed, 1);
+	assert_int_equal(cloud.lost, NONE);
 }
 
 static void upload_of_a_file_that_changes_on_the_way_is_taken_back(void **state)
@@ -504,6 +556,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(upload_that_loses_a_reply_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_was_sent_stays_when_nothing_more_is_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_what_the_cloud_holds_a_part_of_sends_all_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_that_the_cloud_sums_up_otherwise_is_taken_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(list_and_removal_each_lost_reply_is_asked_for_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_a_file_that_changes_on_the_way_is_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_goes_to_each_region_and_place_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(remove_is_done_where_the_image_is, set_up, tear_down),

@@ -43,8 +43,11 @@ static void upload_twice_to_a_real_cloud_sends_once(void **state)
 {
 	struct world *w = opened(state);
 	struct image_file f = {.format = "qcow2", .size = 13500416, .version = "0.1.0", .wire = 2,
-			       .sha256 = "90da7bd94a79f86f1b96bcaafa68e08db3199f7f4f2dd1c859d04748b4db0efa"};
+			       .sha256 = "90da7bd94a79f86f1b96bcaafa68e08db3199f7f4f2dd1c859d04748b4db0efa",
+			       .sha512 = "21c252b483979ee2bbaad418a6f4c72fd35e5a2d8e2124ddd3a5214c3cdbde2f"
+					 "d0b03eb8038e1599f0e9ef7ff7086dc5abe2b905cb3c63bd39702239d9083a3c"};
 	struct image_upload u = {.file = &f, .firmware = "any", .patience_ns = 1};
+	struct cloud c = {.p = w->p, .patience_ns = 1};
 	struct image_list l;
 	char id[RES_ID_SIZE];
 
@@ -52,7 +55,7 @@ static void upload_twice_to_a_real_cloud_sends_once(void **state)
 	f.fd = open(f.path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(f.fd, (off_t)f.size), 0);
 	remember(&f);
-	ok(image_list(w->p, &l, e));
+	ok(image_list(&c, &l, e));
 	assert_int_equal(l.list.len, 0);
 	ok(image_upload(w->p, &u, e));
 	assert_true(u.sent);
@@ -167,13 +170,14 @@ static void upload_each_refusal_is_a_sentence(void **state)
 static void images_of_other_projects_are_neither_booted_nor_removed(void **state)
 {
 	struct world *w = opened(state);
+	struct cloud c = {.p = w->p, .patience_ns = 1};
 	char id[RES_ID_SIZE];
 	unsigned removed = 0;
 
 	rest_replay_fault(w->cloud, IMAGES, 200, "{\"images\":[{\"id\":\"i2\",\"owner\":\"another\",\"name\":\"wherry-0.1.0-5cb13828\","
 			  "\"status\":\"active\",\"size\":9,\"wherry_image\":\"" ABOUT "\"}]}", 0, 2);
 	refused(image_choose(w->p, id, e), ERR_NOT_FOUND, "has no worker image");
-	refused(image_remove(w->p, "wherry-0.1.0-5cb13828", &removed, e), ERR_NOT_FOUND, "has no worker image");
+	refused(image_remove(&c, "wherry-0.1.0-5cb13828", &removed, e), ERR_NOT_FOUND, "has no worker image");
 	assert_int_equal(rest_replay_seen(w->cloud, "DELETE /9292"), 0);
 }
 
