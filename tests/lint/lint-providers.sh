@@ -18,8 +18,8 @@ foreign() { # NAME OWN [WORDS]: files of its own begin with OWN; WORDS is what n
 rc=0
 foreign qemu 'qemu|qmp' || rc=1
 foreign openstack openstack || rc=1
-foreign blob 'blob|azure' '"blob"|provider_blob|page blob|vhd' || rc=1
-# Blob storage is Azure's, and its environment has Azure's names.
+foreign blob 'blob|azure|provider_azure' '"blob"|provider_blob|page blob|vhd' || rc=1
+# Blob storage is Azure's: its environment has Azure's names, and Azure's images its format.
 foreign azure 'azure|blob' || rc=1
 # What Azure's credentials and calls are is shared with others than the driver.
 for name in openstack azure; do
