@@ -51,7 +51,7 @@ stage 'a server'
 "$top/tests/guest/make-machine.sh" "$work/disks" 60 24
 make_volumes "$work"/disks/{root,data}.raw
 make_server
-wait_for 180 'GUEST: up, 1 boots' mover console log show shop
+wait_for 'GUEST: up, 1 boots' mover console log show shop
 
 stage 'the image of the workers is sent once'
 write_clouds "$work/clouds.yaml"
@@ -73,9 +73,9 @@ first=$(result sent)
 
 stage 'the guest changes, and goes off'
 type_to shop 'change 16'
-wait_for 60 'GUEST: changed 16' mover console log show shop
+wait_for 'GUEST: changed 16' mover console log show shop
 type_to shop off
-wait_for 120 SHUTOFF mover server show shop -f value -c status
+wait_for SHUTOFF mover server show shop -f value -c status
 
 stage 'second sync'
 sync_job "$job"
@@ -87,7 +87,7 @@ only_replica "$before"
 stage 'the client is killed when both workers run'
 wherry_bg sync "$job" --json >"$work/killed" 2>&1 &
 pid=$!
-wait_for 600 'both workers are enrolled' cat "$work/killed"
+wait_for 'both workers are enrolled' cat "$work/killed"
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null || :
 [ "$(everything | grep -c '^server wherry-.* ACTIVE')" = 2 ] || fail "there are not two workers: $(everything)"
@@ -98,7 +98,7 @@ replica_is_right
 
 stage 'promote'
 wherry promote "$job"
-wait_for 180 'GUEST: up, 2 boots, 0 file system messages' mover console log show shop-there
+wait_for 'GUEST: up, 2 boots, 0 file system messages' mover console log show shop-there
 wherry cleanup
 more=$(more_than "$before" | grep -v '^snapshot wherry-shop-gen' | xargs)
 [ "$more" = "attachment - attached attachment - attached port shop-there - server shop-there ACTIVE volume wherry-shop-disk0 in-use \
@@ -119,13 +119,13 @@ volume_as_raw shop-data "$work/data.raw"
 same_as_replica "$cloud" away 0 "$work/root.raw" || fail 'the root volume differs from its replica in the QEMU cloud'
 same_as_replica "$cloud" away 1 "$work/data.raw" || fail 'the data volume differs from its replica in the QEMU cloud'
 wherry promote "$work/away.json"
-wait_for 180 'GUEST: up, 2 boots, 0 file system messages' console
+wait_for 'GUEST: up, 2 boots, 0 file system messages' console
 
 stage 'the QEMU cloud to OpenStack'
 "$BUILD/qemu-cloud" send "$cloud" shop-away 'change 4'
-wait_for 60 'GUEST: changed 4' console
+wait_for 'GUEST: changed 4' console
 "$BUILD/qemu-cloud" send "$cloud" shop-away off
-wait_for 60 'GUEST: off' console
+wait_for 'GUEST: off' console
 write_job "$work/back.json" "$there" "$(openstack_block shop-back)" '' back
 inventory_cloud=$(inventory "$cloud")
 sync_job "$work/back.json"
@@ -135,5 +135,5 @@ for i in 0 1; do
 	same_as_replica "$cloud" away "$i" "$work/back.raw" || fail "disk $i differs from its replica in OpenStack"
 done
 wherry promote "$work/back.json"
-wait_for 180 'GUEST: up, 3 boots, 0 file system messages' mover console log show shop-back
+wait_for 'GUEST: up, 3 boots, 0 file system messages' mover console log show shop-back
 stage ''

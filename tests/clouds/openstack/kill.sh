@@ -3,10 +3,10 @@
 # TIMEOUT: 14400
 #
 # SIGKILL of wherry after a call that changes the cloud, when the cloud has done it and wherry has not heard of it, for every
-# such call of a first sync, of one after it and of a promotion. POINTS=N: only N calls of a first sync, spread evenly. A
-# proxy in front of the cloud names the calls and kills (record.py). After each, `wherry cleanup` must leave nothing but the
-# replica by the cloud's own lists, and `wherry cleanup --discard` what was there before the job; what only looks like
-# ours is there the whole time and stays as it is. LAB: lib.sh.
+# such call of a first sync, of a second one and of a promotion. PARTS="first second promotion": only those; POINTS=N: only N
+# calls of each, spread evenly. A proxy in front of the cloud names the calls and kills (record.py). After each, `wherry
+# cleanup` must leave nothing but the replica by the cloud's own lists, and `wherry cleanup --discard` what was there before
+# the job; what only looks like ours is there the whole time and stays as it is. LAB: lib.sh.
 
 # shellcheck source=tests/clouds/openstack/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -55,11 +55,11 @@ decoys() {
 		mover security group create --description "$tags n=wherry-shop-import-0000" wherry-shop-import-0000
 		mover port create --network net1 --description "$tags n=wherry-shop-export-0000" wherry-shop-export-0000
 	} >/dev/null
-	wait_for 300 available mover volume show wherry-shop-clone0-0000 -f value -c status
-	wait_for 300 available mover volume show wherry-shop-clone1-0000 -f value -c status
+	wait_for available mover volume show wherry-shop-clone0-0000 -f value -c status
+	wait_for available mover volume show wherry-shop-clone1-0000 -f value -c status
 }
 
-kill_first_sync() {
+kill_first() {
 	stage 'first sync'
 	changes_of sync "$job"
 	only_replica "$before"
@@ -74,7 +74,7 @@ kill_first_sync() {
 	done 3<"$work/points"
 }
 
-kill_second_sync() {
+kill_second() {
 	stage 'second sync'
 	start_proxy
 	sync_job "$job"
@@ -117,7 +117,6 @@ make_still_server
 decoys
 before=$(everything)
 
-kill_first_sync
-[ -n "$points" ] || { kill_second_sync; kill_promotion; }
+for part in ${PARTS:-first second promotion}; do "kill_$part"; done
 stage ''
 say "$killed kills: nothing is left of any, and nothing else was touched"

@@ -33,11 +33,12 @@ wherry() { "$here/lab.sh" net "$lab" "$BUILD/wherry" --state-dir "$work/state" "
 # In the background, so that $! is wherry itself and not a shell around it: `wherry_bg sync JOB >OUT & pid=$!`
 wherry_bg() { exec "$here/lab.sh" net "$lab" "$BUILD/wherry" --state-dir "$work/state" "$@"; }
 
-# wait_for SECONDS WANTED COMMAND...: until it prints WANTED. Seconds in which this script stood still do not count.
+# wait_for WANTED COMMAND...: until it prints WANTED, longer than the slowest machine needs. Seconds in which this script
+# stood still do not count.
 wait_for() {
-	local waited most=$1 want=$2 got=''
-	shift 2
-	for ((waited = 0; waited < most; waited += 2)); do
+	local waited want=$1 got=''
+	shift
+	for ((waited = 0; waited < 600; waited += 2)); do
 		! got=$("$@" 2>/dev/null) || [[ $got != *"$want"* ]] || return 0
 		sleep 2
 	done
@@ -55,8 +56,8 @@ make_volumes() { # ROOT.raw DATA.raw
 		volume create --size 1 --image shop-data shop-data
 	END
 	rm "$lab"/{root,data}.raw
-	wait_for 300 available mover volume show shop-root -f value -c status
-	wait_for 300 available mover volume show shop-data -f value -c status
+	wait_for available mover volume show shop-root -f value -c status
+	wait_for available mover volume show shop-data -f value -c status
 }
 
 # Server "shop" on them.
@@ -74,7 +75,7 @@ start_proxy() { # [before|after CALL COMMAND]: its record is $work/calls
 	end_proxy
 	"$here/lab.sh" net "$lab" "$here/record.py" 8900 "$work/calls" "$@" &
 	proxy=$!
-	wait_for 20 '' "$here/lab.sh" net "$lab" curl -s -o "$work/hello" "$proxied/"
+	wait_for '' "$here/lab.sh" net "$lab" curl -s -o "$work/hello" "$proxied/"
 }
 
 # write_clouds FILE [KEYSTONE]: the clouds.yaml of the tests' user
@@ -121,7 +122,7 @@ make_still_server() {
 	write_clouds "$work/clouds.yaml"
 	wherry image upload "$job"
 	write_clouds "$work/clouds.yaml" "$proxied"
-	wait_for 180 SHUTOFF mover server show shop -f value -c status
+	wait_for SHUTOFF mover server show shop -f value -c status
 }
 
 # Everything the project has, one line each (lists.py).

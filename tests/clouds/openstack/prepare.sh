@@ -294,7 +294,7 @@ fill_catalogue() {
 	rc mover mover lab >/root/mover.rc
 	. /root/admin.rc
 	launch_wsgi keystone keystone 5000 /usr/bin/keystone-wsgi-public
-	until_true 60 keystone answers 5000
+	until_true keystone answers 5000
 	# One interpreter for all of it: each start of the client costs seconds.
 	{
 		echo 'project create service'
@@ -328,7 +328,7 @@ end_ground() {
 	pkill -x uwsgi_python3 || :
 	mysqladmin shutdown
 	rabbitmqctl -q -n rabbit@oslab stop
-	until_true 30 'the end of the message queue' sh -c '! pgrep beam.smp'
+	until_true 'the end of the message queue' sh -c '! pgrep beam.smp'
 }
 
 for s in keystone cinder glance placement nova neutron sudo; do "configure_$s"; done

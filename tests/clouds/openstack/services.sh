@@ -15,10 +15,10 @@ launch() {
 	setsid setpriv --reuid="$user" --regid="$user" --init-groups -- "$@" >"$log/$name.out" 2>&1 </dev/null &
 }
 
-# until_true SECONDS WHAT COMMAND...: polls; fails with WHAT
+# until_true WHAT COMMAND...: polls, longer than the slowest machine needs; fails with WHAT
 until_true() {
-	local end=$((SECONDS + $1)) what=$2
-	shift 2
+	local end=$((SECONDS + 300)) what=$1
+	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || { echo "$what did not come up"; return 1; }
 		sleep 0.5
@@ -37,8 +37,8 @@ start_ground() {
 	launch rabbitmq rabbitmq env HOME=/var/lib/rabbitmq RABBITMQ_NODENAME=rabbit@oslab \
 		RABBITMQ_PID_FILE=/run/rabbitmq/pid /usr/lib/rabbitmq/bin/rabbitmq-server
 	launch memcached memcache memcached -l 127.0.0.1
-	until_true 120 'the database' mysqladmin ping
-	until_true 180 'the message queue' rabbitmqctl -q -n rabbit@oslab await_startup --timeout 5
+	until_true 'the database' mysqladmin ping
+	until_true 'the message queue' rabbitmqctl -q -n rabbit@oslab await_startup --timeout 5
 }
 
 # A WSGI service; oslo's own eventlet servers are slower and keystone has none. Post-buffering and closed connections:

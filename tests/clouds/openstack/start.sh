@@ -47,7 +47,7 @@ start_compute() {
 	mkdir -p /run/libvirt
 	virtlogd -d
 	libvirtd -d
-	until_true 30 libvirt virsh -c qemu:///system list
+	until_true libvirt virsh -c qemu:///system list
 	launch nova-compute root nova-compute --config-file /etc/nova/nova.conf --config-file /etc/nova/nova-compute.conf
 }
 
@@ -86,16 +86,16 @@ make_network
 start_ground
 start_control
 start_compute
-until_true 60 keystone answers 5000
-until_true 60 neutron answers 9696
+until_true keystone answers 5000
+until_true neutron answers 9696
 # Agents that find no server wait a minute before they ask again.
 agent linuxbridge-agent plugins/ml2/linuxbridge_agent.ini
 agent dhcp-agent dhcp_agent.ini
 agent l3-agent l3_agent.ini
 agent metadata-agent metadata_agent.ini
-until_true 120 nova computes
+until_true nova computes
 sudo -u nova nova-manage cell_v2 discover_hosts
-until_true 60 cinder volumes
-until_true 60 glance answers 9292
-until_true 120 'the network agents' agents
+until_true cinder volumes
+until_true glance answers 9292
+until_true 'the network agents' agents
 set_up_cloud

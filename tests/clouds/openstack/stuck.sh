@@ -47,7 +47,7 @@ goes_on() { # SERVICE CALL
 	stop_at "$1" "$2"
 	wherry_bg sync "$job" >"$work/talk" 2>&1 &
 	pid=$!
-	wait_for 600 "! $2" cat "$work/calls"
+	wait_for "! $2" cat "$work/calls"
 	sleep "$still_s"
 	go_on
 	wait "$pid" || fail "$1 stood still for $still_s s at $2: $(tail -n 2 "$work/talk")"
