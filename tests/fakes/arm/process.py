@@ -1,8 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all machines of the test cloud are: a process with a console in a file."""
+"""What all machines of the test cloud are: a process with a console in a file. None outlives the cloud, however that ends:
+they are one process group, whose leader waits for the end of a pipe that only the cloud holds, and then kills the group."""
 import contextlib
+import functools
 import os
 import subprocess
+
+
+@functools.cache
+def group():
+    """The leader's pid. Its pipe is not closed on purpose."""
+    end, _ = os.pipe()
+    leader = subprocess.Popen(["sh", "-c", "read -r _; kill -KILL 0"], stdin=end, process_group=0)
+    os.close(end)
+    return leader.pid
 
 
 class Process:
@@ -12,7 +23,7 @@ class Process:
         os.makedirs(folder, exist_ok=True)
 
     def run(self, argv, log, **how):
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **how)
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=group(), **how)
 
     def ask_to_end(self):
         raise NotImplementedError

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole test cloud as a client sees it, over TLS; no machine is booted: --worker is `sleep`'s stand-in."""
+import contextlib
 import http.client
 import json
 import os
@@ -332,6 +333,37 @@ class Live(unittest.TestCase):
         self.assertEqual(self.cloud.do("DELETE", "galleries/g", GALLERY)[:2], (409, "CannotDeleteResource"))
         for name in ("galleries/g/images/i/versions/1.0.0", "galleries/g/images/i", "galleries/g"):
             self.assertEqual(self.cloud.do("DELETE", name, GALLERY)[1], "Succeeded")
+
+
+class Killed(unittest.TestCase):
+    def children(self):
+        """Processes of the cloud, by the kernel's list."""
+        out = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                words = file.read().rsplit(")", 1)[1].split()
+                if int(words[1]) == self.cloud.process.pid:
+                    out.append(int(pid))
+        return out
+
+    def lives(self, pid):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+        return False
+
+    def test_no_machine_outlives_a_cloud_that_was_killed(self):
+        self.cloud = Cloud()
+        self.addCleanup(self.cloud.close)
+        Live.interface(self, "n")
+        self.assertEqual(Live.machine(self, "m", "networkInterfaces/n")[1], "Succeeded")
+        machines = self.children()
+        self.assertGreaterEqual(len(machines), 2)        # the machine, and who watches over it
+        self.cloud.process.kill()
+        for _ in range(1000):
+            if not any(self.lives(pid) for pid in machines):
+                return
+            time.sleep(0.01)
+        self.fail(f"still there: {[pid for pid in machines if self.lives(pid)]}")
 
 
 if __name__ == "__main__":
