@@ -38,6 +38,7 @@ struct azure {
 	struct azure_session session;
 	struct azure_options options;
 	struct azure_image image;
+	char filled[RES_ID_SIZE];            /* the config disk that was written last; that is asked for again until its VM is there */
 	/* Operations that this process began, by the id of what they are about. */
 	VEC(struct azure_pending { char id[RES_ID_SIZE]; struct azure_operation op; }) pending;
 };

@@ -163,14 +163,24 @@ struct ranges {
 	size_t count, room;
 };
 
+/* One that was cut off would look like a list of fewer changes. */
+static bool is_whole(const char *xml)
+{
+	const char *list = strstr(xml, "<PageList"), *end = list != NULL ? strchr(list, '>') : NULL;
+
+	return end != NULL && (end[-1] == '/' || strstr(end, "</PageList>") != NULL);
+}
+
 /* <PageRange><Start>0</Start><End>511</End></PageRange>, and ClearRange for what reads as zeros now; the service writes them
  * without blanks and attributes. *marker: "" after the last page. */
 static int parse_pages(const char *xml, struct ranges *r, char *marker, size_t size, struct err *e)
 {
-	const char *next = strstr(xml, "<NextMarker>");
+	const char *next = strstr(xml, "<NextMarker>"), *stop = next != NULL ? strstr(next, "</NextMarker>") : NULL;
 
-	if (strstr(xml, "<PageList") == NULL)
-		return err_set(e, ERR_PROTOCOL, 0, "the list of changed pages is none: %.60s", xml);
+	if (!is_whole(xml))
+		return err_set(e, ERR_PROTOCOL, 0, "the list of changed pages is none, or not whole: %.60s", xml);
+	if (next != NULL && (stop == NULL || (size_t)(stop - next) - strlen("<NextMarker>") >= size))
+		return err_set(e, ERR_PROTOCOL, 0, "the list of changed pages ends with a damaged mark: %.60s", next);
 	for (const char *p = xml; (p = strstr(p, "<Start>")) != NULL; p++) {
 		char *end, *last;
 		unsigned long long first = strtoull(p + strlen("<Start>"), &end, 10), to = 0;
@@ -182,7 +192,6 @@ static int parse_pages(const char *xml, struct ranges *r, char *marker, size_t s
 			r->at = mem_resize(r->at, r->room = r->room * 2 + 64, sizeof *r->at);
 		r->at[r->count++] = (struct byte_range){.offset = first, .length = to - first + 1};
 	}
-	const char *stop = next != NULL ? strstr(next, "</NextMarker>") : NULL;
 	snprintf(marker, size, "%.*s", stop != NULL ? (int)(stop - next) - (int)strlen("<NextMarker>") : 0,
 		 stop != NULL ? next + strlen("<NextMarker>") : "");
 	return 0;
@@ -220,8 +229,10 @@ static int check_pair(struct azure *a, const char *now_id, const char *then_id, 
 		then = azure_read(a, AZURE_SNAPSHOT, then_id, &then_doc, e);
 	if (then == NULL)
 		return is_gone(a, now == NULL ? now_id : then_id, e);
-	if (strcmp(azure_text(now, "/properties/creationData/sourceUniqueId"), azure_text(then, "/properties/creationData/sourceUniqueId")) != 0)
-		return err_set(e, ERR_UNSUPPORTED, 0, "the snapshots of the last generation and of this run are of two disks of one name");
+	const char *of = azure_text(now, "/properties/creationData/sourceUniqueId");
+	if (of[0] == '\0' || strcmp(of, azure_text(then, "/properties/creationData/sourceUniqueId")) != 0)
+		return err_set(e, ERR_UNSUPPORTED, 0, "the snapshots of the last generation and of this run are of two disks of one name, or "
+			       "do not tell of which disk they are");
 	if (azure_number(now, "/properties/diskSizeGB") != azure_number(then, "/properties/diskSizeGB"))
 		return err_set(e, ERR_UNSUPPORTED, 0, "the disk was resized since the last generation");
 	if (strcmp(azure_text(now, "/properties/networkAccessPolicy"), "DenyAll") == 0)
@@ -236,13 +247,21 @@ static void wipe_url(char **url)
 	free(*url);
 }
 
+/* It would end by itself within the hour, and is ended again before the snapshot is removed: no reason to give up hints. */
+static void end_access(struct azure *a, const char *id)
+{
+	struct err e = ERR_INIT;
+
+	if (azure_revoke(a, AZURE_SNAPSHOT, id, &e) < 0)
+		log_warn(a->session.log, "access to %s could not be ended: %s", azure_name(id), e.msg);
+}
+
 int azure_changed_ranges(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
 			 const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e)
 {
 	struct azure *a = azure_of(p);
 	cleanup(wipe_url) char *now = NULL;
 	cleanup(wipe_url) char *then = NULL;
-	struct err ignored = ERR_INIT;
 	struct ranges r = {0};
 	int rc;
 
@@ -253,17 +272,17 @@ int azure_changed_ranges(struct provider *p, const struct machine *m, unsigned d
 	if (check_pair(a, snapshot_id, baseline_id, e) < 0)
 		return -1;
 	/* What a call that died left open. */
-	azure_revoke(a, AZURE_SNAPSHOT, snapshot_id, &ignored);
-	azure_revoke(a, AZURE_SNAPSHOT, baseline_id, &ignored);
+	end_access(a, snapshot_id);
+	end_access(a, baseline_id);
 	rc = azure_grant(a, AZURE_SNAPSHOT, snapshot_id, "Read", &now, e);
 	if (rc == 0)
 		rc = azure_grant(a, AZURE_SNAPSHOT, baseline_id, "Read", &then, e);
 	if (rc == 0)
 		rc = read_pages(a, now, then, &r, e);
 	if (now != NULL)
-		azure_revoke(a, AZURE_SNAPSHOT, snapshot_id, &ignored);
+		end_access(a, snapshot_id);
 	if (then != NULL)
-		azure_revoke(a, AZURE_SNAPSHOT, baseline_id, &ignored);
+		end_access(a, baseline_id);
 	if (rc < 0)
 		free(r.at);
 	*out = rc == 0 ? r.at : NULL;

@@ -13,6 +13,7 @@
 
 #define GRANT_S       3600 /* renewed by whoever needs it longer */
 #define GRANT_WAIT_NS (90 * NS_PER_S)
+#define POLL_NS       (200 * NS_PER_MS) /* when the cloud names no time */
 
 const struct azure_type_info azure_types[AZURE_TYPES] = {
 	[AZURE_VM] = {AZURE_COMPUTE, RES_WORKER, "Microsoft.Compute/virtualMachines"},
@@ -250,14 +251,17 @@ int azure_complete(struct azure *a, enum azure_type t, const char *method, const
 	if (rc == 0 && op.url != NULL)
 		progress = AZURE_RUNS;
 	while (rc == 0 && progress == AZURE_RUNS) {
-		int64_t now = clock_mono_ns(), wait = op.not_before_ns - now;
+		int64_t now = clock_mono_ns(), wait = op.not_before_ns > now ? op.not_before_ns - now : POLL_NS;
 
-		if (now > deadline)
+		/* Who is asked to wait until after the end need not wait for it. */
+		if (now + wait > deadline) {
 			rc = err_set(e, ERR_TIMEOUT, 0, "%s%s takes longer than %lld s", id, action, (long long)(GRANT_WAIT_NS / NS_PER_S));
-		clock_sleep_ns(wait > 0 ? wait : 200 * NS_PER_MS);
+			break;
+		}
+		clock_sleep_ns(wait);
 		rest_doc_free(doc);
 		*doc = NULL;
-		rc = rc == 0 ? azure_follow(&a->session, &op, &progress, doc, e) : rc;
+		rc = azure_follow(&a->session, &op, &progress, doc, e);
 	}
 	rc = progress == AZURE_FAILED ? -1 : rc;
 	yyjson_val *root = yyjson_doc_get_root(*doc);

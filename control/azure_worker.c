@@ -142,12 +142,12 @@ static int make_os_disk(struct azure *a, const struct res_ref *worker, const cha
 	return make_disk(a, &ref, zone, properties, id, e);
 }
 
-/* Written once, by a signed URL: the bootstrap data is public, the URL is not. */
+/* Written once, by a signed URL: the bootstrap data is public, the URL is not. The end of access ends the upload, too, whether all
+ * was written or not. */
 static int fill_boot_disk(struct azure *a, const char *id, const struct buf *image, struct err *e)
 {
 	cleanup(cleanup_fd) int fd = memfd_create("boot", MFD_CLOEXEC);
 	cleanup(cleanup_free) char *sas = NULL;
-	struct err ignored = ERR_INIT;
 	uint64_t parts_at[2][2] = {{0, CONFIG_DISK_DATA}, {CONFIG_DISK_SIZE, CONFIG_DISK_FOOTER}};
 	int rc = azure_grant(a, AZURE_DISK, id, "Write", &sas, e);
 
@@ -165,29 +165,38 @@ static int fill_boot_disk(struct azure *a, const char *id, const struct buf *ima
 		mem_wipe(url, strlen(url));
 	}
 	if (sas != NULL)
-		azure_revoke(a, AZURE_DISK, id, rc == 0 ? e : &ignored);
-	if (sas != NULL)
 		mem_wipe(sas, strlen(sas));
-	return e->kind == ERR_NONE ? rc : -1;
+	return rc < 0 ? -1 : azure_revoke(a, AZURE_DISK, id, e);
 }
 
 static int make_boot_disk(struct azure *a, const struct res_ref *worker, const char *bootdata, char id[RES_ID_SIZE],
 			  struct err *e)
 {
 	struct res_ref ref = part(worker, RES_DISK, "-boot");
+	bool gone;
 	cleanup(cleanup_free) char *properties = json_format("'creationData':{'createOption':'Upload','uploadSizeBytes':%u}",
 							     (uint64_t)(CONFIG_DISK_SIZE + CONFIG_DISK_FOOTER));
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(buf_fini) struct buf image = BUF_INIT;
 
+	azure_id(a, AZURE_DISK, &ref, id);
+	if (strcmp(a->filled, id) == 0)
+		return 0;
 	if (make_disk(a, &ref, "", properties, id, e) < 0 || be_ready(a, AZURE_DISK, &ref, e) < 0 || config_disk(bootdata, &image, e) < 0)
 		return -1;
-	const char *state = azure_text(azure_read(a, AZURE_DISK, id, &doc, e), "/properties/diskState");
+	yyjson_val *disk = azure_read(a, AZURE_DISK, id, &doc, e);
 	if (e->kind != ERR_NONE)
 		return -1;
-	if (strcmp(state, "ActiveUpload") == 0 && azure_revoke(a, AZURE_DISK, id, e) < 0)
-		return -1;
-	return strcmp(state, "ReadyToUpload") == 0 || strcmp(state, "ActiveUpload") == 0 ? fill_boot_disk(a, id, &image, e) : 0;
+	if (strcmp(azure_text(disk, "/properties/diskState"), "ReadyToUpload") != 0)
+		err_set(e, ERR_NETWORK, 0, "disk %s was not written to its end, and is made again", ref.name);
+	else if (fill_boot_disk(a, id, &image, e) == 0) {
+		snprintf(a->filled, sizeof a->filled, "%s", id);
+		return 0;
+	}
+	/* A disk is uploaded to once: what was begun and did not end well is of no use. */
+	azure_revoke(a, AZURE_DISK, id, &(struct err)ERR_INIT);
+	azure_remove(a, AZURE_DISK, &ref, &gone, &(struct err)ERR_INIT);
+	return -1;
 }
 
 /* ---- The VM ---- */
@@ -356,9 +365,9 @@ int azure_console(struct provider *p, const struct res_ref *worker, struct buf *
 	struct err why = ERR_INIT;
 	int rc = azure_call(&a->session, AZURE_COMPUTE, "POST", NULL, &doc, NULL, &why, "%s/retrieveBootDiagnosticsData", worker->id);
 
-	if (rc == 0)
-		rc = azure_storage_call(&a->session, "GET", azure_text(yyjson_doc_get_root(doc), "/serialConsoleLogBlobUri"), NULL, 0, 0, out,
-					&why);
+	const char *uri = azure_text(yyjson_doc_get_root(doc), "/serialConsoleLogBlobUri");
+	if (rc == 0 && uri[0] != '\0')
+		rc = azure_storage_call(&a->session, "GET", uri, NULL, 0, 0, out, &why);
 	/* There is none yet while the VM is being made. */
 	if (rc < 0 && why.kind != ERR_NOT_FOUND && why.kind != ERR_BUSY) {
 		*e = why;

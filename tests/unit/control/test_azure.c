@@ -324,6 +324,64 @@ static void worker_create_on_a_hub_brings_its_data_on_a_disk(void **state)
 	free(sas);
 }
 
+/* A disk is uploaded to once: after a write that failed another one is made, and only that one is written and attached. */
+static void worker_create_after_a_failed_write_makes_the_config_disk_again(void **state)
+{
+#define BOOT_GET "GET " COMPUTE "disks/w-boot?"
+	struct world *t = opened(state, true);
+	struct res_ref ref = a_ref(RES_WORKER, PURPOSE_SCAFFOLD, "w");
+	struct worker_spec spec = {.bootdata = "{\"a\":1}", .port = 4433};
+	const char *there = "{" TAGGED("scaffold", "w-boot") ",\"properties\":{\"diskState\":\"ReadyToUpload\"}}";
+	char *sas = mem_printf("{\"accessSAS\":\"%s/upload?sig=" CANARY "\"}", t->w->url);
+
+	rest_replay_fault(t->w->cloud, "disks/img?", 200, "{}", 0, 9);
+	for (int tries = 0; tries < 2; tries++) {
+		says(t, BOOT_GET, 404, NOT_THERE);
+		rest_replay_fault(t->w->cloud, BOOT_GET, 200, there, 0, tries == 0 ? 3 : 9);
+	}
+	rest_replay_fault(t->w->cloud, "GET " COMPUTE "virtualMachines/w?", 404, NOT_THERE, 0, 9);
+	rest_replay_fault(t->w->cloud, "GET /subscriptions", 200, "{" TAGGED("scaffold", "w") "}", 0, 99);
+	rest_replay_fault(t->w->cloud, "beginGetAccess", 200, sas, 0, 9);
+	rest_replay_fault(t->w->cloud, "endGetAccess", 200, "{}", 0, 9);
+	says(t, "PUT /upload", 201, "");
+	says(t, "PUT /upload", 500, "");
+	rest_replay_fault(t->w->cloud, "PUT ", 201, "{}", 0, 99);
+	rest_replay_fault(t->w->cloud, "DELETE " COMPUTE "disks/w-boot", 200, "", 0, 1);
+	refused(t->p->ops->worker_create(t->p, &spec, &ref, e), ERR_NETWORK, "/upload");
+	assert_int_equal(rest_replay_seen(t->w->cloud, "DELETE " COMPUTE "disks/w-boot"), 1);
+	assert_int_equal(rest_replay_seen(t->w->cloud, "PUT " COMPUTE "virtualMachines"), 0);
+	ok(t->p->ops->worker_create(t->p, &spec, &ref, e));
+	assert_int_equal(rest_replay_seen(t->w->cloud, "PUT " COMPUTE "disks/w-boot"), 2);
+	assert_int_equal(rest_replay_seen(t->w->cloud, "PUT /upload"), 4);
+	/* What was written whole is not written again when the VM is asked for once more. */
+	ok(t->p->ops->worker_create(t->p, &spec, &ref, e));
+	assert_int_equal(rest_replay_seen(t->w->cloud, "PUT /upload"), 4);
+	free(sas);
+}
+
+static void console_without_an_address_is_empty_yet(void **state)
+{
+	struct world *t = opened(state, false);
+	struct res_ref ref = a_ref(RES_WORKER, PURPOSE_SCAFFOLD, "w");
+	cleanup(buf_fini) struct buf out = BUF_INIT;
+
+	says(t, "retrieveBootDiagnosticsData", 200, "{\"consoleScreenshotBlobUri\":\"\"}");
+	ok(t->p->ops->console(t->p, &ref, &out, e));
+	assert_int_equal(out.len, 0);
+}
+
+/* An operation that asks to be looked at after the time one has for it is not waited for. */
+static void grant_of_a_slow_cloud_ends_in_time(void **state)
+{
+	struct world *t = opened(state, false);
+	char *header = mem_printf("Azure-AsyncOperation: %s/op\r\nRetry-After: 300\r\n", t->w->url), *url = NULL;
+
+	rest_replay_answer(t->w->cloud, "beginGetAccess", 202, header, "", 1);
+	refused(azure_grant((struct azure *)t->p, AZURE_DISK, COMPUTE "disks/d", "Read", &url, e), ERR_TIMEOUT, "takes longer than 90 s");
+	assert_int_equal(rest_replay_seen(t->w->cloud, "GET /op"), 0);
+	free(header);
+}
+
 static void remove_of_a_worker_goes_from_the_schedule_to_the_disks(void **state)
 {
 	struct world *t = opened(state, false);
@@ -387,6 +445,46 @@ static void changed_ranges_reads_all_pages_and_revokes(void **state)
 	says(t, "snapshots/then?", 200, SNAPSHOT("u2"));
 	refused(t->p->ops->changed_ranges(t->p, &m, 0, COMPUTE "snapshots/then", COMPUTE "snapshots/now", &ranges, &n, e), ERR_UNSUPPORTED,
 		"of two disks of one name");
+	free(sas);
+}
+
+static void changed_ranges_of_a_damaged_answer_are_none(void **state)
+{
+	static const struct {
+		const char *now, *then, *pages;
+		enum err_kind kind;
+		const char *words;
+	} cases[] = {
+		{"u1", "u1", "<PageList><PageRange><Start>0</Start><End>511</End></PageRange>", ERR_PROTOCOL, "is none, or not whole"},
+		{"u1", "u1", "<PageList", ERR_PROTOCOL, "is none, or not whole"},
+		{"u1", "u1", "<PageList><NextMarker>2!1</PageList>", ERR_PROTOCOL, "ends with a damaged mark"},
+		{"u1", "u1", "<PageList><PageRange><Start>512</Start><End>0</End></PageRange></PageList>", ERR_PROTOCOL, "a damaged range"},
+		{"", "", "<PageList/>", ERR_UNSUPPORTED, "do not tell of which disk"},
+		{"u1", "u1", "<PageList />", ERR_NONE, ""},
+	};
+	struct world *t = opened(state, false);
+	char *sas = mem_printf("{\"properties\":{\"output\":{\"accessSAS\":\"%s/bytes?sig=" CANARY "\"}}}", t->w->url);
+
+	/* Access that cannot be ended is no reason to fail, and does not spoil what comes after. */
+	rest_replay_fault(t->w->cloud, "endGetAccess", 409, "{\"error\":{\"code\":\"Conflict\",\"message\":\"m\"}}", 0, 99);
+	rest_replay_fault(t->w->cloud, "beginGetAccess", 200, sas, 0, 99);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *now = mem_printf(SNAPSHOT("%s"), cases[i].now), *then = mem_printf(SNAPSHOT("%s"), cases[i].then);
+		struct byte_range *ranges = NULL;
+		struct machine m = {0};
+		struct err e = ERR_INIT;
+		size_t n;
+
+		says(t, "snapshots/now?", 200, now);
+		says(t, "snapshots/then?", 200, then);
+		rest_replay_fault(t->w->cloud, "GET /bytes?", 200, cases[i].pages, 0, cases[i].kind != ERR_UNSUPPORTED);
+		t->p->ops->changed_ranges(t->p, &m, 0, COMPUTE "snapshots/then", COMPUTE "snapshots/now", &ranges, &n, &e);
+		assert_int_equal(e.kind, cases[i].kind);
+		assert_has(e.msg, cases[i].words);
+		free(ranges);
+		free(now);
+		free(then);
+	}
 	free(sas);
 }
 
@@ -558,9 +656,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(poll_of_a_failed_operation_says_why, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(worker_create_makes_its_parts_then_the_vm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(worker_create_on_a_hub_brings_its_data_on_a_disk, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(worker_create_after_a_failed_write_makes_the_config_disk_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(console_without_an_address_is_empty_yet, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(grant_of_a_slow_cloud_ends_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(remove_of_a_worker_goes_from_the_schedule_to_the_disks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(claim_of_another_epoch_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(changed_ranges_reads_all_pages_and_revokes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(changed_ranges_of_a_damaged_answer_are_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(find_names_what_is_ours_and_parts_left_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(quota_has_a_row_for_each_usage_that_a_sync_adds_to, set_up, tear_down),
