@@ -94,6 +94,10 @@ int azure_complete(struct azure *a, enum azure_type t, const char *method, const
 int azure_grant(struct azure *a, enum azure_type t, const char *id, const char *access, char **url, struct err *e);
 int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err *e);
 
+/* ---- azure_rights.c: what is not granted where it is needed, and locks under which nothing could be removed again ---- */
+void azure_check_rights(struct azure *a, bool source, struct findings *out);
+void azure_check_locks(struct azure *a, bool source, struct findings *out);
+
 /* ---- azure_machine.c, provider_azure_validate.c, azure_disk.c, azure_worker.c, azure_target.c: operations of provider.h ---- */
 int azure_machine_get(struct provider *p, const char *name, struct machine *out, struct err *e);
 int azure_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);

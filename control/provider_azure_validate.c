@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What stands against replicating a machine here, all at once; and what was not looked at. */
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -9,133 +8,9 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
-/* What every call of this driver needs; azure-role.json grants the same. at: source, target, or both ends. */
-static const struct {
-	const char *action;
-	bool source, target;
-} actions[] = {
-	{"Microsoft.Compute/virtualMachines/read", true, true},
-	{"Microsoft.Compute/virtualMachines/write", true, true},
-	{"Microsoft.Compute/virtualMachines/delete", true, true},
-	{"Microsoft.Compute/virtualMachines/deallocate/action", true, false},
-	{"Microsoft.Compute/virtualMachines/start/action", false, true},
-	{"Microsoft.Compute/virtualMachines/retrieveBootDiagnosticsData/action", true, true},
-	{"Microsoft.Compute/disks/read", true, true},
-	{"Microsoft.Compute/disks/write", true, true},
-	{"Microsoft.Compute/disks/delete", true, true},
-	{"Microsoft.Compute/disks/beginGetAccess/action", true, true},
-	{"Microsoft.Compute/disks/endGetAccess/action", true, true},
-	{"Microsoft.Compute/snapshots/read", true, true},
-	{"Microsoft.Compute/snapshots/write", true, true},
-	{"Microsoft.Compute/snapshots/delete", true, true},
-	{"Microsoft.Compute/snapshots/beginGetAccess/action", true, false},
-	{"Microsoft.Compute/snapshots/endGetAccess/action", true, false},
-	{"Microsoft.Compute/galleries/read", true, true},
-	{"Microsoft.Compute/galleries/images/read", true, true},
-	{"Microsoft.Compute/galleries/images/versions/read", true, true},
-	{"Microsoft.Compute/images/read", true, true},
-	{"Microsoft.Compute/locations/usages/read", true, true},
-	{"Microsoft.Compute/locations/vmSizes/read", true, true},
-	{"Microsoft.Compute/locations/operations/read", true, true},
-	{"Microsoft.Compute/skus/read", true, true},
-	{"Microsoft.Network/networkInterfaces/read", true, true},
-	{"Microsoft.Network/networkInterfaces/write", true, true},
-	{"Microsoft.Network/networkInterfaces/delete", true, true},
-	{"Microsoft.Network/networkInterfaces/join/action", true, true},
-	{"Microsoft.Network/publicIPAddresses/read", true, true},
-	{"Microsoft.Network/publicIPAddresses/write", true, true},
-	{"Microsoft.Network/publicIPAddresses/delete", true, true},
-	{"Microsoft.Network/publicIPAddresses/join/action", true, true},
-	{"Microsoft.Network/networkSecurityGroups/read", true, true},
-	{"Microsoft.Network/networkSecurityGroups/write", true, true},
-	{"Microsoft.Network/networkSecurityGroups/delete", true, true},
-	{"Microsoft.Network/networkSecurityGroups/join/action", true, true},
-	{"Microsoft.Network/virtualNetworks/subnets/read", true, true},
-	{"Microsoft.Network/virtualNetworks/subnets/join/action", true, true},
-	{"Microsoft.Network/locations/usages/read", true, true},
-	{"Microsoft.Network/locations/operations/read", true, true},
-	{"Microsoft.Network/locations/operationResults/read", true, true},
-	{"Microsoft.Resources/subscriptions/resourceGroups/read", true, true},
-	{"Microsoft.Authorization/locks/read", true, true},
-	{"Microsoft.Authorization/permissions/read", true, true},
-	{"Microsoft.Storage/storageAccounts/read", true, true},
-	{"Microsoft.DevTestLab/schedules/read", true, true},
-	{"Microsoft.DevTestLab/schedules/write", true, true},
-	{"Microsoft.DevTestLab/schedules/delete", true, true},
-};
-
 static void not_checked(struct findings *out, const char *what, const struct err *e)
 {
 	findings_add(out, FINDING_NOT_CHECKED, e->kind, "%s: %s", what, e->msg);
-}
-
-/* ---- Rights ---- */
-
-static bool grants(yyjson_val *list, const char *action)
-{
-	yyjson_val *pattern;
-	size_t i, max;
-
-	yyjson_arr_foreach(list, i, max, pattern)
-		if (yyjson_is_str(pattern) && fnmatch(yyjson_get_str(pattern), action, FNM_CASEFOLD) == 0)
-			return true;
-	return false;
-}
-
-static bool is_granted(yyjson_val *permissions, const char *action)
-{
-	yyjson_val *p;
-	size_t i, max;
-
-	yyjson_arr_foreach(permissions, i, max, p)
-		if (grants(yyjson_obj_get(p, "actions"), action) && !grants(yyjson_obj_get(p, "notActions"), action))
-			return true;
-	return false;
-}
-
-static void check_rights(struct azure *a, const char *group, bool source, struct findings *out)
-{
-	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	struct err e = ERR_INIT;
-
-	if (azure_call(&a->session, AZURE_PERMISSIONS, "GET", NULL, &doc, NULL, &e,
-		       "/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Authorization/permissions", a->session.subscription,
-		       group) < 0) {
-		not_checked(out, "which actions are allowed", &e);
-		return;
-	}
-	yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "value");
-	for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
-		if ((source ? actions[i].source : actions[i].target) && !is_granted(list, actions[i].action))
-			findings_add(out, FINDING_ERROR, ERR_DENIED, "%s may not %s in resource group %s: give it a role that grants that "
-				     "(control/azure-role.json is one)", azure_credential_who(a->session.credential), actions[i].action,
-				     group);
-}
-
-struct lock_check {
-	struct findings *out;
-	const char *group;
-};
-
-static int see_lock(void *ctx, yyjson_val *lock)
-{
-	const struct lock_check *c = ctx;
-
-	findings_add(c->out, FINDING_ERROR, ERR_DENIED, "resource group %s has the lock %s (%s), under which nothing can be removed again: "
-		     "name another group by \"worker_resource_group\", or have it taken off", c->group, rest_text(lock, "name"),
-		     azure_text(lock, "/properties/level"));
-	return 0;
-}
-
-static void check_locks(struct azure *a, const char *group, struct findings *out)
-{
-	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Authorization/locks?"
-						      "$filter=atScope()", a->session.subscription, group);
-	struct lock_check c = {.out = out, .group = group};
-	struct err e = ERR_INIT;
-
-	if (azure_list(&a->session, AZURE_LOCKS, path, see_lock, &c, &e) < 0)
-		not_checked(out, "locks", &e);
 }
 
 /* ---- Sizes ---- */
@@ -282,10 +157,8 @@ int azure_validate(struct provider *p, bool source, const struct machine *m, str
 			     a->session.cloud->name);
 	}
 	check_worker(a, m, zone, out);
-	check_rights(a, a->options.worker_group, source, out);
-	if (strcasecmp(a->options.group, a->options.worker_group) != 0)
-		check_rights(a, a->options.group, source, out);
-	check_locks(a, a->options.worker_group, out);
+	azure_check_rights(a, source, out);
+	azure_check_locks(a, source, out);
 	if (a->options.allow_count == 0)
 		findings_add(out, FINDING_WARNING, ERR_NONE, "in %s everybody may knock at a worker's port (only the controller and the other worker "
 			     "get in): name their addresses by \"allow\"", p->place);

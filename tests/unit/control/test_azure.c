@@ -14,6 +14,7 @@
 #define RG      "/subscriptions/sub-1/resourceGroups/g/providers/"
 #define COMPUTE RG "Microsoft.Compute/"
 #define NETWORK RG "Microsoft.Network/"
+#define SUBNET  "/subscriptions/sub-1/resourceGroups/n/providers/Microsoft.Network/virtualNetworks/net/subnets/s"
 #define TAGS(purpose, name) "wherry1 o=me j=web1 r=run1 e=3 p=" purpose " x=0 g=0 d=0 n=" name
 #define TAGGED(purpose, name) "\"name\":\"" name "\",\"tags\":{\"wherry\":\"" TAGS(purpose, name) "\"}"
 #define SIZES "{\"value\":[{\"name\":\"Big\",\"numberOfCores\":8,\"memoryInMB\":16384,\"maxDataDiskCount\":16}," \
@@ -49,7 +50,7 @@ static int tear_down(void **state)
 static struct provider *open_more(struct world *t, bool hub, const char *more)
 {
 	char *block = mem_printf("{\"provider\":\"azure\",\"cloud\":\"%s\",\"location\":\"here\",\"resource_group\":\"g\",\"export_worker_size\":"
-				 "\"Small\",\"export_worker_image\":\"" COMPUTE "disks/img\",\"subnet_id\":\"/net/subnets/s\",\"public_ip\":true,"
+				 "\"Small\",\"export_worker_image\":\"" COMPUTE "disks/img\",\"subnet_id\":\"" SUBNET "\",\"public_ip\":true,"
 				 "\"storage_account_name\":\"acc\",\"allow\":[\"192.0.2.0/24\"]%s}", t->w->url, more);
 	struct json_doc *doc = json_parse(block, strlen(block), "job", &(struct err)ERR_INIT);
 	struct json_at at = json_root(doc);
@@ -592,7 +593,7 @@ static void validate_misses_what_the_role_grants(void **state)
 	yyjson_doc *role = yyjson_read_file(exe, 0, NULL, NULL);
 	assert_non_null(role);
 	for (int source = 0; source < 2; source++) {
-		says(t, "/permissions", 200, "{\"value\":[]}");
+		rest_replay_fault(t->w->cloud, "/permissions", 200, "{\"value\":[]}", 0, 2);
 		ok(t->p->ops->validate(t->p, source, &m, &f, e));
 	}
 	yyjson_arr_foreach(yyjson_ptr_get(yyjson_doc_get_root(role), "/Actions"), i, max, action) {
@@ -622,6 +623,92 @@ static void validate_misses_what_the_role_grants(void **state)
 	free(text);
 	yyjson_doc_free(role);
 	findings_fini(&f);
+}
+
+static bool tells(const struct findings *f, enum finding_level level, const char *words)
+{
+	for (size_t i = 0; i < f->list.len; i++)
+		if (f->list.at[i].level == level && strstr(f->list.at[i].text, words) != NULL)
+			return true;
+	return false;
+}
+
+/* Of three groups each is asked for what is done there; a list goes on behind its first page. */
+static void validate_asks_for_rights_where_they_are_used(void **state)
+{
+	static const struct {
+		bool source, told;
+		const char *words;
+	} cases[] = {
+		{true, true, "may not Microsoft.Compute/virtualMachines/deallocate/action in resource group g"},
+		{true, false, "may not Microsoft.Compute/virtualMachines/write in resource group g"},
+		{true, true, "may not Microsoft.Compute/virtualMachines/write in resource group w"},
+		{true, true, "may not Microsoft.Compute/skus/read in subscription sub-1"},
+		{true, true, "may not Microsoft.Network/virtualNetworks/subnets/join/action in resource group n"},
+		{true, false, "subnets/join/action in resource group g"},
+		{true, false, "Microsoft.Compute/snapshots/write in resource group g"},
+		{true, false, "Microsoft.DevTestLab"},
+		{false, true, "may not Microsoft.Compute/virtualMachines/write in resource group g"},
+		{false, false, "virtualMachines/deallocate/action"},
+	};
+	struct world *t = *state;
+	struct machine m = {.id = COMPUTE "virtualMachines/web1", .name = "web1"};
+	struct findings ends[2] = {{{0}}};
+
+	t->p = open_more(t, false, ",\"worker_resource_group\":\"w\"");
+	char *first = mem_printf("{\"value\":[],\"nextLink\":\"%s/more\"}", t->w->url);
+	for (int source = 0; source < 2; source++) {
+		says(t, "resourceGroups/w/providers/Microsoft.Authorization/permissions", 200, first);
+		says(t, "GET /more", 200, "{\"value\":[{\"actions\":[\"Microsoft.DevTestLab/*\"],\"notActions\":[]}]}");
+		says(t, "resourceGroups/g/providers/Microsoft.Authorization/permissions", 200,
+		     "{\"value\":[{\"actions\":[\"Microsoft.Compute/snapshots/*\"],\"notActions\":[]}]}");
+		says(t, "resourceGroups/n/providers/Microsoft.Authorization/permissions", 200, "{\"value\":[]}");
+		ok(t->p->ops->validate(t->p, source, &m, &ends[source], e));
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (tells(&ends[cases[i].source], FINDING_ERROR, cases[i].words) != cases[i].told)
+			fail_msg("case %zu: %s%s", i, cases[i].told ? "nothing with " : "there is ", cases[i].words);
+	findings_fini(&ends[0]);
+	findings_fini(&ends[1]);
+	free(first);
+}
+
+/* Nothing may be removed where it is made: an error; the baselines of a source can be done without. */
+static void validate_of_locked_groups_says_what_stays(void **state)
+{
+#define LOCK(at, name) "{\"value\":[{\"id\":\"/subscriptions/sub-1" at "/providers/Microsoft.Authorization/locks/" name "\",\"name\":\"" name \
+	"\",\"properties\":{\"level\":\"CanNotDelete\"}}"
+	static const struct {
+		bool source;
+		enum finding_level level;
+		const char *words;
+	} cases[] = {
+		{true, FINDING_ERROR, "the subscription has the lock all (CanNotDelete), under which nothing can be removed again"},
+		{false, FINDING_ERROR, "the subscription has the lock all"},
+		{true, FINDING_WARNING, "resource group g has the lock keep (CanNotDelete), under which no baseline can be removed again: have it "
+		 "taken off, or let \"hints\" be \"ignore\""},
+		{false, FINDING_ERROR, "resource group g has the lock keep (CanNotDelete), under which no replica"},
+	};
+	struct world *t = *state;
+	struct machine m = {.id = COMPUTE "virtualMachines/web1", .name = "web1"};
+	struct findings ends[2] = {{{0}}};
+	unsigned told = 0;
+
+	t->p = open_more(t, false, ",\"worker_resource_group\":\"w\"");
+	for (int source = 0; source < 2; source++) {
+		says(t, "resourceGroups/w/providers/Microsoft.Authorization/locks?$filter=atScope()", 200, LOCK("", "all") "]}");
+		says(t, "resourceGroups/g/providers/Microsoft.Authorization/locks?$filter=atScope()", 200,
+		     LOCK("/resourceGroups/g", "keep") ",{\"id\":\"/subscriptions/sub-1/providers/Microsoft.Authorization/locks/all\",\"name\":\"all\"}]}");
+		ok(t->p->ops->validate(t->p, source, &m, &ends[source], e));
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (!tells(&ends[cases[i].source], cases[i].level, cases[i].words))
+			fail_msg("case %zu: nothing with %s", i, cases[i].words);
+	for (size_t i = 0; i < ends[0].list.len; i++)
+		told += strstr(ends[0].list.at[i].text, "has the lock all") != NULL;
+	assert_int_equal(told, 1);
+	findings_fini(&ends[0]);
+	findings_fini(&ends[1]);
 }
 
 static void config_disk_is_iso_9660_in_a_fixed_vhd(void **state)
@@ -667,6 +754,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(quota_has_a_row_for_each_usage_that_a_sync_adds_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_misses_what_the_role_grants, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(validate_asks_for_rights_where_they_are_used, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(validate_of_locked_groups_says_what_stays, set_up, tear_down),
 		cmocka_unit_test(config_disk_is_iso_9660_in_a_fixed_vhd),
 	};
 
