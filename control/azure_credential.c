@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "azure_credential.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@
 #define METADATA        "http://169.254.169.254"
 #define METADATA_WAIT_S 3
 #define WAIT_S          60
+#define AZ_WAIT_NS      (60 * NS_PER_S)
 #define UNKNOWN_LIFE_S  600 /* of a token that does not say how long it lives */
 #define AUDIENCES       4
 #define FORM            "application/x-www-form-urlencoded"
@@ -40,6 +44,8 @@ struct azure_credential {
 	bool adfs;
 	struct rest *rest, *metadata;
 	char who[160], subscription[64];
+	char no_identity[120]; /* why the metadata service knows of none; "": it is not there */
+	int64_t az_wait_ns;
 	struct token tokens[AUDIENCES];
 };
 
@@ -136,6 +142,13 @@ static int ask_by_file(struct azure_credential *c, const char *audience, struct 
 
 /* ---- Managed identity ---- */
 
+/* learn.microsoft.com "How to use managed identities ... to acquire an access token": 404, 410, 429 and 5xx are to be tried again;
+ * but 404 is also what the metadata services of others say. */
+static bool is_passing(int status)
+{
+	return status == 408 || status == 410 || rest_kind(status) == ERR_NETWORK;
+}
+
 static int ask_metadata(struct azure_credential *c, const char *audience, struct rest_reply *reply, struct err *e)
 {
 	static const char *const headers[] = {"Metadata: true", NULL};
@@ -147,44 +160,85 @@ static int ask_metadata(struct azure_credential *c, const char *audience, struct
 	if (id != NULL)
 		rest_form_add(&url, "client_id", id);
 	int rc = rest_call(c->metadata, &(struct rest_call){.method = "GET", .url = url.data, .headers = headers}, reply, e);
-	/* Who is not in Azure has nobody at this address; a VM without an identity is told so. */
-	if ((rc < 0 && c->kind == NULL) || (rc == 0 && c->kind == NULL && reply->status != 200))
-		return err_set(e, ERR_NOT_FOUND, 0, "there is no managed identity");
-	return rc;
+	if (c->kind != NULL || (rc == 0 && reply->status == 200))
+		return rc;
+	if (rc == 0 && is_passing(reply->status))
+		return err_set(e, ERR_NETWORK, 0, "whether this host has a managed identity is not known: its metadata service says %.200s (HTTP %d)",
+			       rest_words(reply), reply->status);
+	/* Who is not in Azure has nobody at this address, or another's service; a VM without an identity is told so. */
+	if (rc == 0 && reply->status == 400)
+		snprintf(c->no_identity, sizeof c->no_identity, "%s", rest_words(reply));
+	return err_set(e, ERR_NOT_FOUND, 0, "there is no managed identity");
 }
 
 /* ---- az ---- */
 
-/* What it prints; -1: it is not there, or failed. */
-static int run_az(const char *audience, struct buf *out)
+/* What comes from fd until its end. False: that has not come before the deadline. */
+static bool read_to_end(int fd, int64_t deadline_ns, struct buf *out)
+{
+	for (;;) {
+		struct pollfd one = {.fd = fd, .events = POLLIN};
+		int64_t left = deadline_ns - clock_mono_ns();
+		int ready = left > 0 ? poll(&one, 1, (int)(left / NS_PER_MS) + 1) : 0;
+		ssize_t n = ready > 0 ? read(fd, buf_reserve(out, 4096), 4096) : ready;
+
+		if (n > 0)
+			out->len += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			return ready != 0;
+	}
+}
+
+/* In a process group of its own: `az` is a script, and its children hold the pipe, too. */
+static int start_az(const char *audience, int out, pid_t *pid)
 {
 	const char *const argv[] = {"az", "account", "get-access-token", "-o", "json", "--resource", audience, NULL};
 	posix_spawn_file_actions_t files;
+	posix_spawnattr_t how;
+
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out, 1);
+	posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+	posix_spawnattr_init(&how);
+	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP);
+	int rc = posix_spawnp(pid, argv[0], &files, &how, (char *const *)(uintptr_t)argv, environ);
+	posix_spawnattr_destroy(&how);
+	posix_spawn_file_actions_destroy(&files);
+	return rc;
+}
+
+/* What it prints; -1 with *e untouched: it is not there, or failed. */
+static int run_az(const struct azure_credential *c, const char *audience, struct buf *out, struct err *e)
+{
 	int ends[2], status = -1;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, ends[1], 1);
-	posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-	int rc = posix_spawnp(&pid, argv[0], &files, NULL, (char *const *)(uintptr_t)argv, environ);
-	posix_spawn_file_actions_destroy(&files);
+	int rc = start_az(audience, ends[1], &pid);
 	close(ends[1]);
-	for (ssize_t n; rc == 0 && (n = read(ends[0], buf_reserve(out, 4096), 4096)) > 0;)
-		out->len += (size_t)n;
+	bool ended = rc != 0 || read_to_end(ends[0], clock_mono_ns() + c->az_wait_ns, out);
 	close(ends[0]);
-	return rc == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+	if (rc != 0)
+		return -1;
+	if (!ended)
+		kill(-pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (!ended)
+		return err_set(e, ERR_TIMEOUT, 0, "`az account get-access-token` gave no token for %lld s and was ended: does it do so when you run "
+			       "it?", (long long)(c->az_wait_ns / NS_PER_S));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
 static int ask_az(struct azure_credential *c, const char *audience, struct rest_reply *reply, struct err *e)
 {
 	cleanup(wipe) struct buf out = BUF_INIT;
 
-	if (run_az(audience, &out) < 0)
-		return err_set(e, c->kind == NULL ? ERR_NOT_FOUND : ERR_DENIED, 0,
-			       "`az account get-access-token` gives no token: log in with `az login`");
+	if (run_az(c, audience, &out, e) < 0)
+		return e->kind != ERR_NONE ? -1 : err_set(e, c->kind == NULL ? ERR_NOT_FOUND : ERR_DENIED, 0,
+							  "`az account get-access-token` gives no token: log in with `az login`");
 	reply->status = 200;
 	reply->doc = yyjson_read(buf_str(&out), out.len, 0);
 	if (c->subscription[0] == '\0')
@@ -213,7 +267,7 @@ static int64_t seconds(yyjson_val *root, const char *key)
 
 static int refusal(const struct azure_credential *c, const struct rest_reply *r, struct err *e)
 {
-	enum err_kind kind = r->status / 100 == 4 && r->status != 429 && r->status != 408 ? ERR_DENIED : rest_kind(r->status);
+	enum err_kind kind = is_passing(r->status) ? ERR_NETWORK : r->status / 100 == 4 ? ERR_DENIED : rest_kind(r->status);
 
 	return err_set(e, r->status == 200 ? ERR_PROTOCOL : kind, 0, "%s gives no token to %s: %.300s (HTTP %d%s%s)",
 		       c->kind != NULL && c->kind->needs != NULL ? c->authority : "Azure", c->who, rest_words(r), r->status,
@@ -310,7 +364,7 @@ static int choose(struct azure_credential *c, const char *audience, struct err *
 	}
 	return err_set(e, ERR_CONFIG, 0, "there are no credentials for Azure: set AZURE_TENANT_ID, AZURE_CLIENT_ID and one of "
 		       "AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_FEDERATED_TOKEN_FILE, or log in with `az login`; "
-		       "this host has no managed identity, either");
+		       "this host has no managed identity, either%s%s", c->no_identity[0] != '\0' ? ": " : "", c->no_identity);
 }
 
 struct azure_credential *azure_credential_new(const struct azure_login *login, struct err *e)
@@ -320,6 +374,7 @@ struct azure_credential *azure_credential_new(const struct azure_login *login, s
 
 	c->authority = mem_strdup(login->authority);
 	c->adfs = login->adfs;
+	c->az_wait_ns = login->az_wait_ns != 0 ? login->az_wait_ns : AZ_WAIT_NS;
 	c->rest = rest_new(&options, e);
 	options.timeout_s = METADATA_WAIT_S;
 	options.direct = true;

@@ -15,6 +15,8 @@
 #ifndef WHERRY_CONTROL_AZURE_CREDENTIAL_H
 #define WHERRY_CONTROL_AZURE_CREDENTIAL_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/log.h"
 
@@ -24,10 +26,11 @@ struct azure_login {
 	const char *authority;  /* "https://login.microsoftonline.com"; of AD FS: ".../adfs" */
 	bool adfs;
 	const char *tried_for;  /* audience of a first token, that tells whether there is a managed identity */
+	int64_t az_wait_ns;     /* how long `az` may take; 0: a minute */
 	const struct log *log;  /* borrowed */
 };
 
-/* CONFIG: there is none, and what was looked for; or one is not complete. */
+/* CONFIG: there is none, and what was looked for; or one is not complete. NETWORK, TIMEOUT: it is not known yet. */
 struct azure_credential *azure_credential_new(const struct azure_login *login, struct err *e);
 void azure_credential_free(struct azure_credential *c); /* wipes */
 

@@ -2,6 +2,7 @@
 /* Credentials of every kind, which cloud it is, calls, refusals and asynchronous operations. */
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -101,6 +102,15 @@ static void open_each_credential_asks_for_a_token_with_it(void **state)
 	free(file);
 }
 
+static bool is_zombie(pid_t pid)
+{
+	char path[40], stat[200] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	cleanup(cleanup_file) FILE *f = fopen(path, "re");
+	return f == NULL || fgets(stat, sizeof stat, f) == NULL || strstr(stat, ") Z ") != NULL;
+}
+
 static void open_by_managed_identity_and_by_az(void **state)
 {
 	struct world *t = *state;
@@ -115,12 +125,66 @@ static void open_by_managed_identity_and_by_az(void **state)
 		   "Metadata: true");
 	rest_replay_fault(t->w->cloud, "/metadata/identity/", 400, "{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}",
 			  0, 1000);
-	refused(open_session(t, e), ERR_CONFIG, "there are no credentials for Azure: set AZURE_TENANT_ID");
+	refused(open_session(t, e), ERR_CONFIG, "this host has no managed identity, either: Identity not found");
 	temp_write(az, script, sizeof script - 1);
 	assert_int_equal(chmod(az, 0700), 0);
 	ok(open_session(t, e));
 	assert_string_equal(t->s.subscription, "sub-az");
 	assert_has(azure_credential_who(t->s.credential), "of `az login`");
+	free(az);
+}
+
+/* A service that is busy says nothing of whether there is an identity: `az` would be somebody else. */
+static void open_each_answer_of_the_metadata_service(void **state)
+{
+	static const struct {
+		int status;
+		const char *reply;
+		enum err_kind kind;
+		const char *words;
+	} cases[] = {
+		{429, "{\"error\":\"too_many\",\"error_description\":\"slow down\"}", ERR_NETWORK, "is not known: its metadata service says slow down"},
+		{410, "", ERR_NETWORK, "(HTTP 410)"},
+		{503, "", ERR_NETWORK, "(HTTP 503)"},
+		{404, "not here", ERR_CONFIG, "this host has no managed identity, either"},
+		{401, "", ERR_CONFIG, "this host has no managed identity, either"},
+		{400, "{\"error_description\":\"Identity not found\"}", ERR_CONFIG, "either: Identity not found"},
+	};
+	struct world *t = *state;
+
+	azure_world_metadata(t->w, false, "/login");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		unsigned before = rest_replay_seen(t->w->cloud, "/metadata/identity/"), tries = cases[i].kind == ERR_NETWORK ? 3 : 1;
+
+		rest_replay_fault(t->w->cloud, "/metadata/identity/", cases[i].status, cases[i].reply, 0, tries);
+		refused(open_session(t, e), cases[i].kind, cases[i].words);
+		assert_int_equal(rest_replay_seen(t->w->cloud, "/metadata/identity/") - before, tries);
+	}
+	rest_replay_fault(t->w->cloud, "/metadata/identity/", 500, "", 0, 2);
+	rest_replay_fault(t->w->cloud, "/metadata/identity/", 200, TOKEN, 0, 1);
+	setenv("AZURE_SUBSCRIPTION_ID", "sub-1", 1);
+	ok(open_session(t, e));
+}
+
+static void credential_of_an_az_that_hangs_ends_it(void **state)
+{
+	struct world *t = *state;
+	char *az = mem_printf("%s/az", t->w->dir), *pid_file = mem_printf("%s/pid", t->w->dir), text[20];
+	struct azure_login login = {.authority = t->w->url, .tried_for = "x", .az_wait_ns = 300 * NS_PER_MS, .log = &t->w->log};
+	static const char script[] = "#!/bin/sh\n/bin/sleep 1000 &\necho $! >\"${0%/*}/pid\"\nwait\n";
+
+	temp_write(az, script, sizeof script - 1);
+	assert_int_equal(chmod(az, 0700), 0);
+	rest_replay_fault(t->w->cloud, "/metadata/identity/", 404, "", 0, 1);
+	refused(azure_credential_new(&login, e) == NULL ? -1 : 0, ERR_TIMEOUT, "gave no token for 0 s and was ended");
+	/* Its child, too: whose pid file came in time is gone or on its way out. */
+	cleanup(cleanup_file) FILE *f = fopen(pid_file, "re");
+	if (f != NULL && fgets(text, sizeof text, f) != NULL)
+		for (int i = 0; kill(atoi(text), 0) == 0 && !is_zombie(atoi(text)); i++) {
+			assert_true(i < 1000);
+			clock_sleep_ns(10 * NS_PER_MS);
+		}
+	free(pid_file);
 	free(az);
 }
 
@@ -406,6 +470,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(open_each_credential_asks_for_a_token_with_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_by_managed_identity_and_by_az, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(open_each_answer_of_the_metadata_service, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(credential_of_an_az_that_hangs_ends_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_what_is_missing_or_wrong_is_one_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(assertion_is_signed_by_the_certificates_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_of_a_hub_asks_its_adfs, set_up, tear_down),
