@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A provider's name stands in its own files and in the one table, nowhere else in control/, so that what one cloud needs is
-# asked for by the interface; comments may take one as an example. The driver of a real cloud is at most 1500 lines.
+# asked for by the interface; comments may take one as an example. The driver of a real cloud is at most 1500 lines; Azure's is
+# two clouds, whose Hub lacks much of what the other has, at most 2400.
 
 . "$(dirname "$0")/files.sh"
 
@@ -22,8 +23,9 @@ foreign blob 'blob|azure|provider_azure' '"blob"|provider_blob|page blob|vhd' ||
 # Blob storage is Azure's: its environment has Azure's names, and Azure's images its format.
 foreign azure 'azure|blob' || rc=1
 # What Azure's credentials and calls are is shared with others than the driver.
-for name in openstack azure; do
+while read -r name most; do
 	lines=$(files "control/${name}_*.c" | grep -vE "azure_(credential|session)[.]c" | xargs cat | wc -l)
-	[ "$lines" -le 1500 ] || { echo "control/${name}_*.c: $lines lines, at most 1500"; rc=1; }
-done
+	[ "$lines" -le "$most" ] || { echo "control/${name}_*.c: $lines lines, at most $most"; rc=1; }
+done <<<'openstack 1500
+azure 2400'
 exit $rc
