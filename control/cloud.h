@@ -79,6 +79,8 @@ int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_d
 /* The driver must have it. *out: caller frees. */
 int cloud_changed_ranges(struct cloud *c, const struct machine *m, unsigned disk, const char *baseline_id,
 			 const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e);
+/* Where the driver does not say, any number of disks. */
+int cloud_worker_size(struct cloud *c, unsigned disks, struct worker_size *out, struct err *e);
 int cloud_disk_resize(struct cloud *c, const struct res_ref *disk, uint64_t size, struct err *e);
 
 /* Clean-up of everything but replicas and their generations that belongs to `job` (NULL: any) of this owner: what the

@@ -159,6 +159,26 @@ int cloud_disk_resize(struct cloud *c, const struct res_ref *disk, uint64_t size
 	return ask(c, call_disk_resize, &args, e);
 }
 
+struct size_args {
+	unsigned disks;
+	struct worker_size *out;
+};
+
+static int call_worker_size(struct provider *p, void *arg, struct err *e)
+{
+	const struct size_args *a = arg;
+
+	return p->ops->worker_size(p, a->disks, a->out, e);
+}
+
+int cloud_worker_size(struct cloud *c, unsigned disks, struct worker_size *out, struct err *e)
+{
+	struct size_args args = {.disks = disks, .out = out};
+
+	*out = (struct worker_size){.disks = disks};
+	return c->p->ops->worker_size == NULL ? 0 : ask(c, call_worker_size, &args, e);
+}
+
 struct changed_args {
 	const struct machine *machine;
 	unsigned disk;

@@ -29,6 +29,8 @@ struct plan {
 	struct err lost;              /* why the replica that there was is not at the target */
 	char image[2][RES_ID_SIZE];   /* what workers of source and target boot from; "": no image of the cloud's */
 	struct err no_image;          /* why there is none */
+	struct batches batches;       /* how workers divide the disks */
+	struct err no_size;           /* why that cannot be told */
 	uint64_t generation;
 	const char *why_not;          /* hints are not used; NULL: where there are any, they are */
 	char why_text[160];
@@ -123,6 +125,8 @@ static int look(struct plan *p, struct err *e)
 		return -1;
 	look_for_image(p, &x->source, p->image[0]);
 	look_for_image(p, &x->target, p->image[1]);
+	if (batches_divide(x, (unsigned)p->machine.disks.len, true, &p->batches, &p->no_size) < 0)
+		p->batches = (struct batches){.disks = (unsigned)p->machine.disks.len, .each = (unsigned)p->machine.disks.len, .count = 1};
 	p->why_not = source_hints_why_not(x, p->generation, p->why_text, e);
 	return e->kind == ERR_NONE ? 0 : -1;
 }
@@ -154,6 +158,8 @@ static void begin(const struct plan *p)
 		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->lost.msg);
 	if (p->no_image.kind != ERR_NONE)
 		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->no_image.msg);
+	if (p->no_size.kind != ERR_NONE)
+		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->no_size.msg);
 	if (p->promoted != NULL)
 		item(p, "refuse", NULL, NULL, NULL, 0, "The job was promoted to machine %s: a sync is refused", p->promoted);
 	if (p->foreign != 0)
@@ -162,6 +168,22 @@ static void begin(const struct plan *p)
 		item(p, "wait", NULL, NULL, NULL, 0, "The job is running now: %s", running);
 	if (p->left != 0)
 		item(p, "recover", NULL, NULL, NULL, 0, "%u resources of a run that died are removed first", p->left);
+}
+
+/* One for each batch of disks. does: what follows the disks. */
+static void plan_workers(const struct plan *p, const char *place, const char *role, const char *verb, const char *does,
+			 const struct worker_size *size, const char *image)
+{
+	for (unsigned i = 0; i < p->batches.count; i++) {
+		char name[RES_NAME_SIZE], what[BATCH_TEXT], disks[BATCH_TEXT], takes[48] = "";
+
+		snprintf(name, sizeof name, "wherry-%s-%s-XXXX", p->x.job.name, batches_name(&p->batches, i, role, what));
+		if (p->batches.count > 1)
+			snprintf(takes, sizeof takes, " (a worker takes %u)", size->disks);
+		item(p, "create", place, "worker", name, 0, "%s%s %s%s%s%s%s%s%s", i > 0 ? "when the one before is gone: " : "", verb,
+		     batches_text(&p->batches, i, disks), does, takes, size->name[0] != '\0' ? ", of size " : "", size->name,
+		     image[0] != '\0' ? ", boots from image " : "", image);
+	}
 }
 
 static void plan_source(const struct plan *p)
@@ -181,10 +203,8 @@ static void plan_source(const struct plan *p)
 		snprintf(name, sizeof name, "wherry-%s-clone%u-XXXX", job, i);
 		item(p, "create", place, "disk", name, p->machine.disks.at[i].size, "from that snapshot, read-only");
 	}
-	snprintf(name, sizeof name, "wherry-%s-export-XXXX", job);
-	item(p, "create", place, "worker", name, 0, "reads the disks%s%s%s",
-	     replica_access_is_direct(&p->x) ? " and writes the replica" : "",
-	     p->image[0][0] != '\0' ? ", boots from image " : "", p->image[0]);
+	plan_workers(p, place, "export", "reads", replica_access_is_direct(&p->x) ? " and writes the replica" : "",
+		     &p->batches.source, p->image[0]);
 }
 
 static void plan_target(const struct plan *p)
@@ -210,9 +230,7 @@ static void plan_target(const struct plan *p)
 	}
 	if (replica_access_is_direct(&p->x))
 		return;
-	snprintf(name, sizeof name, "wherry-%s-import-XXXX", job);
-	item(p, "create", place, "worker", name, 0, "writes the replica%s%s", p->image[1][0] != '\0' ? ", boots from image " : "",
-	     p->image[1]);
+	plan_workers(p, place, "import", "writes", " of the replica", &p->batches.target, p->image[1]);
 }
 
 static void plan_read(const struct plan *p)
@@ -272,19 +290,21 @@ static void plan_removed(const struct plan *p)
 {
 	size_t n = p->machine.disks.len;
 	bool kept = p->x.source_p->needs_baseline && p->x.job.use_hints;
+	unsigned workers = p->batches.count;
+	const char *s = workers == 1 ? "" : "s";
 
 	heading(p, "Removed at the end:");
 	char snapshots[48] = "";
 	if (!kept || p->generation != 0)
 		snprintf(snapshots, sizeof snapshots, "%zu %ssnapshot%s, ", n, kept ? "older " : "", n == 1 ? "" : "s");
-	item(p, "remove", p->x.source_p->place, NULL, NULL, 0, "%s%zu cloned disk%s and 1 worker in %s", snapshots, n,
-	     n == 1 ? "" : "s", p->x.source_p->place);
+	item(p, "remove", p->x.source_p->place, NULL, NULL, 0, "%s%zu cloned disk%s and %u worker%s in %s", snapshots, n,
+	     n == 1 ? "" : "s", workers, s, p->x.source_p->place);
 	if (replica_access_is_direct(&p->x) && p->generation != 0)
 		item(p, "remove", p->x.target_p->place, NULL, NULL, 0, "the snapshots of older generations in %s",
 		     p->x.target_p->place);
 	if (replica_access_is_direct(&p->x))
 		return;
-	item(p, "remove", p->x.target_p->place, NULL, NULL, 0, "1 worker%s in %s",
+	item(p, "remove", p->x.target_p->place, NULL, NULL, 0, "%u worker%s%s in %s", workers, s,
 	     p->generation != 0 ? ", and the snapshots of older generations" : "", p->x.target_p->place);
 }
 

@@ -112,8 +112,15 @@ struct worker_disk {
 	char serial[64];         /* out: what the guest sees */
 };
 
+/* What a worker is in a place. */
+struct worker_size {
+	char name[64];           /* the cloud's own for it, "Standard_D2s_v5"; "": it has none */
+	unsigned disks;          /* how many one such worker takes, of those that were asked about; at least 1 */
+};
+
 struct worker_spec {
 	const char *bootdata;    /* JSON, public */
+	const char *size;        /* worker_size.name; NULL: what the block says */
 	struct worker_disk *disks;
 	unsigned disk_count;
 	uint16_t port;           /* TCP port the worker listens on */
@@ -192,6 +199,7 @@ struct image_bytes {
 struct place_needs {
 	unsigned workers, disks, snapshots;
 	uint64_t disk_gib, snapshot_gib;
+	unsigned machine_disks; /* for which the workers are (worker_size) */
 };
 
 struct quota {
@@ -252,6 +260,9 @@ struct provider_ops {
 	int (*disk_create)(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);
 	int (*disk_get)(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e);
 	int (*disk_resize)(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e);
+	/* What workers for a machine of so many disks (at least 1) are: of those that the block allows, the first with which the
+	 * fewest of them do. NULL: one takes any number. */
+	int (*worker_size)(struct provider *p, unsigned disks, struct worker_size *out, struct err *e);
 	/* A worker may be several things of the cloud's: a NIC, an address, a firewall. They carry its name and tags, are made
 	 * and removed with it, and poll calls it ABSENT only when all of them are gone; what is left of one without its
 	 * machine `find` names under their own kinds. */

@@ -110,6 +110,15 @@ static int disk_resize(struct provider *p, const struct res_ref *ref, uint64_t s
 	return qemu_disk_resize(&of(p)->cloud, ref, size, e);
 }
 
+static int worker_size(struct provider *p, unsigned disks, struct worker_size *out, struct err *e)
+{
+	unsigned most = of(p)->options.worker_disks;
+
+	(void)e;
+	*out = (struct worker_size){.disks = disks < most ? disks : most};
+	return 0;
+}
+
 static int worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e)
 {
 	return qemu_worker_create(&of(p)->cloud, &of(p)->options, spec, ref, p->log, e);
@@ -334,6 +343,7 @@ const struct provider_ops provider_qemu_ops = {
 	.disk_create = disk_create,
 	.disk_get = disk_get,
 	.disk_resize = disk_resize,
+	.worker_size = worker_size,
 	.worker_create = worker_create,
 	.attach = attach,
 	.detach = detach,

@@ -20,7 +20,8 @@
 
 void qemu_options_default(struct qemu_options *o)
 {
-	*o = (struct qemu_options){.accel = QEMU_AUTO, .memory_mib = WORKER_MEMORY_MIB, .vcpus = 2, .format = QEMU_QCOW2};
+	*o = (struct qemu_options){.accel = QEMU_AUTO, .memory_mib = WORKER_MEMORY_MIB, .vcpus = 2,
+				    .worker_disks = QEMU_WORKER_DISKS, .format = QEMU_QCOW2};
 }
 
 void qemu_options_read(struct json_at *block, struct qemu_options *o)
@@ -41,6 +42,8 @@ void qemu_options_read(struct json_at *block, struct qemu_options *o)
 				    o->memory_mib);
 	o->vcpus = (unsigned)json_number(block, "worker_vcpus", JSON_OPTIONAL, 1, 255, o->vcpus);
 	o->hotplug = json_bool(block, "hotplug", JSON_OPTIONAL, false);
+	unsigned most = o->hotplug ? QEMU_WORKER_PORTS : QEMU_WORKER_DISKS;
+	o->worker_disks = (unsigned)json_number(block, "worker_disks", JSON_OPTIONAL, 1, most, most);
 	o->format = (enum qemu_format)json_choice(block, "format", JSON_OPTIONAL, qemu_format_names,
 						  (int)o->format);
 	json_no_more(block);

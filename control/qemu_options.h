@@ -22,6 +22,7 @@ struct qemu_options {
 	enum qemu_accel accel;
 	uint64_t memory_mib;         /* of a worker */
 	unsigned vcpus;
+	unsigned worker_disks;       /* that a worker takes at most */
 	bool hotplug;                /* workers get all their disks after they were started */
 	enum qemu_format format;     /* of new replica disks */
 };

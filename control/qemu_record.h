@@ -95,6 +95,7 @@ struct qemu_worker_disk {
 };
 
 #define QEMU_WORKER_DISKS 64
+#define QEMU_WORKER_PORTS 8 /* of its disks so many can be plugged in while it runs */
 
 /* run/<name>/worker.json */
 struct qemu_worker {

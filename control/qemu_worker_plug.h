@@ -6,8 +6,6 @@
 #include "provider.h"
 #include "qemu_record.h"
 
-#define QEMU_WORKER_PORTS 8
-
 /* Into a free root port; the worker's record is saved with it. Plugged in already is success. */
 int qemu_worker_plug(const struct qemu_cloud *c, struct qemu_worker *w, struct worker_disk *disk, struct err *e);
 

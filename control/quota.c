@@ -72,7 +72,8 @@ int quota_count_replica(struct cloud *target, const char *job, unsigned *count, 
 
 void quota_check(const struct quota_check *c, struct findings *at_source, struct findings *at_target)
 {
-	struct place_needs source = {0}, target = {0};
+	unsigned disks = (unsigned)c->m->disks.len;
+	struct place_needs source = {.machine_disks = disks}, target = {.machine_disks = disks};
 
 	add_source(c, &source);
 	add_target(c, provider_same_place(c->source, c->target) ? &source : &target);

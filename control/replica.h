@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "batch.h"
 #include "net/wire.h"
 #include "replicate.h"
 
@@ -51,8 +52,9 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e);
 /* Before the disks are attached anywhere: keep the last generation as snapshots (unless they are kept already) and let
  * older ones go; then grow disks that must grow, and the working manifests with them. Safe to repeat. */
 int replica_keep_generation(struct context *c, const struct run *run, struct replica *r, struct err *e);
-/* Before the first byte: mark run, working manifests and replica as being written by this epoch. */
-int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct err *e);
+/* Before the first byte reaches the disks of b, which its worker has by then: mark run, their working manifests and them
+ * as being written by this epoch. */
+int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct batch b, struct err *e);
 /* All is durable: check the roots, commit generation n+1, mark the replica clean. */
 int replica_commit(struct context *c, struct run *run, struct replica *r, const struct machine *m,
 		   const uint8_t (*roots)[MANIFEST_HASH], struct err *e);

@@ -39,8 +39,8 @@ int replica_access_gather(struct context *c, const struct replica *r, bool read_
 	return 0;
 }
 
-int replica_access_keep(struct context *c, const struct replica *r, struct replica_access *a, struct worker_client *w,
-			struct err *e)
+int replica_access_keep(struct context *c, const struct replica *r, struct batch b, struct replica_access *a,
+			struct worker_client *w, struct err *e)
 {
 	cleanup(buf_fini) struct buf list = BUF_INIT;
 
@@ -48,8 +48,8 @@ int replica_access_keep(struct context *c, const struct replica *r, struct repli
 		return 0;
 	if (replica_access_gather(c, r, a->read_only, a, e) < 0)
 		return -1;
-	for (unsigned i = 0; i < a->count; i++)
-		json_format_add(&list, "%j{'index':%u,'token':%s}", i > 0 ? "," : "", (uint64_t)i, a->disks[i].token);
+	for (unsigned i = b.first; i < b.end; i++)
+		json_format_add(&list, "%j{'index':%u,'token':%s}", i > b.first ? "," : "", (uint64_t)i, a->disks[i].token);
 	int rc = worker_client_tokens(w, buf_str(&list), e);
 	mem_wipe(list.data, list.len);
 	return rc;

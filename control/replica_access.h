@@ -23,9 +23,9 @@ struct replica_access {
 bool replica_access_is_direct(const struct context *c);
 /* For all disks of r; what was there is let go. Nothing to do for other targets. */
 int replica_access_gather(struct context *c, const struct replica *r, bool read_only, struct replica_access *a, struct err *e);
-/* Once it is time, fresh tokens for the run that `w` was ordered last. */
-int replica_access_keep(struct context *c, const struct replica *r, struct replica_access *a, struct worker_client *w,
-			struct err *e);
+/* Once it is time, fresh tokens for the run that `w` was ordered last, which is about the disks of b. */
+int replica_access_keep(struct context *c, const struct replica *r, struct batch b, struct replica_access *a,
+			struct worker_client *w, struct err *e);
 void replica_access_fini(struct replica_access *a); /* wipes */
 
 #endif

@@ -156,19 +156,19 @@ static int claim(struct context *c, struct replica_disk *d, const struct run *ru
 	return cloud_claim(&c->target, &d->res, &set, e);
 }
 
-int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct err *e)
+int replica_begin_writing(struct context *c, struct run *run, struct replica *r, struct batch b, struct err *e)
 {
 	if (journal_run_state(c->journal, run, RUN_WRITING, e) < 0)
 		return -1;
 	/* The manifest first: its epoch may run ahead of the replica's, never behind. */
-	for (unsigned i = 0; i < r->count; i++) {
+	for (unsigned i = b.first; i < b.end; i++) {
 		struct manifest_info info = *manifest_info(r->disks[i].working);
 
 		info.epoch = run->epoch; /* the generation stays the one that "touched" counts from */
 		if (manifest_set_info(r->disks[i].working, &info, e) < 0)
 			return -1;
 	}
-	for (unsigned i = 0; i < r->count; i++)
+	for (unsigned i = b.first; i < b.end; i++)
 		if (claim(c, &r->disks[i], run, r->generation, true, e) < 0)
 			return -1;
 	r->dirty = true;

@@ -17,6 +17,7 @@ struct sync {
 	struct machine machine;
 	struct run run;
 	struct replica replica;
+	struct batches batches;
 	struct scaffold scaffold;
 	struct source_hints hints;
 	struct transfer_totals totals;
@@ -73,13 +74,25 @@ static int prepare(struct context *c, struct sync *s, struct err *e)
 	if (removed != 0)
 		events_step(c->events, "recover", "removed %u resources of a run that died", removed);
 	if (cloud_machine_get(&c->source, c->job.machine, &s->machine, e) < 0 ||
-	    check_both(c, &s->machine, e) < 0)
+	    check_both(c, &s->machine, e) < 0 ||
+	    batches_divide(c, (unsigned)s->machine.disks.len, true, &s->batches, e) < 0)
 		return -1;
 	if (journal_run_begin(c->journal, c->job.name, RUN_SYNC, &s->run, e) < 0)
 		return -1;
 	s->began = true;
-	scaffold_init(&s->scaffold, c, &s->run);
+	scaffold_init(&s->scaffold, c, &s->run, &s->batches);
 	return 0;
+}
+
+static int copy_batch(struct context *c, struct sync *s, unsigned i, struct err *e)
+{
+	if (scaffold_workers(&s->scaffold, &s->replica, i, true, false, e) < 0)
+		return -1;
+	if (replica_begin_writing(c, &s->run, &s->replica, s->scaffold.batch, e) < 0)
+		return -1;
+	if (transfer_rehash(&s->scaffold, &s->replica, e) < 0)
+		return -1;
+	return transfer_copy(&s->scaffold, &s->replica, &s->hints, s->roots, &s->totals, e);
 }
 
 /* The picture of ARCHITECTURE, top to bottom. */
@@ -95,14 +108,9 @@ static int work(struct context *c, struct sync *s, struct err *e)
 		memcpy(s->replica.disks[i].baseline, s->scaffold.snapshots[i].ref.id, RES_ID_SIZE);
 	if (source_hints_gather(c, &s->machine, &s->replica, &s->hints, e) < 0)
 		return -1;
-	if (scaffold_workers(&s->scaffold, &s->replica, true, false, e) < 0)
-		return -1;
-	if (replica_begin_writing(c, &s->run, &s->replica, e) < 0)
-		return -1;
-	if (transfer_rehash(&s->scaffold, &s->replica, e) < 0)
-		return -1;
-	if (transfer_copy(&s->scaffold, &s->replica, &s->hints, s->roots, &s->totals, e) < 0)
-		return -1;
+	for (unsigned i = 0; i < s->batches.count; i++)
+		if (copy_batch(c, s, i, e) < 0)
+			return -1;
 	return replica_commit(c, &s->run, &s->replica, &s->machine, (const uint8_t (*)[MANIFEST_HASH])s->roots, e);
 }
 

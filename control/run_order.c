@@ -55,7 +55,7 @@ char *run_order_body(const struct context *c, const struct run_order *o, const c
 		yyjson_mut_obj_add_val(doc, root, "limits", yyjson_mut_raw(doc, limits_json(&o->limits, limits)));
 	yyjson_mut_obj_add_uint(doc, root, "reconnect_ms", c->job.reconnect_seconds * UINT64_C(1000));
 	yyjson_mut_val *disks = yyjson_mut_obj_add_arr(doc, root, "disks");
-	for (unsigned i = 0; i < o->replica->count; i++) {
+	for (unsigned i = o->batch.first; i < o->batch.end; i++) {
 		if (o->only_rehash && !o->replica->disks[i].rehash)
 			continue;
 		yyjson_mut_val *d = yyjson_mut_arr_add_obj(doc, disks);

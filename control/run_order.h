@@ -18,6 +18,7 @@ struct run_order {
 	const struct side *side;
 	const struct replica_access *access; /* of the replica's disks; none gathered: they are attached */
 	const struct replica *replica; /* sizes */
+	struct batch batch;        /* its disks that are meant */
 	const struct source_hints *hints; /* export; else NULL */
 	bool only_rehash;          /* scan: only disks that need it */
 	bool read_only;            /* scan: nothing will be written in this boot */

@@ -14,6 +14,7 @@
 struct verify {
 	struct run run;
 	struct replica replica;
+	struct batches batches;
 	struct scaffold scaffold;
 	struct pump_disk disks[WIRE_MAX_DISKS];
 	bool began;
@@ -109,7 +110,7 @@ static int work(struct context *c, struct verify *v, struct err *e)
 	unsigned removed = 0;
 
 	if (recover(c, &removed, e) < 0 || replica_open_committed(c, &v->replica, e) < 0 ||
-	    refuse_dirty(c, &v->replica, e) < 0)
+	    refuse_dirty(c, &v->replica, e) < 0 || batches_divide(c, v->replica.count, false, &v->batches, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < v->replica.count; i++)
 		if (open_manifests(c, v, i, e) < 0)
@@ -120,10 +121,12 @@ static int work(struct context *c, struct verify *v, struct err *e)
 	if (journal_run_raise(c->journal, &v->run, v->replica.top_epoch + 1, e) < 0)
 		return -1;
 	c->job.chunk_size = v->replica.committed[0].chunk_size; /* the grid of that generation, whatever the job says now */
-	scaffold_init(&v->scaffold, c, &v->run);
-	if (scaffold_workers(&v->scaffold, &v->replica, false, true, e) < 0)
-		return -1;
-	return transfer_compare(&v->scaffold, &v->replica, v->disks, e);
+	scaffold_init(&v->scaffold, c, &v->run, &v->batches);
+	for (unsigned i = 0; i < v->batches.count; i++)
+		if (scaffold_workers(&v->scaffold, &v->replica, i, false, true, e) < 0 ||
+		    transfer_compare(&v->scaffold, &v->replica, v->disks, e) < 0)
+			return -1;
+	return 0;
 }
 
 int replicate_verify(struct context *c, struct err *e)

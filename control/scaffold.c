@@ -17,13 +17,14 @@
 #define CONSOLE_SLOW_NS  (2 * NS_PER_S) /* where a boot takes long anyway */
 #define SCAFFOLD_LIFE_S  (7 * 24 * 3600)
 
-void scaffold_init(struct scaffold *s, struct context *c, const struct run *run)
+void scaffold_init(struct scaffold *s, struct context *c, const struct run *run, const struct batches *batches)
 {
 	*s = (struct scaffold){
 		.c = c,
 		.run = run,
-		.source = {.role = "source", .cloud = &c->source, .listener = -1},
-		.target = {.role = "target", .cloud = &c->target, .listener = -1},
+		.batches = batches,
+		.source = {.role = "source", .cloud = &c->source, .listener = -1, .size = batches->source},
+		.target = {.role = "target", .cloud = &c->target, .listener = -1, .size = batches->target},
 	};
 	s->holder = replica_access_is_direct(c) ? &s->source : &s->target;
 }
@@ -122,22 +123,24 @@ static char *bootdata(const struct scaffold *s, const struct side *side, const c
 	return text;
 }
 
-static int start_worker(struct scaffold *s, struct side *side, bool import, struct err *e)
+static int start_worker(struct scaffold *s, struct side *side, unsigned batch, bool import, struct err *e)
 {
-	char dial[192];
+	struct batch of = side->attached;
+	char dial[192], what[BATCH_TEXT], disks[BATCH_TEXT];
 
 	if (listen_for(s, side, dial, sizeof dial, e) < 0)
 		return -1;
 	cleanup(cleanup_free) char *boot = bootdata(s, side, dial, e);
 	if (boot == NULL)
 		return -1;
-	struct worker_spec spec = {.bootdata = boot, .disks = side->disks, .disk_count = side->disk_count,
-				   .port = API_PORT, .import = import};
-	name_it(s, &side->worker, RES_WORKER, import ? "import" : "export");
-	events_step(s->c->events, "worker", "%s worker %s in %s", side->role, side->worker.ref.name, side->cloud->p->place);
+	struct worker_spec spec = {.bootdata = boot, .size = side->size.name, .disks = side->disks + of.first,
+				   .disk_count = of.end - of.first, .port = API_PORT, .import = import};
+	name_it(s, &side->worker, RES_WORKER, batches_name(s->batches, batch, import ? "import" : "export", what));
+	events_step(s->c->events, "worker", "%s worker %s in %s%s%s", side->role, side->worker.ref.name, side->cloud->p->place,
+		    s->batches->count > 1 ? " for " : "", s->batches->count > 1 ? batches_text(s->batches, batch, disks) : "");
 	if (cloud_worker_create(side->cloud, &spec, &side->worker, e) < 0)
 		return -1;
-	for (unsigned i = 0; i < side->disk_count; i++)
+	for (unsigned i = of.first; i < of.end; i++)
 		if (side->disks[i].hotplug &&
 		    (cloud_wait_ready(side->cloud, &side->worker.ref, e) < 0 ||
 		     side->cloud->p->ops->attach(side->cloud->p, &side->worker.ref, &side->disks[i], e) < 0))
@@ -253,32 +256,6 @@ static int enrol(struct scaffold *s, struct side *side, struct err *e)
 	return side->client == NULL ? -1 : 0;
 }
 
-int scaffold_workers(struct scaffold *s, const struct replica *r, bool source_side, bool target_read_only,
-		     struct err *e)
-{
-	struct side *sides[] = {s->holder, &s->source};
-	unsigned n = source_side && s->holder == &s->target ? 2 : 1;
-
-	for (unsigned i = 0; i < s->clone_count; i++)
-		s->source.disks[i] = (struct worker_disk){.disk = &s->clones[i].ref, .read_only = true};
-	s->source.disk_count = s->clone_count;
-	for (unsigned i = 0; i < r->count; i++)
-		s->target.disks[i] = (struct worker_disk){.disk = &r->disks[i].res.ref, .read_only = target_read_only};
-	s->target.disk_count = s->holder == &s->target ? r->count : 0;
-	for (unsigned i = 0; i < n; i++)
-		if (start_worker(s, sides[i], sides[i] == &s->target, e) < 0)
-			return -1;
-	int64_t deadline = clock_mono_ns() + s->c->job.worker_timeout_seconds * NS_PER_S;
-	for (unsigned i = 0; i < n; i++)
-		if (wait_ready(s, sides[i], deadline, e) < 0)
-			return -1;
-	for (unsigned i = 0; i < n; i++)
-		if (enrol(s, sides[i], e) < 0)
-			return -1;
-	events_step(s->c->events, "ready", "%s", n == 2 ? "both workers are enrolled" : "the worker is enrolled");
-	return 0;
-}
-
 static void leave_worker(struct side *side)
 {
 	struct err ignored = ERR_INIT;
@@ -287,6 +264,7 @@ static void leave_worker(struct side *side)
 		worker_client_poweroff(side->client, &ignored);
 	worker_client_free(side->client);
 	side->client = NULL;
+	side->pinned = false;
 	if (side->listener >= 0)
 		close(side->listener);
 	side->listener = -1;
@@ -312,6 +290,50 @@ static void take_away(struct side *side, struct cloud_res *r, struct err *first)
 			*first = e;
 	}
 	r->row = 0;
+}
+
+static void take_workers_away(struct scaffold *s, struct err *first)
+{
+	leave_worker(&s->source);
+	leave_worker(&s->target);
+	take_away(&s->source, &s->source.worker, first);
+	take_away(&s->target, &s->target.worker, first);
+}
+
+/* The disks of batch i, as its workers get them. */
+static void deal(struct scaffold *s, const struct replica *r, unsigned i, bool target_read_only)
+{
+	s->batch = batches_at(s->batches, i);
+	for (unsigned k = s->batch.first; k < s->batch.end; k++) {
+		s->source.disks[k] = (struct worker_disk){.disk = &s->clones[k].ref, .read_only = true};
+		s->target.disks[k] = (struct worker_disk){.disk = &r->disks[k].res.ref, .read_only = target_read_only};
+	}
+	s->source.attached = s->clone_count > 0 ? s->batch : (struct batch){0};
+	s->target.attached = s->holder == &s->target ? s->batch : (struct batch){0};
+}
+
+int scaffold_workers(struct scaffold *s, const struct replica *r, unsigned i, bool source_side, bool target_read_only,
+		     struct err *e)
+{
+	struct side *sides[] = {s->holder, &s->source};
+	unsigned n = source_side && s->holder == &s->target ? 2 : 1;
+
+	take_workers_away(s, e);
+	if (e->kind != ERR_NONE)
+		return err_wrap(e, "before the workers of the next disks are made");
+	deal(s, r, i, target_read_only);
+	for (unsigned k = 0; k < n; k++)
+		if (start_worker(s, sides[k], i, sides[k] == &s->target, e) < 0)
+			return -1;
+	int64_t deadline = clock_mono_ns() + s->c->job.worker_timeout_seconds * NS_PER_S;
+	for (unsigned k = 0; k < n; k++)
+		if (wait_ready(s, sides[k], deadline, e) < 0)
+			return -1;
+	for (unsigned k = 0; k < n; k++)
+		if (enrol(s, sides[k], e) < 0)
+			return -1;
+	events_step(s->c->events, "ready", "%s", n == 2 ? "both workers are enrolled" : "the worker is enrolled");
+	return 0;
 }
 
 struct old_baselines {
@@ -355,12 +377,9 @@ int scaffold_remove(struct scaffold *s, struct err *e)
 {
 	struct err first = ERR_INIT;
 
-	leave_worker(&s->source);
-	leave_worker(&s->target);
 	if (has_any(s))
 		events_step(s->c->events, "remove", "workers, cloned disks and snapshots");
-	take_away(&s->source, &s->source.worker, &first);
-	take_away(&s->target, &s->target.worker, &first);
+	take_workers_away(s, &first);
 	for (unsigned i = 0; i < s->clone_count; i++)
 		take_away(&s->source, &s->clones[i], &first);
 	for (unsigned i = 0; i < s->snapshot_count; i++)

@@ -18,8 +18,9 @@ struct side {
 	const char *role;          /* "source" | "target": the name in certificates and messages */
 	struct cloud *cloud;       /* borrowed */
 	struct cloud_res worker;
-	struct worker_disk disks[WIRE_MAX_DISKS];
-	unsigned disk_count;
+	struct worker_size size;
+	struct worker_disk disks[WIRE_MAX_DISKS]; /* by their index in the machine */
+	struct batch attached;     /* those of them that the worker gets */
 	struct endpoint endpoint;
 	int listener;              /* dial-out: ours, for this worker; -1: dial-in */
 	uint8_t pin[PKI_PIN_SIZE];
@@ -31,19 +32,22 @@ struct side {
 struct scaffold {
 	struct context *c;
 	const struct run *run;
+	const struct batches *batches;
+	struct batch batch; /* the disks that the workers have */
 	struct cloud_res snapshots[WIRE_MAX_DISKS], clones[WIRE_MAX_DISKS];
 	unsigned snapshot_count, clone_count;
 	struct side source, target;
 	struct side *holder; /* whose worker has the replica's disks: the target's, or the source's, which then reaches them itself */
 };
 
-void scaffold_init(struct scaffold *s, struct context *c, const struct run *run);
+/* All are borrowed. */
+void scaffold_init(struct scaffold *s, struct context *c, const struct run *run, const struct batches *batches);
 /* Snapshots of all disks of m at one instant, then a disk from each. */
 int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e);
-/* Start the workers that have disks (`source_side`: with the clones; the target: with the replica's disks, or, where these
- * are reached without being attached, none, but the source's in any case), wait until
- * they are ready, pin their keys from their consoles and enrol them. */
-int scaffold_workers(struct scaffold *s, const struct replica *r, bool source_side, bool target_read_only,
+/* Remove the workers of the batch before, then start those of batch i that have disks (`source_side`: with the clones; the
+ * target: with the replica's disks, or, where these are reached without being attached, none, but the source's in any case),
+ * wait until they are ready, pin their keys from their consoles and enrol them. */
+int scaffold_workers(struct scaffold *s, const struct replica *r, unsigned i, bool source_side, bool target_read_only,
 		     struct err *e);
 /* Take everything away, also after an error and when interrupted. What could not be removed stays in the journal
  * and is named in *e. */

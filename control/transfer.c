@@ -79,7 +79,7 @@ static int show_scan(struct scaffold *s, const struct replica *r, int64_t *next,
 static int scan(struct scaffold *s, const struct replica *r, bool only_rehash, struct pump *p, struct err *e)
 {
 	cleanup(free_access) struct replica_access *access = mem_alloc(sizeof *access);
-	struct run_order spec = {.kind = "scan", .way = PEER_NONE, .side = s->holder, .replica = r,
+	struct run_order spec = {.kind = "scan", .way = PEER_NONE, .side = s->holder, .replica = r, .batch = s->batch,
 				.only_rehash = only_rehash, .read_only = p->pages == PUMP_COMPARE};
 	int64_t next = 0;
 
@@ -89,7 +89,7 @@ static int scan(struct scaffold *s, const struct replica *r, bool only_rehash, s
 		if (canceled(s->c))
 			return err_set(e, ERR_CANCELED, 0, "interrupted");
 		if (pump_step(p, FEED_WAIT_MS, e) < 0 || show_scan(s, r, &next, e) < 0 ||
-		    replica_access_keep(s->c, r, access, s->holder->client, e) < 0)
+		    replica_access_keep(s->c, r, s->batch, access, s->holder->client, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -108,7 +108,7 @@ int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e)
 	struct pump p = {.worker = s->holder->client, .pages = PUMP_STORE, .disks = disks, .disk_count = r->count};
 	bool any = false;
 
-	for (unsigned i = 0; i < r->count; i++) {
+	for (unsigned i = s->batch.first; i < s->batch.end; i++) {
 		disks[i].manifest = r->disks[i].working;
 		any |= r->disks[i].rehash;
 	}
@@ -162,8 +162,8 @@ static int keep_limits(struct copy *t, struct err *e)
 
 static int start_alone(struct copy *t, struct err *e)
 {
-	struct run_order copy = {.kind = "copy", .way = PEER_NONE, .side = &t->s->source, .replica = t->r, .hints = t->hints,
-				 .limits = t->limits};
+	struct run_order copy = {.kind = "copy", .way = PEER_NONE, .side = &t->s->source, .replica = t->r,
+				 .batch = t->s->batch, .hints = t->hints, .limits = t->limits};
 
 	return start_run(t->s->c, &copy, t->access, e);
 }
@@ -178,9 +178,10 @@ static int start_copy(struct copy *t, struct err *e)
 	uint8_t id[API_ATTEMPT_LEN / 2];
 	char session[API_ATTEMPT_LEN + 1];
 	struct run_order import = {.kind = "import", .way = target_dials ? PEER_DIAL : PEER_LISTEN, .dial = t->path.dial,
-				  .session = session, .side = &t->s->target, .replica = t->r};
+				  .session = session, .side = &t->s->target, .replica = t->r, .batch = t->s->batch};
 	struct run_order export = {.kind = "export", .way = target_dials ? PEER_LISTEN : PEER_DIAL, .dial = t->path.dial,
-				  .session = session, .side = &t->s->source, .replica = t->r, .hints = t->hints, .limits = t->limits};
+				  .session = session, .side = &t->s->source, .replica = t->r, .batch = t->s->batch,
+				  .hints = t->hints, .limits = t->limits};
 	const struct run_order *first = target_dials ? &export : &import; /* the listener, then the dialer */
 	const struct run_order *second = target_dials ? &import : &export;
 
@@ -325,7 +326,7 @@ static int tell_refuted(struct copy *t, struct err *e)
 
 static int keep_access(struct copy *t, struct err *e)
 {
-	return replica_access_keep(t->s->c, t->r, t->access, t->s->holder->client, e);
+	return replica_access_keep(t->s->c, t->r, t->s->batch, t->access, t->s->holder->client, e);
 }
 
 static int attempt(struct copy *t, struct err *e)
@@ -383,17 +384,27 @@ static int stop_side(struct side *side, struct err *e)
 	return 0;
 }
 
+static void add_totals(struct transfer_totals *to, const struct transfer_totals *t)
+{
+	to->read += t->read;
+	to->zero += t->zero;
+	to->unchanged += t->unchanged;
+	to->sent += t->sent;
+	to->wire += t->wire;
+	to->written += t->written;
+	to->checkpoints += t->checkpoints;
+	to->attempts += t->attempts;
+	to->cuts += t->cuts;
+	packing_add(&to->packing, &t->packing);
+}
+
 /* After a broken connection: both workers idle again, totals carried over. */
 static int rest(struct copy *t, struct err *e)
 {
 	if (stop_side(&t->s->source, e) < 0 || stop_side(&t->s->target, e) < 0)
 		return -1;
-	t->base.sent += t->now.sent;
-	t->base.wire += t->now.wire;
-	t->base.written += t->now.written;
-	t->base.checkpoints += t->now.checkpoints;
-	t->base.cuts += t->now.cuts;
-	packing_add(&t->base.packing, &t->now.packing);
+	add_totals(&t->base, &t->now);
+	t->base.read = t->base.zero = t->base.unchanged = 0; /* the next one goes over all again */
 	t->now = (struct transfer_totals){0};
 	return 0;
 }
@@ -466,24 +477,18 @@ int transfer_copy(struct scaffold *s, struct replica *r, struct source_hints *h,
 	struct copy t = {.s = s, .r = r, .hints = h, .alone = s->holder == &s->source, .access = access};
 	struct relay *relay = NULL;
 
-	for (unsigned i = 0; i < r->count; i++)
+	for (unsigned i = s->batch.first; i < s->batch.end; i++)
 		t.disks[i].manifest = r->disks[i].working;
 	int rc = choose_path(&t, &relay, e) < 0 ? -1 : attempts(&t, e);
 	relay_stop(relay);
-	for (unsigned i = 0; rc == 0 && i < r->count; i++) {
+	for (unsigned i = s->batch.first; rc == 0 && i < s->batch.end; i++) {
 		if (!t.disks[i].done)
 			rc = err_set(e, ERR_PROTOCOL, 0, "the source worker finished without a root for disk %u", i);
 		memcpy(roots[i], t.disks[i].root, MANIFEST_HASH);
 		if (rc == 0)
 			rc = source_hints_root(h, r, i, roots[i], e);
 	}
-	*out = t.now;
-	out->sent += t.base.sent;
-	out->wire += t.base.wire;
-	out->written += t.base.written;
-	out->checkpoints += t.base.checkpoints;
-	out->cuts += t.base.cuts;
-	packing_add(&out->packing, &t.base.packing);
-	out->attempts = t.base.attempts;
+	add_totals(out, &t.base);
+	add_totals(out, &t.now);
 	return rc;
 }

@@ -14,14 +14,16 @@
 struct transfer_totals {
 	uint64_t read, zero, unchanged, sent, wire, written, checkpoints; /* bytes of disk; wire: payload bytes */
 	struct packing packing;
-	unsigned attempts;
+	unsigned attempts; /* how often workers were told to copy: once for a batch where nothing breaks */
 	unsigned cuts; /* connections between the workers that broke and were made again */
 };
 
-/* Hash the disks in `r` that need it on the target worker, into their working manifests. */
+/* All are about the disks of the batch whose workers there are.
+ *
+ * Hash those that need it on the target worker, into their working manifests. */
 int transfer_rehash(struct scaffold *s, struct replica *r, struct err *e);
 /* Export and import until every disk is durable; roots[i] is the source's root of disk i. Of disks with hints only these
- * are read, unless they turn out to be wrong. */
+ * are read, unless they turn out to be wrong. Adds to *out. */
 int transfer_copy(struct scaffold *s, struct replica *r, struct source_hints *h, uint8_t (*roots)[MANIFEST_HASH],
 		  struct transfer_totals *out, struct err *e);
 /* Scan on the target worker against committed manifests; repair[i] (may be NULL): where differences are marked. */

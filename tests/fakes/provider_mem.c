@@ -218,13 +218,29 @@ static int disk_resize(struct provider *p, const struct res_ref *ref, uint64_t s
 	return end(c, MEM_RESIZE, e);
 }
 
+static int worker_size(struct provider *p, unsigned disks, struct worker_size *out, struct err *e)
+{
+	const struct mem_cloud *c = cloud_of(p);
+
+	(void)e;
+	*out = (struct worker_size){.name = "tiny", .disks = disks < c->worker_disks ? disks : c->worker_disks};
+	return 0;
+}
+
 static int worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e)
 {
 	struct mem_cloud *c = cloud_of(p);
 
-	(void)spec;
-	if (begin(c, MEM_WORKER_CREATE, e) < 0 || make(c, ref, e) == NULL)
+	if (begin(c, MEM_WORKER_CREATE, e) < 0)
 		return -1;
+	if (c->worker_disks != 0 && spec->disk_count > c->worker_disks)
+		return err_set(e, ERR_UNSUPPORTED, 0, "a worker of the memory cloud takes %u disks, not %u", c->worker_disks,
+			       spec->disk_count);
+	struct mem_item *it = make(c, ref, e);
+	if (it == NULL)
+		return -1;
+	for (it->disk_count = 0; it->disk_count < spec->disk_count && it->disk_count < 4; it->disk_count++)
+		snprintf(it->disks[it->disk_count], sizeof it->disks[0], "%s", spec->disks[it->disk_count].disk->name);
 	return end(c, MEM_WORKER_CREATE, e);
 }
 
@@ -459,6 +475,8 @@ struct provider *provider_mem_new(struct mem_cloud *c, const struct log *log)
 
 	m->ops = provider_mem_ops;
 	m->ops.target_runs_at_once = c->starts_at_once;
+	if (c->worker_disks != 0)
+		m->ops.worker_size = worker_size;
 	m->base.ops = &m->ops;
 	m->base.log = log;
 	m->base.needs_baseline = c->needs_baseline;

@@ -42,7 +42,7 @@ struct mem_item {
 	bool removing;
 	bool failed;            /* poll says FAILED */
 	uint32_t data[MEM_CHUNKS];
-	char disks[4][RES_NAME_SIZE]; /* of a machine */
+	char disks[4][RES_NAME_SIZE]; /* of a machine or a worker */
 	unsigned disk_count;
 	bool running;           /* a machine that was started */
 };
@@ -72,6 +72,7 @@ struct mem_cloud {
 	unsigned changed_count[4];
 	char asked[4][RES_ID_SIZE];            /* ... and this was the baseline that was asked for last */
 	bool starts_at_once;                   /* a machine runs as soon as it is made; set it before a provider is made */
+	unsigned worker_disks;                 /* that one worker takes; 0: any number. Set it before a provider is made */
 	unsigned busy;                         /* so many times validate finds that it could not ask */
 	bool complains;                        /* validate finds an error, a warning and something not checked */
 };

@@ -40,6 +40,8 @@ struct world {
 	enum point keep_at;            /* the replica's disks are copied to `kept` there, as a storage keeps snapshots */
 	struct mem_item kept[DISKS];
 	struct log log;
+	unsigned each;                 /* disks in a batch; 0: all */
+	unsigned batch, die_in;        /* the one that is copied; the one in which AT_BEGUN, AT_HALF and AT_COPIED count */
 	bool hints;                    /* the job uses those of `from` */
 	uint32_t full_scan_every;
 	FILE *talk;                    /* of the events: nobody reads it */
@@ -49,7 +51,7 @@ struct world {
 struct did {
 	bool rehash[DISKS], dirty;     /* at its begin */
 	uint64_t epoch, generation;
-	unsigned sent;                 /* chunks */
+	unsigned sent, sent_of[DISKS]; /* chunks */
 	unsigned read;                 /* chunks of the source */
 	bool hinted[DISKS];
 };
@@ -172,6 +174,12 @@ static inline void pass(struct world *w, enum point at)
 		_exit(0);
 }
 
+static inline void pass_in_batch(struct world *w, enum point at)
+{
+	if (w->batch == w->die_in)
+		pass(w, at);
+}
+
 /* Runs a process at a desk that must die: at `at`, or in a call of the cloud that was told so (AT_NOWHERE). */
 typedef int process(struct world *w, struct context *c, struct err *e);
 
@@ -279,7 +287,7 @@ static inline int copy_page(struct world *w, struct context *c, struct manifest 
 		put_chunk(c, to, from, (unsigned)(page * MANIFEST_PAGE_CHUNKS) + i);
 		d->sent++;
 	}
-	pass(w, AT_HALF);
+	pass_in_batch(w, AT_HALF);
 	return manifest_write_page(m, page, want, e) < 0 || manifest_sync(m, e) < 0 ? -1 : 0;
 }
 
@@ -331,14 +339,16 @@ static inline void name_baselines(const struct run *run, struct replica *r)
 			 (unsigned long long)run->epoch);
 }
 
-static inline int copy_with_hints(struct world *w, struct context *c, struct replica *r, struct source_hints *hints,
-				  uint8_t (*roots)[MANIFEST_HASH], struct did *d, struct err *e)
+static inline int copy_with_hints(struct world *w, struct context *c, struct replica *r, struct batch b,
+				  struct source_hints *hints, uint8_t (*roots)[MANIFEST_HASH], struct did *d, struct err *e)
 {
-	for (unsigned i = 0; i < r->count; i++) {
+	for (unsigned i = b.first; i < b.end; i++) {
+		unsigned before = d->sent;
 		const struct hints *h = source_hints_of(hints, i);
 
 		if (copy_disk(w, c, &r->disks[i], h, w->source[i], d, e) < 0)
 			return -1;
+		d->sent_of[i] = d->sent - before;
 		if (h == NULL)
 			root_of(c, w->source[i], r->disks[i].size, roots[i]);
 		else
@@ -368,6 +378,18 @@ static inline int commit_manifests_only(struct context *c, struct run *run, stru
 	return 0;
 }
 
+static inline int copy_batch(struct world *w, struct context *c, struct run *run, struct replica *r, struct batch b,
+			     struct source_hints *hints, uint8_t (*roots)[MANIFEST_HASH], struct did *d, struct err *e)
+{
+	if (replica_begin_writing(c, run, r, b, e) < 0)
+		return -1;
+	pass_in_batch(w, AT_BEGUN);
+	if (source_hints_refresh(hints, r, e) < 0 || copy_with_hints(w, c, r, b, hints, roots, d, e) < 0)
+		return -1;
+	pass_in_batch(w, AT_COPIED);
+	return 0;
+}
+
 static inline int sync_replica(struct world *w, struct context *c, const struct machine *m, struct run *run,
 			       struct replica *r, struct did *d, struct err *e)
 {
@@ -390,12 +412,10 @@ static inline int sync_replica(struct world *w, struct context *c, const struct 
 	if (w->die_at == AT_WRITING && journal_run_state(c->journal, run, RUN_WRITING, e) < 0)
 		return -1;
 	pass(w, AT_WRITING);
-	if (replica_begin_writing(c, run, r, e) < 0)
-		return -1;
-	pass(w, AT_BEGUN);
-	if (source_hints_refresh(&hints, r, e) < 0 || copy_with_hints(w, c, r, &hints, roots, d, e) < 0)
-		return -1;
-	pass(w, AT_COPIED);
+	struct batches batches = {.disks = r->count, .each = w->each != 0 ? w->each : r->count};
+	for (w->batch = 0; w->batch * batches.each < r->count; w->batch++)
+		if (copy_batch(w, c, run, r, batches_at(&batches, w->batch), &hints, roots, d, e) < 0)
+			return -1;
 	if (w->die_at == AT_MANIFESTS && commit_manifests_only(c, run, r, (const uint8_t (*)[MANIFEST_HASH])roots, e) < 0)
 		return -1;
 	pass(w, AT_MANIFESTS);

@@ -132,6 +132,26 @@ static void workerCreate_withDisks_runsUntilRemoved(void **state)
 	assert_nothing_left(f);
 }
 
+static void workerSize_followsFromTheBlock(void **state)
+{
+	static const struct {
+		const char *more;
+		unsigned disks, takes;
+	} cases[] = {{"", 64, 64}, {"", 3, 3}, {",\"hotplug\":true", 64, 8}, {",\"worker_disks\":2", 5, 2},
+		     {",\"hotplug\":true,\"worker_disks\":8", 5, 5}};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct provider *p = with_image(f, cases[i].more);
+		struct worker_size size;
+
+		ok(p->ops->worker_size(p, cases[i].disks, &size, e));
+		assert_int_equal(size.disks, cases[i].takes);
+		assert_string_equal(size.name, "");
+		p->ops->close(p);
+	}
+}
+
 static void workerCreate_two_haveTheirOwnPorts(void **state)
 {
 	struct fixture *f = *state;
@@ -572,6 +592,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 		T(workerCreate_withDisks_runsUntilRemoved),
+		T(workerSize_followsFromTheBlock),
 		T(workerCreate_two_haveTheirOwnPorts),
 		T(attach_hotplug_isRecordedAndNotWrittenTwice),
 		T(workerCreate_writable_flushesTheWholeChain),

@@ -79,7 +79,7 @@ static void replica_commit_unlike_the_source_commits_nothing(void **state)
 	sync_at(w, "a");
 	ok(open_desk(w, "a", &c, e));
 	open_for_run(&c, &m, &run, &r);
-	ok(replica_begin_writing(&c, &run, &r, e));
+	ok(replica_begin_writing(&c, &run, &r, (struct batch){.end = r.count}, e));
 	root_of(&c, w->source[0], r.disks[0].size, roots[0]);
 	refused(replica_commit(&c, &run, &r, &m, (const uint8_t (*)[MANIFEST_HASH])roots, e), ERR_CORRUPT,
 		"the root of wherry-web1-disk1 differs");
