@@ -14,11 +14,15 @@
 #include "provider.h"
 
 #define GIB (UINT64_C(1) << 30)
+#define AZURE_FIRST_LUN 1 /* of a worker's data disks, so that none has the LUN of the OS disk, which is on another controller */
+#define AZURE_LUNS      64
 
 /* The keys of the block (provider_azure.h); texts are "" when not given. */
 struct azure_options {
 	char cloud[200], subscription[64], location[64], group[96], worker_group[96];
 	char size[64], image[RES_ID_SIZE], subnet[RES_ID_SIZE];
+	char larger[8][64];                   /* sizes that workers may have instead, where fewer of them do then */
+	unsigned larger_count;
 	char storage_account[32], storage_container[64]; /* the latter is not used */
 	char allow[8][64];                    /* who may reach a worker's port: CIDRs; 0: everybody */
 	unsigned allow_count;
@@ -98,7 +102,8 @@ int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err 
 void azure_check_rights(struct azure *a, bool source, struct findings *out);
 void azure_check_locks(struct azure *a, bool source, struct findings *out);
 
-/* ---- azure_machine.c, provider_azure_validate.c, azure_disk.c, azure_worker.c, azure_target.c: operations of provider.h ---- */
+/* ---- azure_machine.c, provider_azure_size.c, provider_azure_validate.c, azure_disk.c, azure_worker.c, azure_target.c: operations of
+ * provider.h ---- */
 int azure_machine_get(struct provider *p, const char *name, struct machine *out, struct err *e);
 int azure_validate(struct provider *p, bool source, const struct machine *m, struct findings *out, struct err *e);
 int azure_quota(struct provider *p, const struct place_needs *n, struct quotas *out, struct err *e);
@@ -111,6 +116,7 @@ int azure_claim(struct provider *p, struct res_ref *disk, const struct res_tags 
 		struct err *e);
 int azure_changed_ranges(struct provider *p, const struct machine *m, unsigned disk, const char *baseline_id,
 			 const char *snapshot_id, struct byte_range **out, size_t *count, struct err *e);
+int azure_worker_size(struct provider *p, unsigned disks, struct worker_size *out, struct err *e);
 int azure_worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e);
 int azure_attach(struct provider *p, const struct res_ref *worker, struct worker_disk *disk, struct err *e);
 int azure_detach(struct provider *p, const struct res_ref *worker, const struct res_ref *disk, struct err *e);
@@ -136,5 +142,7 @@ struct azure_size {
 };
 int azure_size_find(struct azure *a, const char *name, uint64_t vcpus, uint64_t memory_mib, uint64_t disks, struct azure_size *out,
 		    struct err *e);
+/* The size of workers for a machine of so many disks (provider.h); each: how many one takes of them. */
+int azure_worker_size_find(struct azure *a, unsigned disks, struct azure_size *out, unsigned *each, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A VM as a machine: its disks in the order of their LUNs, its NICs; sizes of VMs; power. */
+/* A VM as a machine: its disks in the order of their LUNs, its NICs; power. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -15,50 +15,6 @@ void azure_machine_id(const struct azure *a, const char *name, char id[RES_ID_SI
 	else
 		snprintf(id, RES_ID_SIZE, "/subscriptions/%s/resourceGroups/%s/providers/%s/%s", a->session.subscription,
 			 a->options.group, azure_types[AZURE_VM].path, name);
-}
-
-/* ---- Sizes ---- */
-
-struct size_search {
-	const char *name;
-	uint64_t vcpus, memory_mib, disks;
-	struct azure_size *best;
-};
-
-/* The smallest that is large enough, by memory first. */
-static int see_size(void *ctx, yyjson_val *v)
-{
-	struct size_search *s = ctx;
-	struct azure_size it = {.vcpus = azure_number(v, "/numberOfCores"), .memory_mib = azure_number(v, "/memoryInMB"),
-				.data_disks = azure_number(v, "/maxDataDiskCount")};
-	bool fits = s->name != NULL ? strcasecmp(rest_text(v, "name"), s->name) == 0
-		    : it.vcpus >= s->vcpus && it.memory_mib >= s->memory_mib && it.data_disks >= s->disks;
-
-	snprintf(it.name, sizeof it.name, "%s", rest_text(v, "name"));
-	if (fits && (s->best->name[0] == '\0' || it.memory_mib < s->best->memory_mib ||
-		     (it.memory_mib == s->best->memory_mib && it.vcpus < s->best->vcpus)))
-		*s->best = it;
-	return 0;
-}
-
-int azure_size_find(struct azure *a, const char *name, uint64_t vcpus, uint64_t memory_mib, uint64_t disks, struct azure_size *out,
-		    struct err *e)
-{
-	struct size_search s = {.name = name, .vcpus = vcpus, .memory_mib = memory_mib, .disks = disks, .best = out};
-	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/providers/Microsoft.Compute/locations/%s/vmSizes",
-						      a->session.subscription, a->options.location);
-
-	*out = (struct azure_size){.name = ""};
-	if (azure_list(&a->session, AZURE_COMPUTE, path, see_size, &s, e) < 0)
-		return -1;
-	if (out->name[0] != '\0')
-		return 0;
-	if (name != NULL)
-		return err_set(e, ERR_NOT_FOUND, 0, "%s has no size %s in %s: `az vm list-sizes -l %s` lists those it has", a->p.place, name,
-			       a->options.location, a->options.location);
-	return err_set(e, ERR_NOT_FOUND, 0, "no size of %s has %llu CPUs, %llu MiB of memory and room for %llu data disks: name a smaller "
-		       "one by \"target_size\"", a->p.place, (unsigned long long)vcpus, (unsigned long long)memory_mib,
-		       (unsigned long long)disks);
 }
 
 /* ---- Disks ---- */

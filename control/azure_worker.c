@@ -15,8 +15,6 @@
 #include "config_disk.h"
 #include "json_format.h"
 
-#define FIRST_LUN 1 /* so that no data disk has the LUN of the OS disk, which is on another controller */
-
 /* ---- Parts ---- */
 
 static struct res_ref part(const struct res_ref *worker, enum res_kind kind, const char *suffix)
@@ -204,7 +202,7 @@ static int make_boot_disk(struct azure *a, const struct res_ref *worker, const c
 static void add_data_disk(struct buf *b, const struct azure *a, unsigned i, const char *id)
 {
 	json_format_add(b, "%j{'lun':%d,'createOption':'Attach','caching':'None',%j'managedDisk':{'id':%s}}", i == 0 ? "" : ",",
-			(int)(FIRST_LUN + i), a->session.cloud->delete_option ? "\"deleteOption\":\"Detach\"," : "", id);
+			(int)(AZURE_FIRST_LUN + i), a->session.cloud->delete_option ? "\"deleteOption\":\"Detach\"," : "", id);
 }
 
 static int diagnostics(struct azure *a, struct buf *b, struct err *e)
@@ -234,12 +232,13 @@ static int make_vm(struct azure *a, const struct worker_spec *spec, struct res_r
 	cleanup(buf_fini) struct buf b = BUF_INIT;
 	cleanup(buf_fini) struct buf data = BUF_INIT;
 	bool option = a->session.cloud->delete_option;
+	const char *size = spec->size != NULL ? spec->size : a->options.size;
 
 	json_format_add(&b, "{'location':%s,'tags':%j,", a->options.location, tags);
 	if (w->zone[0] != '\0')
 		json_format_add(&b, "'zones':[%s],", w->zone);
 	json_format_add(&b, "'properties':{'hardwareProfile':{'vmSize':%s},'storageProfile':{'osDisk':{'osType':'Linux',"
-			"'createOption':'Attach',%j'managedDisk':{'id':%s}},'dataDisks':[", a->options.size,
+			"'createOption':'Attach',%j'managedDisk':{'id':%s}},'dataDisks':[", size,
 			option ? "\"deleteOption\":\"Delete\"," : "", w->os);
 	for (unsigned i = 0; i < spec->disk_count; i++)
 		add_data_disk(&b, a, i, spec->disks[i].disk->id);
@@ -300,7 +299,7 @@ int azure_worker_create(struct provider *p, struct worker_spec *spec, struct res
 		return -1;
 	snprintf(w.zone, sizeof w.zone, "%s", azure_text(first, "/zones/0"));
 	for (unsigned i = 0; i < spec->disk_count; i++)
-		snprintf(spec->disks[i].serial, sizeof spec->disks[i].serial, "lun:*:*:*:%u", FIRST_LUN + i);
+		snprintf(spec->disks[i].serial, sizeof spec->disks[i].serial, "lun:*:*:*:%u", AZURE_FIRST_LUN + i);
 	if (make_parts(a, spec, ref, &w, e) < 0 || make_vm(a, spec, ref, &w, e) < 0)
 		return -1;
 	return a->options.auto_shutdown && a->session.cloud->versions[AZURE_SCHEDULES] != NULL ? make_schedule(a, ref, e) : 0;

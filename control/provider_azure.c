@@ -9,6 +9,22 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+/* Texts of at most 63 bytes each. Returns how many. */
+static unsigned read_list(struct json_at *block, const char *key, const char *what, char (*at)[64], size_t max)
+{
+	struct json_at list;
+	size_t n = json_array(block, key, JSON_OPTIONAL, &list);
+
+	for (size_t i = 0; i < n && i < max; i++) {
+		struct json_at one = json_element(&list, i);
+
+		snprintf(at[i], sizeof at[i], "%s", json_text(&one));
+	}
+	if (n > max)
+		json_complain(block, key, "expected at most %zu %s, found %zu", max, what, n);
+	return (unsigned)(n < max ? n : max);
+}
+
 static void read_options(struct json_at *block, struct azure_options *w)
 {
 	const struct {
@@ -34,7 +50,6 @@ static void read_options(struct json_at *block, struct azure_options *w)
 		{"target_subnet_id", w->target_subnet, sizeof w->target_subnet, JSON_OPTIONAL, ""},
 		{"os_type", w->os_type, sizeof w->os_type, JSON_OPTIONAL, "Linux"},
 	};
-	struct json_at list;
 
 	json_string(block, "provider", JSON_REQUIRED, NULL);
 	json_string(block, "machine", JSON_OPTIONAL, NULL); /* the core's */
@@ -46,14 +61,8 @@ static void read_options(struct json_at *block, struct azure_options *w)
 		else
 			snprintf(texts[i].at, texts[i].size, "%s", text);
 	}
-	size_t n = json_array(block, "allow", JSON_OPTIONAL, &list), max = sizeof w->allow / sizeof w->allow[0];
-	for (size_t i = 0; i < n && i < max; i++) {
-		struct json_at one = json_element(&list, i);
-
-		snprintf(w->allow[w->allow_count++], sizeof w->allow[0], "%s", json_text(&one));
-	}
-	if (n > max)
-		json_complain(block, "allow", "expected at most %zu networks, found %zu", max, n);
+	w->allow_count = read_list(block, "allow", "networks", w->allow, sizeof w->allow / sizeof w->allow[0]);
+	w->larger_count = read_list(block, "larger_worker_sizes", "sizes", w->larger, sizeof w->larger / sizeof w->larger[0]);
 	w->public_ip = json_bool(block, "public_ip", JSON_OPTIONAL, false);
 	w->auto_shutdown = json_bool(block, "auto_shutdown", JSON_OPTIONAL, true);
 	json_no_more(block);
@@ -185,6 +194,7 @@ const struct provider_ops provider_azure_ops = {
 	.disk_create = azure_disk_create,
 	.disk_get = azure_disk_get,
 	.disk_resize = azure_disk_resize,
+	.worker_size = azure_worker_size,
 	.worker_create = azure_worker_create,
 	.poll = poll_resource,
 	.remove = remove_resource,

@@ -17,7 +17,7 @@ static void not_checked(struct findings *out, const char *what, const struct err
 
 struct sku_check {
 	const struct azure *a;
-	const char *zone;
+	const char *size, *zone;
 	bool found;
 	struct findings *out;
 };
@@ -36,7 +36,7 @@ static const char *capability(yyjson_val *sku, const char *name)
 static int see_sku(void *ctx, yyjson_val *sku)
 {
 	struct sku_check *s = ctx;
-	const char *size = s->a->options.size;
+	const char *size = s->size;
 	yyjson_val *r, *zone;
 	size_t i, k, max, many;
 
@@ -50,20 +50,20 @@ static int see_sku(void *ctx, yyjson_val *sku)
 			hit |= s->zone[0] != '\0' && yyjson_equals_str(zone, s->zone);
 		if (hit)
 			findings_add(s->out, FINDING_ERROR, ERR_NO_SPACE, "size %s is not to be had in %s%s%s (%s): choose another "
-				     "\"export_worker_size\"", size, s->a->options.location, s->zone[0] != '\0' ? ", zone " : "", s->zone,
+				     "one for workers", size, s->a->options.location, s->zone[0] != '\0' ? ", zone " : "", s->zone,
 				     rest_text(r, "reasonCode"));
 	}
 	if (strcmp(capability(sku, "DiskControllerTypes"), "NVMe") == 0)
 		findings_add(s->out, FINDING_ERROR, ERR_UNSUPPORTED, "size %s has NVMe disks only, whose LUN a guest cannot see: choose another "
-			     "\"export_worker_size\"", size);
+			     "one for workers", size);
 	return 1;
 }
 
-static void check_sku(struct azure *a, const char *zone, struct findings *out)
+static void check_sku(struct azure *a, const char *size, const char *zone, struct findings *out)
 {
 	cleanup(cleanup_free) char *path = mem_printf("/subscriptions/%s/providers/Microsoft.Compute/skus?$filter=location%%20eq%%20'%s'",
 						      a->session.subscription, a->options.location);
-	struct sku_check s = {.a = a, .zone = zone, .out = out};
+	struct sku_check s = {.a = a, .size = size, .zone = zone, .out = out};
 	struct err e = ERR_INIT;
 
 	if (azure_list(&a->session, AZURE_SKUS, path, see_sku, &s, &e) < 0)
@@ -72,8 +72,8 @@ static void check_sku(struct azure *a, const char *zone, struct findings *out)
 
 static void check_worker(struct azure *a, const struct machine *m, const char *zone, struct findings *out)
 {
-	uint64_t take = m->disks.len + (a->session.cloud->user_data ? 0 : 1);
 	struct azure_size size;
+	unsigned each;
 	struct err e = ERR_INIT;
 
 	if (a->options.size[0] == '\0' || a->options.image[0] == '\0' || a->options.subnet[0] == '\0') {
@@ -81,20 +81,17 @@ static void check_worker(struct azure *a, const struct machine *m, const char *z
 			     "export_worker_size" : a->options.image[0] == '\0' ? "export_worker_image" : "subnet_id", a->p.place);
 		return;
 	}
-	if (azure_size_find(a, a->options.size, 0, 0, 0, &size, &e) < 0) {
-		findings_add(out, FINDING_ERROR, e.kind, "\"export_worker_size\": %s", e.msg);
+	if (azure_worker_size_find(a, (unsigned)m->disks.len, &size, &each, &e) < 0) {
+		findings_add(out, FINDING_ERROR, e.kind, "%s", e.msg);
 		return;
 	}
-	if (size.data_disks < take)
-		findings_add(out, FINDING_ERROR, ERR_CONFIG, "size %s takes %llu data disks, and the worker has %llu: choose a larger "
-			     "\"export_worker_size\"", size.name, (unsigned long long)size.data_disks, (unsigned long long)take);
 	if (azure_image_find(a, &e) < 0)
 		findings_add(out, FINDING_ERROR, e.kind, "%s", e.msg);
 	else if (strcmp(a->image.generation, "V2") == 0 && !a->session.cloud->uefi)
 		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "\"export_worker_image\" is of generation 2, and %s has only generation 1",
 			     a->session.cloud->name);
 	if (a->session.cloud->versions[AZURE_SKUS] != NULL)
-		check_sku(a, zone, out);
+		check_sku(a, size.name, zone, out);
 	else
 		findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "restrictions of sizes: %s does not tell", a->session.cloud->name);
 }
@@ -198,9 +195,9 @@ int azure_quota(struct provider *p, const struct place_needs *n, struct quotas *
 	uint64_t addresses = a->options.public_ip ? n->workers : 0, boot = n->workers * (a->session.cloud->user_data ? 1 : 2);
 	struct azure_size size = {.vcpus = 0};
 	struct err ignored = ERR_INIT; /* a size that is not there is a finding of its own */
+	unsigned each;
 
-	if (a->options.size[0] != '\0')
-		azure_size_find(a, a->options.size, 0, 0, 0, &size, &ignored);
+	azure_worker_size_find(a, n->machine_disks, &size, &each, &ignored);
 	const struct row rows[] = {
 		{"cores", "cores", n->workers * size.vcpus}, {"virtualMachines", "virtual machines", n->workers},
 		{"PremiumDiskCount", "premium disks", premium ? n->disks : 0},

@@ -18,6 +18,7 @@
 #define TAGS(purpose, name) "wherry1 o=me j=web1 r=run1 e=3 p=" purpose " x=0 g=0 d=0 n=" name
 #define TAGGED(purpose, name) "\"name\":\"" name "\",\"tags\":{\"wherry\":\"" TAGS(purpose, name) "\"}"
 #define SIZES "{\"value\":[{\"name\":\"Big\",\"numberOfCores\":8,\"memoryInMB\":16384,\"maxDataDiskCount\":16}," \
+	"{\"name\":\"Huge\",\"numberOfCores\":32,\"memoryInMB\":65536,\"maxDataDiskCount\":64}," \
 	"{\"name\":\"Small\",\"numberOfCores\":2,\"memoryInMB\":4096,\"maxDataDiskCount\":4}]}"
 #define NOT_THERE "{\"error\":{\"code\":\"ResourceNotFound\",\"message\":\"no\"}}"
 
@@ -251,7 +252,7 @@ static void worker_create_makes_its_parts_then_the_vm(void **state)
 	struct world *t = opened(state, false);
 	struct res_ref disk = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "d"), ref = a_ref(RES_WORKER, PURPOSE_SCAFFOLD, "w");
 	struct worker_disk two[] = {{.disk = &disk}, {.disk = &disk}};
-	struct worker_spec spec = {.bootdata = "{\"a\":1}", .disks = two, .disk_count = 2, .port = 4433};
+	struct worker_spec spec = {.bootdata = "{\"a\":1}", .size = "Big", .disks = two, .disk_count = 2, .port = 4433};
 
 	snprintf(disk.id, sizeof disk.id, COMPUTE "disks/d");
 	says(t, "disks/d?", 200, "{\"zones\":[\"3\"]}");
@@ -274,7 +275,7 @@ static void worker_create_makes_its_parts_then_the_vm(void **state)
 	assert_has(rest_replay_body(t->w->cloud, "PUT " NETWORK "networkSecurityGroups"), "\"destinationPortRange\":\"4433\",\"sourceAddressPrefix\":"
 		   "\"192.0.2.0/24\",\"destinationAddressPrefix\":\"*\",\"access\":\"Allow\",\"priority\":100");
 	const char *vm = rest_replay_body(t->w->cloud, "PUT " COMPUTE "virtualMachines/w");
-	assert_has(vm, "\"zones\":[\"3\"],\"properties\":{\"hardwareProfile\":{\"vmSize\":\"Small\"},\"storageProfile\":{\"osDisk\":{\"osType\":\"Linux\","
+	assert_has(vm, "\"zones\":[\"3\"],\"properties\":{\"hardwareProfile\":{\"vmSize\":\"Big\"},\"storageProfile\":{\"osDisk\":{\"osType\":\"Linux\","
 		   "\"createOption\":\"Attach\",\"deleteOption\":\"Delete\",\"managedDisk\":{\"id\":\"" COMPUTE "disks/w-os\"}},\"dataDisks\":[{\"lun\":1,"
 		   "\"createOption\":\"Attach\",\"caching\":\"None\",\"deleteOption\":\"Detach\",\"managedDisk\":{\"id\":\"" COMPUTE "disks/d\"}},{\"lun\":2,");
 	assert_has(vm, "\"userData\":\"eyJhIjoxfQ==\"");
@@ -520,8 +521,8 @@ static void validate_each_lack_is_a_finding(void **state)
 		{"/locks?$filter=atScope()", "{\"value\":[{\"name\":\"keep\",\"properties\":{\"level\":\"CanNotDelete\"}}]}", "has the lock keep (CanNotDelete)"},
 		{"Microsoft.Compute/skus", "{\"value\":[{\"resourceType\":\"virtualMachines\",\"name\":\"Small\",\"restrictions\":[{\"type\":\"Location\","
 		 "\"reasonCode\":\"NotAvailableForSubscription\"}]}]}", "size Small is not to be had in here (NotAvailableForSubscription)"},
-		{"/vmSizes", "{\"value\":[{\"name\":\"Small\",\"numberOfCores\":2,\"memoryInMB\":1,\"maxDataDiskCount\":1}]}", "takes 1 data disks, and the worker "
-		 "has 2"},
+		{"/vmSizes", "{\"value\":[{\"name\":\"Small\",\"numberOfCores\":2,\"memoryInMB\":1,\"maxDataDiskCount\":0}]}", "size Small takes no disk of "
+		 "a machine"},
 		{"virtualMachines/web1", "{\"location\":\"there\",\"properties\":{}}", "is in there, and \"location\" says here"},
 	};
 	struct world *t = opened(state, false);
@@ -551,6 +552,48 @@ static void validate_each_lack_is_a_finding(void **state)
 		findings_fini(&f);
 		machine_fini(&m);
 	}
+}
+
+static void worker_size_is_the_first_with_which_the_fewest_workers_do(void **state)
+{
+	static const struct {
+		const char *larger;
+		bool hub;
+		unsigned disks;
+		const char *size;
+		unsigned takes;
+	} cases[] = {
+		{"", false, 1, "Small", 1}, {"", false, 4, "Small", 4}, {"", false, 9, "Small", 4}, {"", true, 4, "Small", 3},
+		{"\"big\"", false, 4, "Small", 4}, {"\"big\"", false, 5, "Big", 5}, {"\"big\"", true, 4, "Big", 4},
+		{"\"big\",\"Huge\"", false, 16, "Big", 16}, {"\"big\",\"Huge\"", false, 40, "Huge", 40},
+		{"\"big\",\"Huge\"", false, 64, "Huge", 63}, {"\"Huge\",\"big\"", false, 5, "Huge", 5},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *more = mem_printf(",\"larger_worker_sizes\":[%s]", cases[i].larger);
+		struct worker_size size;
+
+		tear_down(state);
+		set_up(state);
+		struct world *t = *state;
+		t->p = open_more(t, cases[i].hub, more);
+		rest_replay_fault(t->w->cloud, "/vmSizes", 200, SIZES, 0, 9);
+		ok(t->p->ops->worker_size(t->p, cases[i].disks, &size, e));
+		assert_string_equal(size.name, cases[i].size);
+		assert_int_equal(size.disks, cases[i].takes);
+		free(more);
+	}
+}
+
+static void worker_size_that_the_region_has_not_is_named(void **state)
+{
+	struct world *t = *state;
+	struct worker_size size;
+
+	t->p = open_more(t, false, ",\"larger_worker_sizes\":[\"Odd\"]");
+	rest_replay_fault(t->w->cloud, "/vmSizes", 200, SIZES, 0, 9);
+	ok(t->p->ops->worker_size(t->p, 4, &size, e)); /* which needs none of them */
+	refused(t->p->ops->worker_size(t->p, 5, &size, e), ERR_NOT_FOUND, "\"larger_worker_sizes\"");
 }
 
 /* Who has that role misses nothing, and who has nothing is told all of it: in both ends together, every action once. */
@@ -752,6 +795,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changed_ranges_of_a_damaged_answer_are_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(find_names_what_is_ours_and_parts_left_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_each_lack_is_a_finding, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(worker_size_is_the_first_with_which_the_fewest_workers_do, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(worker_size_that_the_region_has_not_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(quota_has_a_row_for_each_usage_that_a_sync_adds_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_misses_what_the_role_grants, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(validate_asks_for_rights_where_they_are_used, set_up, tear_down),
