@@ -117,6 +117,8 @@ int os_disk_poll(struct openstack *o, const struct res_ref *ref, enum res_state 
 enum res_state os_state_of(const char *word);
 int os_claim(struct provider *p, struct res_ref *disk, const struct res_tags *expect, const struct res_tags *set,
 	     struct err *e);
+/* Whether an image of workers asks for disks on a SCSI bus, not on virtio's own. */
+int os_asks_for_scsi(struct openstack *o, const char *image, bool *scsi, struct err *e);
 int os_worker_create(struct provider *p, struct worker_spec *spec, struct res_ref *ref, struct err *e);
 int os_server_poll(struct openstack *o, const struct res_ref *ref, enum res_state *state, struct err *e);
 int os_server_remove(struct openstack *o, const struct res_ref *ref, struct err *e);

@@ -7,8 +7,7 @@
 #include "choice.h"
 #include "openstack.h"
 
-#define ABSOLUTE     "/limits/absolute"
-#define VIRTIO_DISKS 24 /* about so many find a PCI slot */
+#define ABSOLUTE "/limits/absolute"
 
 static void complain(struct findings *out, const char *key, const struct err *e)
 {
@@ -63,7 +62,7 @@ static void check_flavor(struct openstack *o, yyjson_val *image, struct findings
 			  out);
 }
 
-static void check_worker(struct openstack *o, const struct machine *m, struct findings *out)
+static void check_worker(struct openstack *o, struct findings *out)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	struct err e = ERR_INIT;
@@ -76,10 +75,6 @@ static void check_worker(struct openstack *o, const struct machine *m, struct fi
 		complain(out, "image", &e);
 	check_named(o, OS_FLAVOR, "flavor", o->options.flavor, true, out);
 	check_flavor(o, v, out);
-	if (v != NULL && m->disks.len > VIRTIO_DISKS && strcmp(rest_text(v, "hw_disk_bus"), "scsi") != 0)
-		findings_add(out, FINDING_WARNING, ERR_NONE, "a worker in %s takes about %d disks on the bus virtio and the machine has %zu: "
-			     "set hw_disk_bus=scsi and hw_scsi_model=virtio-scsi on image %s", o->p.place, VIRTIO_DISKS, m->disks.len,
-			     rest_text(v, "name"));
 }
 
 static void check_zone(struct openstack *o, enum os_service s, const char *what, struct findings *out)
@@ -127,7 +122,7 @@ int os_validate(struct provider *p, bool source, const struct machine *m, struct
 	if (o->reads_only)
 		findings_add(out, FINDING_WARNING, ERR_DENIED, "the credentials for %s have only the role \"reader\", with which most clouds let "
 			     "nobody make servers and volumes: have them given the role \"member\"", p->place);
-	check_worker(o, m, out);
+	check_worker(o, out);
 	check_named(o, OS_NET, "network", o->options.network, true, out);
 	check_named(o, OS_NET, "floating_network", o->options.floating_network, false, out);
 	check_zone(o, OS_COMPUTE, "zone of servers", out);

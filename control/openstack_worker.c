@@ -85,15 +85,24 @@ static int make_network(struct openstack *o, const struct res_ref *ref, uint16_t
 
 /* ---- Server ---- */
 
-/* What the guest sees of a volume's id as the serial of its disk depends on the bus that the image asks for. */
-static int set_serials(struct openstack *o, const char *image, struct worker_spec *spec, struct err *e)
+int os_asks_for_scsi(struct openstack *o, const char *image, bool *scsi, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	yyjson_val *v = os_read(o, OS_SAVED_IMAGE, image, &doc, e);
-	bool whole = strcmp(rest_text(v, "hw_disk_bus"), "scsi") == 0;
 
 	if (v == NULL)
 		return e->kind != ERR_NONE ? -1 : err_set(e, ERR_NOT_FOUND, 0, "image %s was just removed", image);
+	*scsi = strcmp(rest_text(v, "hw_disk_bus"), "scsi") == 0;
+	return 0;
+}
+
+/* What the guest sees of a volume's id as the serial of its disk depends on the bus. */
+static int set_serials(struct openstack *o, const char *image, struct worker_spec *spec, struct err *e)
+{
+	bool whole;
+
+	if (os_asks_for_scsi(o, image, &whole, e) < 0)
+		return -1;
 	for (unsigned i = 0; i < spec->disk_count; i++)
 		snprintf(spec->disks[i].serial, sizeof spec->disks[i].serial, "%.*s", whole ? 60 : VIRTIO_SERIAL, spec->disks[i].disk->id);
 	return 0;

@@ -13,6 +13,7 @@
 #include "settings.h"
 
 #define CALL_TIMEOUT_S 120
+#define VIRTIO_DISKS   24 /* about so many find a PCI slot of a server */
 
 static void read_text(struct json_at *block, const char *key, char *out, size_t size)
 {
@@ -224,6 +225,20 @@ static int find(struct provider *p, const char *job, provider_found *cb, void *c
 	return rc;
 }
 
+static int worker_size(struct provider *p, unsigned disks, struct worker_size *out, struct err *e)
+{
+	char image[RES_ID_SIZE];
+	bool scsi;
+
+	*out = (struct worker_size){.disks = disks};
+	if (disks <= VIRTIO_DISKS)
+		return 0;
+	if (os_worker_image(p, image, e) < 0 || os_asks_for_scsi(os_of(p), image, &scsi, e) < 0)
+		return -1;
+	out->disks = scsi ? disks : VIRTIO_DISKS;
+	return 0;
+}
+
 const struct provider_ops provider_openstack_ops = {
 	.name = "openstack",
 	.lacks = "it does not know what has changed since a snapshot, so every sync reads all of the source's disks",
@@ -239,6 +254,7 @@ const struct provider_ops provider_openstack_ops = {
 	.disk_create = os_disk_create,
 	.disk_get = os_disk_get,
 	.disk_resize = os_disk_resize,
+	.worker_size = worker_size,
 	.worker_create = os_worker_create,
 	.poll = poll_resource,
 	.remove = remove_resource,

@@ -133,22 +133,27 @@ static void validate_an_image_that_goes_away_meanwhile_is_named(void **state)
 	tear_down(state);
 }
 
-static void validate_a_machine_of_many_disks_needs_another_bus(void **state)
+static void worker_size_follows_from_the_bus_that_the_image_asks_for(void **state)
 {
-	struct machine m = {.name = "web1"};
-	struct findings f = {0};
+	static const struct {
+		const char *bus;
+		unsigned disks, takes;
+	} cases[] = {{"", 24, 24}, {"", 30, 24}, {",\"hw_disk_bus\":\"virtio\"", 30, 24}, {",\"hw_disk_bus\":\"scsi\"", 30, 30}};
 
-	set_up(state);
-	struct world *w = *state;
-	for (int i = 0; i < 30; i++)
-		vec_push(&m.disks)->size = 1;
-	cloud_has(w, "active", "9", 512, 1);
-	ok(open_with(w, MOVER, "", e));
-	ok(w->p->ops->validate(w->p, true, &m, &f, e));
-	assert_found(&f, 0, FINDING_WARNING, "set hw_disk_bus=scsi");
-	findings_fini(&f);
-	machine_fini(&m);
-	tear_down(state);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *image = mem_printf("{\"id\":\"i1\",\"name\":\"ours\"%s}", cases[i].bus);
+		struct worker_size size;
+
+		set_up(state);
+		struct world *w = *state;
+		rest_replay_fault(w->cloud, "GET /9292/v2/images/i1", 200, image, 0, 9);
+		cloud_has(w, "active", "9", 512, 1);
+		ok(open_with(w, MOVER, "", e));
+		ok(w->p->ops->worker_size(w->p, cases[i].disks, &size, e));
+		assert_int_equal(size.disks, cases[i].takes);
+		tear_down(state);
+		free(image);
+	}
 }
 
 static void validate_a_reader_is_warned(void **state)
@@ -257,7 +262,7 @@ int main(void)
 		cmocka_unit_test(validate_each_lack_is_a_finding),
 		cmocka_unit_test(validate_of_a_real_cloud_finds_nothing),
 		cmocka_unit_test(validate_an_image_that_goes_away_meanwhile_is_named),
-		cmocka_unit_test(validate_a_machine_of_many_disks_needs_another_bus),
+		cmocka_unit_test(worker_size_follows_from_the_bus_that_the_image_asks_for),
 		cmocka_unit_test(validate_a_reader_is_warned),
 		cmocka_unit_test(quota_each_shortage_has_its_numbers),
 		cmocka_unit_test(quota_that_is_not_told_is_not_checked),
