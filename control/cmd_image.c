@@ -15,12 +15,15 @@
 
 /* ---- Which places ---- */
 
+struct tour;
 /* What is done in each; p keeps images. 1 with *e: what is asked for is not there, which is an error if it is nowhere. */
-typedef int in_place(struct cmd *c, struct provider *p, struct err *e);
+typedef int in_place(struct tour *t, struct provider *p, struct err *e);
 
 struct tour {
 	struct cmd *c;
 	in_place *act;
+	uint64_t kept;               /* bytes that places keep of the images that were shown ... */
+	unsigned keeping;            /* ... and how many places do */
 	const char *name;            /* of the file, for messages */
 	VEC(char *) seen;            /* places that were there already: a job's two may be one */
 	unsigned places;             /* that keep images */
@@ -52,7 +55,7 @@ static bool was_there(struct tour *t, const struct provider *p)
 static void act(struct tour *t, struct provider *p)
 {
 	struct err e = ERR_INIT;
-	int rc = t->act(t->c, p, &e);
+	int rc = t->act(t, p, &e);
 
 	t->done |= rc == 0;
 	if (rc > 0)
@@ -128,7 +131,7 @@ static void visit_block(struct tour *t, yyjson_val *block)
 		visit(t, block, ops->images->region_key, regions->at[i]);
 }
 
-/* The only provider that keeps images; NULL with *e: there are several. */
+/* The only provider that the environment tells all of; NULL with *e: there are several. */
 static const char *only_provider(struct err *e)
 {
 	cleanup(buf_fini) struct buf names = BUF_INIT;
@@ -136,7 +139,7 @@ static const char *only_provider(struct err *e)
 	unsigned n = 0;
 
 	for (size_t i = 0; provider_table[i] != NULL; i++) {
-		if (provider_table[i]->images == NULL)
+		if (provider_table[i]->images == NULL || !provider_table[i]->images->by_environment)
 			continue;
 		only = provider_table[i]->name;
 		buf_addf(&names, "%s%s", n++ != 0 ? ", " : "", only);
@@ -157,6 +160,16 @@ static struct json_doc *read_cloud(const char *cloud, struct err *e)
 			return json_parse(text, strlen(text), cloud, e);
 		}
 	return json_load(cloud, e);
+}
+
+/* What is paid for: the quantity, for prices are the cloud's. */
+static void show_storage(const struct tour *t)
+{
+	char size[16];
+
+	if (t->kept != 0 && !t->c->json)
+		printf("kept in %u place%s: %s, which is %.3f GiB-months of storage a month\n", t->keeping, t->keeping == 1 ? "" : "s",
+		       num_format_size(t->kept, size), (double)t->kept / (double)(UINT64_C(1) << 30));
 }
 
 static int go_round(struct cmd *c, in_place *todo, struct err *e)
@@ -181,6 +194,7 @@ static int go_round(struct cmd *c, in_place *todo, struct err *e)
 			cloud, buf_str(&t.others));
 	else if (e->kind == ERR_NONE && atomic_load(c->cancel))
 		err_set(e, ERR_CANCELED, 0, "interrupted");
+	show_storage(&t);
 	for (size_t i = 0; i < t.seen.len; i++)
 		free(t.seen.at[i]);
 	vec_fini(&t.seen);
@@ -213,11 +227,12 @@ static void show_upload(const struct cmd *c, const struct provider *p, const str
 	char size[16];
 
 	if (c->json)
-		json_line(stdout, "event:s place:s name:s id:s sent:u use:s", "image", p->place, i->name, i->id,
-			  u->sent ? u->file->size : 0, image_use_name(u->made.use));
+		json_line(stdout, "event:s place:s name:s id:s sent:u use:s bytes:u", "image", p->place, i->name, i->id, u->sent,
+			  image_use_name(u->made.use), i->size);
 	else
-		printf("%s: image %s (%s) %s%s\n", p->place, i->name, i->id, u->sent ? "is there now, sent " :
-		       "is there already, nothing was sent", u->sent ? num_format_size(u->file->size, size) : "");
+		printf("%s: image %s (%s) %s%s\n", p->place, i->name, i->id, !u->added ? "is there already, nothing was sent" :
+		       u->sent == 0 ? "is there now, the cloud had its bytes: nothing was sent" : "is there now, sent ",
+		       u->sent != 0 ? num_format_size(u->sent, size) : "");
 	if (u->made.use == IMAGE_OLD)
 		log_warn(c->log, "%s has a newer image, which workers boot from: to go back to %s, remove that one (`wherry image list`)",
 			 p->place, i->name);
@@ -225,8 +240,9 @@ static void show_upload(const struct cmd *c, const struct provider *p, const str
 		log_warn(c->log, "workers of this client do not boot from %s: it is for newer ones", i->name);
 }
 
-static int upload(struct cmd *c, struct provider *p, struct err *e)
+static int upload(struct tour *t, struct provider *p, struct err *e)
 {
+	const struct cmd *c = t->c;
 	struct image_file f;
 
 	if (image_file_open(c->file != NULL ? c->file : "", p->ops->images->formats, &f, e) < 0)
@@ -241,6 +257,8 @@ static int upload(struct cmd *c, struct provider *p, struct err *e)
 		fputs("\r\033[K", stderr);
 	if (rc == 0)
 		show_upload(c, p, &u);
+	t->kept += rc == 0 ? u.made.image.size : 0;
+	t->keeping += rc == 0;
 	image_file_close(&f);
 	return rc;
 }
@@ -259,8 +277,9 @@ static struct cloud cloud_of(struct cmd *c, struct provider *p)
 	return (struct cloud){.p = p, .cancel = c->cancel, .log = c->log};
 }
 
-static int list(struct cmd *c, struct provider *p, struct err *e)
+static int list(struct tour *t, struct provider *p, struct err *e)
 {
+	struct cmd *c = t->c;
 	struct cloud cloud = cloud_of(c, p);
 	struct image_list l;
 	char size[16];
@@ -272,6 +291,8 @@ static int list(struct cmd *c, struct provider *p, struct err *e)
 	for (size_t i = 0; i < l.list.len; i++) {
 		const struct image_entry *it = &l.list.at[i];
 
+		t->kept += it->image.size;
+		t->keeping += i == 0;
 		if (c->json)
 			json_line(stdout, "event:s place:s name:s id:s use:s state:s version:s wire:u firmware:s bytes:u made:s sha256:s",
 				  "image", p->place, it->image.name, it->image.id, image_use_name(it->use), it->image.word,
@@ -290,8 +311,9 @@ int cmd_image_list(struct cmd *c, struct err *e)
 	return go_round(c, list, e);
 }
 
-static int take_away(struct cmd *c, struct provider *p, struct err *e)
+static int take_away(struct tour *t, struct provider *p, struct err *e)
 {
+	struct cmd *c = t->c;
 	struct cloud cloud = cloud_of(c, p);
 	unsigned removed = 0;
 	int rc = image_remove(&cloud, c->args[1], &removed, e);

@@ -14,6 +14,7 @@
 
 #define HOUR_NS     (3600 * NS_PER_S)
 #define LOOK_NS     (500 * NS_PER_MS)
+#define LOOK_MAX_NS (8 * NS_PER_S)
 
 static const char *const uses[] = {
 	[IMAGE_USED] = "used", [IMAGE_OLD] = "old", [IMAGE_NEWER] = "newer", [IMAGE_UNFINISHED] = "unfinished",
@@ -118,8 +119,8 @@ int image_choose(struct provider *p, char id[RES_ID_SIZE], struct err *e)
 		snprintf(id, RES_ID_SIZE, "%s", best);
 	else
 		err_set(e, ERR_NOT_FOUND, 0, "%s has no worker image that speaks wherry/%d, as this client does%s: run `wherry image upload` "
-			"with this job file, or name one by \"image\"", p->place, WIRE_VERSION,
-			l.list.len != 0 ? " (`wherry image list` shows those it has)" : "");
+			"with this job file, or name one by \"%s\"", p->place, WIRE_VERSION,
+			l.list.len != 0 ? " (`wherry image list` shows those it has)" : "", p->ops->images->image_key);
 	image_list_fini(&l);
 	return best != NULL ? 0 : -1;
 }
@@ -187,9 +188,10 @@ static int try_once(struct sending *s, struct err *e)
 	if (cloud_canceled(&s->c, e) || (!same && p->ops->images->create(p, &s->bytes, &made->image, e) < 0))
 		return -1;
 	s->ours |= !same;
-	s->u->sent = true;
-	s->filled = p->ops->images->send(p, &made->image, &s->bytes, e) == 0;
-	s->ours |= s->filled;
+	s->u->added = true;
+	s->u->sent = 0;
+	s->filled = p->ops->images->send(p, &made->image, &s->bytes, &s->u->sent, e) == 0;
+	s->ours |= s->filled && s->u->sent > 0;
 	s->cut |= err_is_retryable(e);
 	return s->filled ? 0 : -1;
 }
@@ -232,8 +234,11 @@ static int await(struct sending *s, struct err *e)
 	const struct cloud_image *i = &s->u->made.image;
 	const struct image_file *f = s->u->file;
 	struct backoff b = cloud_backoff(&s->c);
+	uint32_t ready_s = s->c.p->ops->images->ready_s;
 
-	for (;;) {
+	if (s->u->patience_ns == 0 && ready_s != 0)
+		b.deadline = clock_mono_ns() + ready_s * NS_PER_S;
+	for (int64_t pause = LOOK_NS;; pause = pause < LOOK_MAX_NS ? pause * 2 : pause) {
 		if (look(s, e) < 0) {
 			if (!err_is_retryable(e) || !cloud_again(&s->c, &b, e))
 				return -1;
@@ -249,9 +254,27 @@ static int await(struct sending *s, struct err *e)
 		if (clock_mono_ns() > b.deadline)
 			return err_set(e, ERR_TIMEOUT, 0, "image %s (%s) was sent, and %s still calls it \"%s\": find out there what holds it "
 				       "up", i->name, i->id, s->c.p->place, i->word);
-		if (!cloud_nap(&s->c, LOOK_NS, e))
+		if (pause == LOOK_NS && ready_s != 0)
+			log_info(s->c.log, "%s calls image %s \"%s\", which may take some minutes", s->c.p->place, i->name, i->word);
+		if (!cloud_nap(&s->c, pause, e))
 			return -1;
 	}
+}
+
+/* The image is there, whatever becomes of what its upload needed. */
+static int tidy(struct sending *s, struct err *e)
+{
+	const struct cloud_image *i = &s->u->made.image;
+	const struct image_ops *ops = s->c.p->ops->images;
+	struct backoff b = cloud_backoff(&s->c);
+
+	while (ops->finish != NULL && ops->finish(s->c.p, i, e) < 0) {
+		if (!err_is_retryable(e) || !cloud_again(&s->c, &b, e))
+			return err_wrap(e, "image %s is ready in %s, and what its upload needed stays there until the next upload", i->name,
+					s->c.p->place);
+		*e = (struct err)ERR_INIT;
+	}
+	return 0;
 }
 
 /* What became of the image of an upload that failed. What was there may be another upload's, and BUSY says that it is by
@@ -301,9 +324,10 @@ int image_upload(struct provider *p, struct image_upload *u, struct err *e)
 	};
 
 	describe(u);
-	u->sent = false;
-	if (keep_trying(&s, e) == 0 && (!u->sent || (image_file_same(f, e) == 0 && await(&s, e) == 0)))
-		return 0;
+	u->added = false;
+	u->sent = 0;
+	if (keep_trying(&s, e) == 0 && (!u->added || (image_file_same(f, e) == 0 && await(&s, e) == 0)))
+		return tidy(&s, e);
 	end_failed(&s, e);
 	return -1;
 }

@@ -51,9 +51,11 @@ struct image_upload {
 	const atomic_bool *cancel;
 	void (*progress)(void *ctx, uint64_t sent); /* now and then */
 	void *ctx;
-	int64_t patience_ns;           /* how long what fails is tried again, and what was sent may take to be ready; 0: two minutes */
+	int64_t patience_ns;           /* how long what fails is tried again, and what was sent may take to be ready; 0: two minutes,
+					* and what image_ops says */
 	struct image_entry made;       /* out */
-	bool sent;                     /* out: false: it was there already */
+	bool added;                    /* out: false: it was there already */
+	uint64_t sent;                 /* out: bytes; none of what the cloud has elsewhere already */
 };
 /* What was made by a call that fails is taken away again, if the cloud lets it; else the next one goes on with it. What was
  * there before stays: another upload may be sending it (BUSY). What was sent stays when only the look at it fails. CORRUPT: the

@@ -216,12 +216,19 @@ struct provider;
 /* Worker images that are kept in the cloud; image.h says which one is used, sent again, or old. */
 struct image_ops {
 	const char *const *formats; /* NULL-ended, what it takes, best first: "qcow2", "raw" */
-	const char *region_key;     /* of the block */
+	const char *region_key;     /* of the block ... */
+	const char *image_key;      /* ... and the one that names an image for workers */
+	bool by_environment;        /* a block without keys will do: account and region are found in the environment */
+	uint32_t ready_s;           /* how long what was sent may take until it is ready; 0: two minutes */
 	int (*list)(struct provider *p, struct cloud_images *out, struct err *e); /* in no order */
 	/* Without its bytes; in: name and about; out: id. */
 	int (*create)(struct provider *p, const struct image_bytes *bytes, struct cloud_image *image, struct err *e);
-	/* All bytes of an image that is PENDING, from the beginning. BUSY: somebody else sends them. */
-	int (*send)(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, struct err *e);
+	/* All bytes of an image that is PENDING, from the beginning. BUSY: somebody else sends them. *sent: how many were, none
+	 * where the cloud has them already. */
+	int (*send)(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, uint64_t *sent,
+		    struct err *e);
+	/* The image is READY: what an upload of it needed goes away, though that upload died. NULL: uploads need nothing. */
+	int (*finish)(struct provider *p, const struct cloud_image *image, struct err *e);
 	int (*remove)(struct provider *p, const struct cloud_image *image, struct err *e);
 	/* What workers boot from: as the block says, else image_choose() of image.h. NOT_FOUND: there is none. */
 	int (*of_workers)(struct provider *p, char id[RES_ID_SIZE], struct err *e);

@@ -31,7 +31,8 @@ struct kept {
 static struct {
 	VEC(struct kept) images;
 	unsigned sends;
-	enum err_kind refuse_send, refuse_remove;
+	unsigned finished;
+	enum err_kind refuse_send, refuse_remove, refuse_finish;
 	enum step { NONE, LIST, CREATE, SEND, LIST_SENT, REMOVE } lost; /* the reply of that call, once */
 	uint64_t lose;       /* bytes of the next image that get lost */
 	const char *sum;     /* of the next image; NULL: the cloud makes none */
@@ -91,7 +92,8 @@ static struct kept *by_id(const char *id)
 	return NULL;
 }
 
-static int send_bytes(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, struct err *e)
+static int send_bytes(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, uint64_t *sent,
+		      struct err *e)
 {
 	struct kept *k = by_id(image->id);
 
@@ -106,6 +108,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 	if (bytes->sent(bytes->ctx, bytes->size / 2) != 0)
 		return err_set(e, ERR_CANCELED, 0, "interrupted");
 	bytes->sent(bytes->ctx, bytes->size);
+	*sent = bytes->size;
 	k->image.size = bytes->size - cloud.lose;
 	snprintf(k->image.sha512, sizeof k->image.sha512, "%s", cloud.sum != NULL ? cloud.sum : "");
 	k->image.state = cloud.never > 0 ? RES_PENDING : RES_READY;
@@ -121,7 +124,17 @@ static int take_away(struct provider *p, const struct cloud_image *image, struct
 	return reply(REMOVE, e);
 }
 
-static const struct image_ops images = {.formats = (const char *const[]){"qcow2", "raw", NULL}, .region_key = "place",
+/* Of an image that is there, each upload; a lost reply is none of the others'. */
+static int finish(struct provider *p, const struct cloud_image *image, struct err *e)
+{
+	(void)p;
+	assert_int_equal(by_id(image->id)->image.state, RES_READY);
+	cloud.finished++;
+	return cloud.refuse_finish == ERR_NONE ? 0 : err_set(e, cloud.refuse_finish, 0, "not now");
+}
+
+static const struct image_ops images = {.formats = (const char *const[]){"qcow2", "raw", NULL}, .region_key = "place", .image_key = "image",
+					.by_environment = true, .finish = finish,
 					.list = list, .create = create, .send = send_bytes, .remove = take_away};
 
 static void close_kept(struct provider *p)
@@ -255,6 +268,7 @@ static void upload_twice_sends_once_and_workers_boot_from_it(void **state)
 	assert_false(u.sent);
 	assert_int_equal(cloud.sends, 1);
 	assert_int_equal(cloud.images.len, 1);
+	assert_int_equal(cloud.finished, 2);
 	ok(image_choose(&w->k.p, id, e));
 	assert_string_equal(id, "id1");
 	u = upload_of(w);
@@ -388,6 +402,23 @@ static void upload_that_was_sent_stays_when_nothing_more_is_heard(void **state)
 	assert_false(cloud.images.at[0].removed);
 }
 
+/* Nor does it go when what its upload needed stays: the next one takes that away. */
+static void upload_whose_finish_fails_says_so_and_the_next_one_finishes(void **state)
+{
+	struct world *w = *state;
+	struct image_upload u = upload_of(w);
+
+	cloud.refuse_finish = ERR_DENIED;
+	refused(image_upload(&w->k.p, &u, e), ERR_DENIED, "is ready in kept cloud in home, and what its upload needed stays");
+	assert_false(cloud.images.at[0].removed);
+	cloud.refuse_finish = ERR_NONE;
+	u = upload_of(w);
+	ok(image_upload(&w->k.p, &u, e));
+	assert_false(u.added);
+	assert_int_equal(cloud.sends, 1);
+	assert_int_equal(cloud.finished, 2);
+}
+
 static void upload_of_what_the_cloud_holds_a_part_of_sends_all_anew(void **state)
 {
 	struct world *w = *state;
@@ -503,6 +534,7 @@ static void upload_goes_to_each_region_and_place_once(void **state)
 	assert_int_equal(cloud.images.len, 3);
 	assert_string_equal(cloud.images.at[1].region, "a");
 	assert_string_equal(cloud.images.at[2].region, "b");
+	assert_has(text, "kept in 2 places: 18 B, which is 0.000 GiB-months of storage a month");
 	assert_int_equal(RUN(w, text, &e, "image", "upload", "--region", "b", "--file", w->dir, "kept"), 0);
 	assert_has(text, "is there already, nothing was sent");
 	assert_int_equal(RUN(w, text, &e, "image", "list", "--region", "a", "--region", "c"), 0);
@@ -555,6 +587,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(upload_each_failure_leaves_nothing_or_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_loses_a_reply_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_was_sent_stays_when_nothing_more_is_heard, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(upload_whose_finish_fails_says_so_and_the_next_one_finishes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_of_what_the_cloud_holds_a_part_of_sends_all_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_the_cloud_sums_up_otherwise_is_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(list_and_removal_each_lost_reply_is_asked_for_again, set_up, tear_down),
