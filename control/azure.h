@@ -13,7 +13,8 @@
 #include "azure_session.h"
 #include "provider.h"
 
-#define GIB (UINT64_C(1) << 30)
+#define GIB          (UINT64_C(1) << 30)
+#define AZURE_FOOTER 512 /* of the fixed VHD that a disk is filled from, behind its bytes */
 #define AZURE_FIRST_LUN 1 /* of a worker's data disks, so that none has the LUN of the OS disk, which is on another controller */
 #define AZURE_LUNS      64
 
@@ -91,12 +92,16 @@ int azure_state(struct azure *a, enum azure_type t, const struct res_ref *ref, e
 int azure_remove(struct azure *a, enum azure_type t, const struct res_ref *ref, bool *gone, struct err *e);
 void azure_forget(struct azure *a);
 
-/* A call whose end is waited for, though not for long, because what comes next needs it. *doc: what it answered; caller frees. */
-int azure_complete(struct azure *a, enum azure_type t, const char *method, const char *id, const char *action, const char *body,
+/* A call whose end is waited for, though not for long, because what comes next needs it. *doc: what it answered; caller frees;
+ * NULL: that is no matter, and it may be nothing. */
+int azure_complete(struct azure *a, enum azure_api api, const char *method, const char *id, const char *action, const char *body,
 		   yyjson_doc **doc, struct err *e);
 /* Begin and end of access to a disk's or snapshot's bytes, by a signed URL; caller wipes and frees it. */
 int azure_grant(struct azure *a, enum azure_type t, const char *id, const char *access, char **url, struct err *e);
 int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err *e);
+/* azure_fill.c: the bytes of a disk that was made for them and has zeros; of `bytes`, a fixed VHD, format and firmware do not
+ * count and `sent` may be NULL. *sent: adds what went there. The disk can be used then; after a failure it is to be made anew. */
+int azure_fill(struct azure *a, const char *id, const struct image_bytes *bytes, uint64_t *sent, struct err *e);
 
 /* ---- azure_rights.c: what is not granted where it is needed, and locks under which nothing could be removed again ---- */
 void azure_check_rights(struct azure *a, bool source, struct findings *out);
@@ -128,7 +133,9 @@ int azure_endpoint(struct provider *p, const struct res_ref *worker, uint16_t po
 /* A NIC in that subnet; address and group: ids, or "". The id of it. */
 int azure_nic_make(struct azure *a, const struct res_ref *ref, const char *subnet, const char *address, const char *group,
 		   char id[RES_ID_SIZE], struct err *e);
+/* a->image: what "export_worker_image" names, else image_choose() of image.h. */
 int azure_image_find(struct azure *a, struct err *e);
+extern const struct image_ops azure_images; /* azure_image.c */
 int azure_target_create(struct provider *p, const struct target_spec *spec, struct res_ref *ref, struct err *e);
 int azure_machine_start(struct provider *p, const char *name, struct err *e);
 int azure_machine_stop(struct provider *p, const char *name, struct err *e);

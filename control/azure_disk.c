@@ -153,7 +153,7 @@ int azure_claim(struct provider *p, struct res_ref *disk, const struct res_tags 
 		if (strcmp(yyjson_get_str(key), "wherry") != 0)
 			json_format_add(&body, "%s:%s,", yyjson_get_str(key), yyjson_get_str(value));
 	json_format_add(&body, "'wherry':%s}}", text);
-	return azure_complete(azure_of(p), AZURE_DISK, "PATCH", disk->id, "", body.data, &answer, e);
+	return azure_complete(azure_of(p), AZURE_DISKS, "PATCH", disk->id, "", body.data, &answer, e);
 }
 
 /* ---- What has changed ---- */

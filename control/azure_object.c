@@ -240,13 +240,13 @@ int azure_remove(struct azure *a, enum azure_type t, const struct res_ref *ref, 
 
 /* ---- What is waited for ---- */
 
-int azure_complete(struct azure *a, enum azure_type t, const char *method, const char *id, const char *action, const char *body,
+int azure_complete(struct azure *a, enum azure_api api, const char *method, const char *id, const char *action, const char *body,
 		   yyjson_doc **doc, struct err *e)
 {
 	struct azure_operation op = {0};
 	enum azure_progress progress = AZURE_DONE;
 	int64_t deadline = clock_mono_ns() + GRANT_WAIT_NS;
-	int rc = azure_call(&a->session, azure_types[t].api, method, body, doc, &op, e, "%s%s", id, action);
+	int rc = azure_call(&a->session, api, method, body, doc, &op, e, "%s%s", id, action);
 
 	if (rc == 0 && op.url != NULL)
 		progress = AZURE_RUNS;
@@ -259,16 +259,18 @@ int azure_complete(struct azure *a, enum azure_type t, const char *method, const
 			break;
 		}
 		clock_sleep_ns(wait);
-		rest_doc_free(doc);
-		*doc = NULL;
+		if (doc != NULL) {
+			rest_doc_free(doc);
+			*doc = NULL;
+		}
 		rc = azure_follow(&a->session, &op, &progress, doc, e);
 	}
 	rc = progress == AZURE_FAILED ? -1 : rc;
-	yyjson_val *root = yyjson_doc_get_root(*doc);
+	yyjson_val *root = doc != NULL ? yyjson_doc_get_root(*doc) : NULL;
 	if (rc == 0 && op.result != NULL && strcmp(action, "/beginGetAccess") == 0 && azure_text(root, "/accessSAS")[0] == '\0' &&
 	    azure_text(root, "/properties/output/accessSAS")[0] == '\0') {
 		rest_doc_free(doc);
-		rc = azure_call(&a->session, azure_types[t].api, "GET", NULL, doc, NULL, e, "%s", op.result);
+		rc = azure_call(&a->session, api, "GET", NULL, doc, NULL, e, "%s", op.result);
 	}
 	azure_operation_fini(&op);
 	return rc;
@@ -279,7 +281,7 @@ int azure_grant(struct azure *a, enum azure_type t, const char *id, const char *
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(cleanup_free) char *body = json_format("{'access':%s,'durationInSeconds':%d}", access, GRANT_S);
 
-	if (azure_complete(a, t, "POST", id, "/beginGetAccess", body, &doc, e) < 0)
+	if (azure_complete(a, azure_types[t].api, "POST", id, "/beginGetAccess", body, &doc, e) < 0)
 		return -1;
 	yyjson_val *root = yyjson_doc_get_root(doc);
 	const char *sas = azure_text(root, "/accessSAS");
@@ -293,7 +295,5 @@ int azure_grant(struct azure *a, enum azure_type t, const char *id, const char *
 
 int azure_revoke(struct azure *a, enum azure_type t, const char *id, struct err *e)
 {
-	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-
-	return azure_complete(a, t, "POST", id, "/endGetAccess", NULL, &doc, e);
+	return azure_complete(a, azure_types[t].api, "POST", id, "/endGetAccess", NULL, NULL, e);
 }

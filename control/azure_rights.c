@@ -10,8 +10,8 @@
 #include "base/mem.h"
 
 /* Where an action is used: the group of workers, the group of the machine and of what is kept, that of a subnet, and what belongs to
- * no group. */
-enum { W = 1, G = 2, N = 4, S = 8 };
+ * no group. What only `wherry image upload` needs, in the group of workers. */
+enum { W = 1, G = 2, N = 4, S = 8, I = 16 };
 
 /* What every call of this driver needs; azure-role.json grants the same. What is made of a disk or snapshot needs access to it, too
  * (Azure: "linked access"). */
@@ -38,6 +38,10 @@ static const struct {
 	{"Microsoft.Compute/galleries/read", S, S},
 	{"Microsoft.Compute/galleries/images/read", S, S},
 	{"Microsoft.Compute/galleries/images/versions/read", S, S},
+	{"Microsoft.Compute/galleries/write", I, I},
+	{"Microsoft.Compute/galleries/images/write", I, I},
+	{"Microsoft.Compute/galleries/images/versions/write", I, I},
+	{"Microsoft.Compute/galleries/images/versions/delete", I, I},
 	{"Microsoft.Compute/images/read", S, S},
 	{"Microsoft.Compute/locations/usages/read", S, S},
 	{"Microsoft.Compute/locations/vmSizes/read", S, S},
@@ -114,7 +118,10 @@ static void check_rights(struct azure *a, const struct scope *in, bool source, s
 	for (size_t i = 0; i < ACTIONS; i++) {
 		unsigned char needs = (source ? actions[i].source : actions[i].target) & in->uses;
 
-		if (needs != 0 && !granted[i])
+		if (needs == I && !granted[i])
+			findings_add(out, FINDING_NOTE, ERR_NONE, "%s may not %s in resource group %s, so that somebody else has to run `wherry image "
+				     "upload`", azure_credential_who(a->session.credential), actions[i].action, in->group);
+		else if (needs != 0 && !granted[i])
 			findings_add(out, FINDING_ERROR, ERR_DENIED, "%s may not %s in %s %s: give it a role that grants that "
 				     "(control/azure-role.json is one)", azure_credential_who(a->session.credential), actions[i].action,
 				     needs == S ? "subscription" : "resource group", needs == S ? a->session.subscription : in->group);
@@ -146,7 +153,7 @@ void azure_check_rights(struct azure *a, bool source, struct findings *out)
 	const struct azure_options *o = &a->options;
 	struct scope scopes[5] = {0};
 
-	add_scope(scopes, o->worker_group, (int)strlen(o->worker_group), W | S);
+	add_scope(scopes, o->worker_group, (int)strlen(o->worker_group), W | S | (a->session.cloud->versions[AZURE_GALLERIES] != NULL ? I : 0));
 	add_scope(scopes, o->group, (int)strlen(o->group), G);
 	add_scope_of(scopes, o->subnet, N);
 	if (!source)

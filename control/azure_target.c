@@ -7,6 +7,7 @@
 #include "azure.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "image.h"
 #include "json_format.h"
 
 /* ---- Image ---- */
@@ -50,8 +51,8 @@ static int use_definition(struct azure *a, const char *definition, const char *w
 		return -1;
 	if (a->image.id[0] != '\0')
 		return 0;
-	return err_set(e, ERR_NOT_FOUND, 0, "image %s has no version: make one from wherry.vhd with `az sig image-version create`",
-		       definition);
+	return err_set(e, ERR_NOT_FOUND, 0, "image %s has no version: `wherry image upload` makes images of its own, which are used when "
+		       "\"export_worker_image\" is left out", definition);
 }
 
 struct identifier {
@@ -93,7 +94,7 @@ static int find_by_identifier(struct azure *a, const char *name, struct err *e)
 		return -1;
 	if (w.found[0] == '\0')
 		return err_set(e, ERR_NOT_FOUND, 0, "no gallery of subscription %s has the image %s, and one of the Marketplace is no worker: "
-			       "make a gallery image of wherry.vhd with `az sig image-definition create` and `az sig image-version create`",
+			       "leave \"export_worker_image\" out, and run `wherry image upload` with this job file",
 			       a->session.subscription, name);
 	return use_definition(a, w.found, version, e);
 }
@@ -101,11 +102,14 @@ static int find_by_identifier(struct azure *a, const char *name, struct err *e)
 int azure_image_find(struct azure *a, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
-	const char *name = a->options.image, *version = strstr(name, "/versions/");
-	bool disk = strstr(name, "/Microsoft.Compute/disks/") != NULL, snapshot = strstr(name, "/Microsoft.Compute/snapshots/") != NULL;
+	char chosen[RES_ID_SIZE];
 
 	if (a->image.id[0] != '\0')
 		return 0;
+	if (a->options.image[0] == '\0' && image_choose(&a->p, chosen, e) < 0)
+		return -1;
+	const char *name = a->options.image[0] != '\0' ? a->options.image : chosen, *version = strstr(name, "/versions/");
+	bool disk = strstr(name, "/Microsoft.Compute/disks/") != NULL, snapshot = strstr(name, "/Microsoft.Compute/snapshots/") != NULL;
 	if (name[0] != '/')
 		return find_by_identifier(a, name, e);
 	if (strstr(name, "/galleries/") != NULL) {

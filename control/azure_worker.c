@@ -140,31 +140,17 @@ static int make_os_disk(struct azure *a, const struct res_ref *worker, const cha
 	return make_disk(a, &ref, zone, properties, id, e);
 }
 
-/* Written once, by a signed URL: the bootstrap data is public, the URL is not. The end of access ends the upload, too, whether all
- * was written or not. */
+/* Written once; between the data and the footer there are zeros. */
 static int fill_boot_disk(struct azure *a, const char *id, const struct buf *image, struct err *e)
 {
 	cleanup(cleanup_fd) int fd = memfd_create("boot", MFD_CLOEXEC);
-	cleanup(cleanup_free) char *sas = NULL;
-	uint64_t parts_at[2][2] = {{0, CONFIG_DISK_DATA}, {CONFIG_DISK_SIZE, CONFIG_DISK_FOOTER}};
-	int rc = azure_grant(a, AZURE_DISK, id, "Write", &sas, e);
+	struct image_bytes bytes = {.fd = fd, .size = CONFIG_DISK_SIZE + CONFIG_DISK_FOOTER};
+	uint64_t sent = 0;
 
-	for (int i = 0; rc == 0 && i < 2; i++) {
-		uint64_t at = parts_at[i][0], n = parts_at[i][1];
-		cleanup(cleanup_free) char *url = mem_printf("%s&comp=page", sas);
-		cleanup(cleanup_free) char *range = mem_printf("x-ms-range: bytes=%llu-%llu", (unsigned long long)at,
-							       (unsigned long long)(at + n - 1));
-		const char *const headers[] = {"x-ms-version: 2020-10-02", "x-ms-page-write: update", range, NULL};
-
-		if (fd < 0 || pwrite(fd, image->data + (i == 0 ? 0 : CONFIG_DISK_DATA), n, 0) != (ssize_t)n)
-			rc = err_set(e, ERR_IO, 0, "the bootstrap data cannot be held in memory");
-		else
-			rc = azure_storage_call(&a->session, "PUT", url, headers, fd, n, NULL, e);
-		mem_wipe(url, strlen(url));
-	}
-	if (sas != NULL)
-		mem_wipe(sas, strlen(sas));
-	return rc < 0 ? -1 : azure_revoke(a, AZURE_DISK, id, e);
+	if (fd < 0 || pwrite(fd, image->data, CONFIG_DISK_DATA, 0) != CONFIG_DISK_DATA ||
+	    pwrite(fd, image->data + CONFIG_DISK_DATA, CONFIG_DISK_FOOTER, CONFIG_DISK_SIZE) != CONFIG_DISK_FOOTER)
+		return err_set(e, ERR_IO, 0, "the bootstrap data cannot be held in memory");
+	return azure_fill(a, id, &bytes, &sent, e);
 }
 
 static int make_boot_disk(struct azure *a, const struct res_ref *worker, const char *bootdata, char id[RES_ID_SIZE],

@@ -46,7 +46,7 @@ static const struct cmd_option cleanup_options[] = {
 #define REGION_OPTION {"region", "NAME", "in that region instead of the block's; may be given again", OPTIONS(regions)}
 #define CLOUD_DETAILS                                                                                                     \
 	"CLOUD is a job file (its source and its target), a file with one provider block (as \"source\" of a job), or the\n" \
-	"name of a provider that finds account and region in the environment, as openstack does, which is the default.\n"
+	"name of a provider that finds account and region in the environment; by default the only one that does.\n"
 
 static const struct cmd_option image_upload_options[] = {
 	REGION_OPTION,

@@ -254,7 +254,7 @@ static int await(struct sending *s, struct err *e)
 		if (clock_mono_ns() > b.deadline)
 			return err_set(e, ERR_TIMEOUT, 0, "image %s (%s) was sent, and %s still calls it \"%s\": find out there what holds it "
 				       "up", i->name, i->id, s->c.p->place, i->word);
-		if (pause == LOOK_NS && ready_s != 0)
+		if (pause == 4 * LOOK_NS && ready_s != 0)
 			log_info(s->c.log, "%s calls image %s \"%s\", which may take some minutes", s->c.p->place, i->name, i->word);
 		if (!cloud_nap(&s->c, pause, e))
 			return -1;

@@ -182,8 +182,8 @@ static int find(struct provider *p, const char *job, provider_found *cb, void *c
 }
 
 const struct provider_ops provider_azure_ops = {
-	.boots = "boot from an image that `az sig image-version create` makes of wherry.vhd and \"export_worker_image\" names",
 	.name = "azure",
+	.images = &azure_images,
 	.open = open_cloud,
 	.close = close_cloud,
 	.machine_get = azure_machine_get,

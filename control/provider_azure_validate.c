@@ -76,9 +76,9 @@ static void check_worker(struct azure *a, const struct machine *m, const char *z
 	unsigned each;
 	struct err e = ERR_INIT;
 
-	if (a->options.size[0] == '\0' || a->options.image[0] == '\0' || a->options.subnet[0] == '\0') {
+	if (a->options.size[0] == '\0' || a->options.subnet[0] == '\0') {
 		findings_add(out, FINDING_ERROR, ERR_CONFIG, "\"%s\" is missing for %s: workers need it", a->options.size[0] == '\0' ?
-			     "export_worker_size" : a->options.image[0] == '\0' ? "export_worker_image" : "subnet_id", a->p.place);
+			     "export_worker_size" : "subnet_id", a->p.place);
 		return;
 	}
 	if (azure_worker_size_find(a, (unsigned)m->disks.len, &size, &each, &e) < 0) {

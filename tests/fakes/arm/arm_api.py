@@ -137,7 +137,7 @@ class ArmApi:
                 body.pop(field, None)
             if old:
                 refusals.check_change(self.cloud, old, body)
-            refusals.check_refs(self.cloud, kind, body)
+            refusals.check_refs(self.cloud, kind, body, old)
             hook.prepare(self.cloud, path.id, body, old)
             res = self.store(path, kind, body, old)
             hook.stored(self.cloud, res)

@@ -44,6 +44,7 @@ class Cloud:
         self.operations = {}
         self.counts = collections.Counter()
         self.cold = False        # a machine that is made now is made switched off (seed.py)
+        self.planting = False    # what is made now is there from the start, however it came there (seed.py)
         self.closing = threading.Event()
         self.data = os.path.join(self.folder, "data")
         os.makedirs(self.data, exist_ok=True)

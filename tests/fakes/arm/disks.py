@@ -13,6 +13,7 @@ from hooks import Hooks, register, utc
 
 GIB = 1 << 30
 FOOTER = 512
+UPLOAD_LEAST = 20 << 20
 HUB_MAX_GIB = 1023
 SOURCE_WANTED = ("Copy", "Restore", "CopyStart")
 
@@ -44,6 +45,7 @@ class DataHooks(Hooks):
     def prepare(self, cloud, rid, body, old):
         props = body["properties"]
         if old is None:
+            check_region(cloud, props["creationData"], body["location"])
             size = self.source_size(cloud, props)
             props.update(uniqueId=str(uuid.uuid4()), timeCreated=utc(), diskSizeBytes=size, diskSizeGB=-(-size // GIB))
         else:
@@ -73,8 +75,8 @@ class DataHooks(Hooks):
             size = asked * GIB
         elif option == "Upload":
             size = data.get("uploadSizeBytes", 0) - FOOTER
-            if size <= 0 or size % (1 << 20):
-                raise bad("uploadSizeBytes must be the size of a fixed VHD: whole MiB and its footer of 512 bytes.",
+            if size < UPLOAD_LEAST and not cloud.planting or size <= 0 or size % (1 << 20):
+                raise bad("uploadSizeBytes must be the size of a fixed VHD: whole MiB, 20 at least, and its footer of 512 bytes.",
                           "disk.creationData.uploadSizeBytes")
         elif option == "Import":
             size = blobs.vhd_size(cloud, data)
@@ -99,6 +101,7 @@ class DataHooks(Hooks):
         source = cloud.get(data["sourceResourceId"])
         if source.state == "Creating" or "uniqueId" not in source.properties:
             raise conflict(f"Resource {source.id} is not ready to be copied.")
+        check_copyable(cloud, source)
         if completion(cloud, source) < 100:
             raise conflict(f"The data of {source.id} is still copied in the background: wait for its completionPercent.")
         data["sourceUniqueId"] = source.properties["uniqueId"]
@@ -145,6 +148,19 @@ class DataHooks(Hooks):
             os.unlink(file_of(cloud, res))
 
     actions = {("POST", "begingetaccess"): access.begin, ("POST", "endgetaccess"): access.end}
+
+
+def check_copyable(cloud, source):
+    if source.own.get("upload"):
+        raise conflict(f"{source.id} waits for an upload or is in the middle of one: its access must be ended before it is used.")
+
+
+def check_region(cloud, data, location):
+    """A version of a gallery is there only where it was replicated to."""
+    res = cloud.find((data.get("galleryImageReference") or {}).get("id", ""))
+    if res and "done" in res.own and location.replace(" ", "").lower() not in res.own["done"]:
+        raise ArmError(404, "GalleryImageNotFound", f"The gallery image {res.id} is not available in {location} region. Please contact "
+                       "image owner to replicate to this region, or change your requested region.")
 
 
 def completion(cloud, res):

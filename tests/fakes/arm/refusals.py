@@ -57,8 +57,9 @@ def check_change(cloud, old, body):
                            place)
 
 
-def check_refs(cloud, kind, body):
-    for place in kind.refs:
+def check_refs(cloud, kind, body, old=None):
+    """What something was made of need not be there any more."""
+    for place in (p for p in kind.refs if old is None or not any(p.startswith(i + ".") for i in kind.immutable)):
         for rid in values_at(body, place):
             res = cloud.find(rid) if isinstance(rid, str) else None
             if res is None or res.hidden_reads > 0:
@@ -71,5 +72,9 @@ def check_refs(cloud, kind, body):
 
 def lists_subset(now, was):
     """A client may leave out what the cloud filled in."""
-    return len(now) == len(was) and all(isinstance(n, dict) and isinstance(w, dict) and
-                                        all(w.get(k) == v for k, v in n.items()) for n, w in zip(now, was))
+    return len(now) == len(was) and all(isinstance(n, dict) and isinstance(w, dict) and subset(n, w) for n, w in zip(now, was))
+
+
+def subset(now, was):
+    return all(subset(v, was[k]) if isinstance(v, dict) and isinstance(was.get(k), dict) else was.get(k) == v
+               for k, v in now.items())

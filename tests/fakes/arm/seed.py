@@ -18,8 +18,10 @@ def plant(api: ArmApi, seed_file):
         return
     with open(seed_file, encoding="utf-8") as file:
         items = json.load(file)
+    api.cloud.planting = True
     for item in items:
         put_one(api, item, os.path.dirname(os.path.abspath(seed_file)))
+    api.cloud.planting = False
     api.cloud.counts.clear()
 
 

@@ -25,6 +25,7 @@ BOTH, AZURE, LOCATION = ("Azure-AsyncOperation", "Location"), ("Azure-AsyncOpera
 SYNC = Style(201, 200)
 ACCEPTED = Style(202, 202, BOTH, 1)     # disks, snapshots: nothing is known but that it was accepted
 CREATED = Style(201, 200, AZURE, 1)     # 201, and still provisioning
+REPLICATED = Style(201, 200, AZURE, 3)  # longer
 LOCATION_ONLY = Style(202, 202, LOCATION, 1)
 GONE_BOTH, GONE_LOCATION = Style(202, 202, BOTH, 1), Style(202, 202, LOCATION, 1)
 
@@ -92,7 +93,7 @@ KINDS = [
     Kind("Microsoft.Compute/galleries/images", "2024-03-03", None, compute.GALLERY_IMAGE, CREATED, GONE_BOTH,
          immutable=("properties.identifier", "properties.hyperVGeneration", "properties.osState")),
     Kind("Microsoft.Compute/galleries/images/versions", "2024-03-03", None, compute.GALLERY_VERSION,
-         CREATED, GONE_BOTH, refs=("properties.storageProfile.source.id", "properties.storageProfile.osDiskImage.source.id"),
+         REPLICATED, GONE_BOTH, refs=("properties.storageProfile.source.id", "properties.storageProfile.osDiskImage.source.id"),
          immutable=("properties.storageProfile",)),
     Kind("Microsoft.Compute/restorePointCollections", "2024-07-01", None, compute.RESTORE_COLLECTION, SYNC, GONE_BOTH,
          refs=("properties.source.id",)),

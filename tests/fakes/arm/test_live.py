@@ -252,8 +252,12 @@ class Live(unittest.TestCase):
 
     def test_pages_are_taken_with_their_limits(self):
         self.cloud.do("PUT", "disks/up", DISK, {"location": "westeurope", "properties": {"creationData": {
-            "createOption": "Upload", "uploadSizeBytes": (8 << 20) + 512}}})
+            "createOption": "Upload", "uploadSizeBytes": (20 << 20) + 512}}})
         self.assertEqual(self.state("disks/up"), "ReadyToUpload")
+        copy = {"location": "westeurope", "properties": {"creationData": {"createOption": "Copy", "sourceResourceId": self.cloud.id("disks/up")}}}
+        self.assertEqual(self.cloud.do("PUT", "snapshots/early", DISK, copy)[0], 409)
+        self.assertEqual(self.cloud.do("PUT", "disks/small", DISK, {"location": "westeurope", "properties": {"creationData": {
+            "createOption": "Upload", "uploadSizeBytes": (8 << 20) + 512}}})[0], 400)
         url = self.access("disks/up", "Write") + "&comp=page"
         self.assertEqual(self.state("disks/up"), "ActiveUpload")
 
@@ -330,9 +334,40 @@ class Live(unittest.TestCase):
         url = self.cloud.url + self.cloud.id("galleries/g/images/i/versions/1.0.0")
         status = self.cloud.call("GET", url + f"?api-version={GALLERY}&$expand=ReplicationStatus", GALLERY)[1]
         self.assertEqual([r["state"] for r in status["properties"]["replicationStatus"]["summary"]], ["Completed"] * 2)
+        self.assertEqual({r["region"] for r in status["properties"]["replicationStatus"]["summary"]}, {"West Europe", "North Europe"})
         self.assertEqual(self.cloud.do("DELETE", "galleries/g", GALLERY)[:2], (409, "CannotDeleteResource"))
         for name in ("galleries/g/images/i/versions/1.0.0", "galleries/g/images/i", "galleries/g"):
             self.assertEqual(self.cloud.do("DELETE", name, GALLERY)[1], "Succeeded")
+
+    def test_a_version_gets_regions_after_its_source_is_gone_and_disks_there_only(self):
+        where = {"location": "westeurope"}
+        self.cloud.do("PUT", "galleries/r", GALLERY, where)
+        self.cloud.do("PUT", "galleries/r/images/i", GALLERY, {**where, "properties": {
+            "osType": "Linux", "osState": "Specialized", "identifier": {"publisher": "p", "offer": "o", "sku": "r"}}})
+        self.cloud.do("PUT", "disks/d", DISK, empty(1))
+
+        def version(*regions, source="disks/d", name="1.0.0"):
+            return self.cloud.do("PUT", f"galleries/r/images/i/versions/{name}", GALLERY, {**where, "properties": {
+                "publishingProfile": {"targetRegions": [{"name": r} for r in regions]},
+                "storageProfile": {"osDiskImage": {"source": {"id": self.cloud.id(source)}}}}})[:2]
+
+        def disk(location):
+            made = self.cloud.do("PUT", f"disks/of-{location}", DISK, {"location": location, "properties": {"creationData": {
+                "createOption": "FromImage", "galleryImageReference": {"id": self.cloud.id("galleries/r/images/i/versions/1.0.0")}}}})[:2]
+            self.cloud.do("DELETE", f"disks/of-{location}", DISK)
+            return made
+        self.assertEqual(version("westeurope", source="disks/none", name="2.0.0")[0], 404)
+        self.assertEqual(version("northeurope")[0], 400)
+        self.assertEqual(version("westeurope"), (201, "Succeeded"))
+        self.assertEqual(disk("northeurope"), (404, "GalleryImageNotFound"))
+        self.remove("disks/d")
+        self.assertEqual(version("West Europe", "North Europe"), (200, "Succeeded"))
+        self.assertEqual(disk("northeurope"), (202, "Succeeded"))
+        self.assertEqual(version("westeurope", source="disks/os"), (409, "PropertyChangeNotAllowed"))
+        self.assertEqual(version("West Europe"), (200, "Succeeded"))
+        self.assertEqual(disk("northeurope")[0], 404)
+        for name in ("galleries/r/images/i/versions/1.0.0", "galleries/r/images/i", "galleries/r"):
+            self.cloud.do("DELETE", name, GALLERY)
 
 
 class Killed(unittest.TestCase):
