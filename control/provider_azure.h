@@ -9,7 +9,8 @@
  *    "cloud":"public",                           or the address of a Hub's (or another cloud's) Resource Manager
  *    "worker_resource_group":"NAME",             where scaffold is made; default: resource_group
  *    "export_worker_size":"Standard_D2s_v5",     of all workers of this end
- *    "export_worker_image":"publisher/offer/sku/version" of a gallery of the subscription, or the id of an image, disk or snapshot
+ *    "export_worker_image":"publisher/offer/sku/version" of a gallery of the subscription, or the id of an image, disk or snapshot;
+ *                                                default: what `wherry image upload` put into worker_resource_group last
  *    "subnet_id":"/subscriptions/.../subnets/x", "public_ip":true,   of workers: default: no address but that in the subnet
  *    "allow":["192.0.2.7/32"],                   who may open a connection to a worker; default: all
  *    "auto_shutdown":true,                       workers are shut down after 23 hours, where Azure does that

@@ -124,6 +124,6 @@ say 'a changed image'
 changed
 say 'killed after each call'
 kills Microsoft.Compute/snapshots
-expect 13 'has only generation 1' upload one --firmware uefi
+expect 14 'has only generation 1' upload one --firmware uefi
 no_defects
 conformance "$work/cloud" 50

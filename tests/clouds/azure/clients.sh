@@ -4,7 +4,8 @@
 #
 # The test cloud, driven by clients that are not ours: Microsoft's azure-cli with the Hub's profile and Microsoft's Python
 # SDK, both Debian's packages. They make disks, snapshots and a machine that boots the worker's image, read a disk by its
-# signed URL, and remove everything; what was said is then checked against Microsoft's description of the Hub.
+# signed URL, and remove everything; what was said is then checked against Microsoft's description of the Hub. The images that
+# wherry uploads are there for them, too: on the Hub a snapshot that a disk is made of, in the public cloud a gallery's version.
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../../e2e/lib.sh"
@@ -62,6 +63,21 @@ az disk create -g cli -n three --source "$blob_url/vhds/w.vhd" --source-storage-
 qemu-img compare -q -f raw -F vpc "$(ask_cloud files | jq -r --arg id "$(jq -r .id "$work/three")" '.[$id]')" \
 	"$BUILD/image/wherry.vhd" || fail 'the imported disk is not the VHD'
 
+upload() { # LOCATION GROUP
+	jq -n --arg arm "$ARM_ENDPOINT" --arg place "$1" --arg group "$2" \
+		'{provider: "azure", cloud: $arm, location: $place, resource_group: $group}' >"$work/block.json"
+	wherry image upload --file "$BUILD/image" "$work/block.json"
+	image=$(wherry image list --json "$work/block.json" | jq -r .name)
+}
+say "az: a disk of wherry's image"
+upload local cli
+[ "$(az snapshot list -g cli --query "[?tags.wherry_image!=null].name" -o tsv)" = "$image" ] || fail 'az does not see the image'
+[ "$(az disk list -g cli --query "[?tags.wherry_image!=null]" -o tsv)" = '' ] || fail 'the disk of the upload is left'
+az disk create -g cli -n four --source "$image" --os-type Linux >"$work/four"
+qemu-img compare -q -f raw -F raw "$(ask_cloud files | jq -r --arg id "$(jq -r .id "$work/four")" '.[$id]')" "$BUILD/image/wherry.raw" ||
+	fail 'the disk of the image is not the image'
+wherry image remove "$work/block.json" "$image"
+
 say 'az: remove'
 az disk delete -g cli -n one --yes
 az snapshot delete -g cli -n snap
@@ -72,3 +88,23 @@ az group delete -n cli --yes
 [ "$(ask_cloud running)" = '{}' ] || fail "machines are left: $(ask_cloud running)"
 no_defects
 conformance "$work/hub" 50
+stop_cloud
+
+say "public cloud: wherry's image, read by az"
+jq -n '[{path: "~/resourceGroups/images", body: {location: "westeurope"}}]' >"$work/seed.json"
+start_cloud "$work/public" --seed-file "$work/seed.json"
+export REQUESTS_CA_BUNDLE=$SSL_CERT_FILE
+# AD FS, because az looks other authorities up in the internet.
+az cloud register -n public --endpoint-resource-manager "$ARM_ENDPOINT" --endpoint-active-directory "$ARM_ENDPOINT/adfs" \
+	--endpoint-active-directory-resource-id "$ARM_ENDPOINT" --endpoint-active-directory-graph-resource-id "$ARM_ENDPOINT" \
+	--endpoint-gallery "$ARM_ENDPOINT" --profile latest >/dev/null
+az cloud set -n public
+az login --service-principal -u "$AZURE_CLIENT_ID" -p "$AZURE_CLIENT_SECRET" --tenant adfs >"$work/login"
+upload westeurope images
+wherry image upload --file "$BUILD/image" --region northeurope "$work/block.json"
+az sig image-version list -g images -r wherry_images -i worker-bios >"$work/versions"
+[ "$(jq -r '.[].tags.wherry_name' "$work/versions")" = "$image" ] || fail "az lists $(cat "$work/versions")"
+az sig image-version show -g images -r wherry_images -i worker-bios -e "$(jq -r '.[0].name' "$work/versions")" --expand ReplicationStatus >"$work/version"
+[ "$(jq -r '[.replicationStatus.summary[] | .region + " " + .state] | join(", ")' "$work/version")" = \
+	'West Europe Completed, North Europe Completed' ] || fail "az shows $(cat "$work/version")"
+no_defects

@@ -5,17 +5,16 @@
 # demo.sh [hub]: a machine with two disks in a test cloud that speaks Azure Resource Manager (of the public cloud, or of an Azure
 # Stack Hub), on a host without any other network, is replicated by really booted workers (BIOS, then UEFI where there is that):
 # whole; after 1 % of it has changed, with the cloud's word on what that is, and again without it; then it is promoted and
-# boots. The oracles are qemu-img, the cloud's own inventory and the guest's console.
+# boots. The workers' image is uploaded twice, which sends it once. The oracles are qemu-img, the cloud's own inventory and list of
+# calls, and the guest's console.
 # shellcheck source=tests/clouds/azure/lib.sh
 . "$(dirname "$0")/lib.sh"
 requires sgdisk syslinux mcopy debugfs
 job=$work/shop.json
 keys='"location": "westeurope", "export_worker_size": "Standard_DS1_v2"'
-location=westeurope row=() hints=all
-first=wherry/worker/bios/latest second=wherry/worker/uefi/1.0.0
+location=westeurope row=() hints=all bios=(--firmware bios) uefi=(--firmware uefi)
 if [ "${1:-}" = hub ]; then # no galleries, no user data, nobody who knows what has changed
-	location=local row=(--hub) hints=none
-	first=/subscriptions/5ca1ab1e-0000-4000-8000-000000000001/resourceGroups/$group/providers/$api/disks/image-V1 second=$first
+	location=local row=(--hub) hints=none bios=() uefi=()
 	keys='"location": "local", "export_worker_size": "Standard_DS1_v2", "disk_sku": "Standard_LRS", "storage_account_name": "consoles"'
 fi
 
@@ -33,6 +32,21 @@ change() { # SEED
 	debugfs -w -R "write $work/more more-$1" "$(file_of shop-data)" >"$work/debugfs" 2>&1 || fail "debugfs: $(cat "$work/debugfs")"
 }
 
+calls() { ask_cloud calls | jq -r --arg call "$1" '[.[] | select(.mutating and (.call | test($call)))] | length'; }
+
+# The second time nothing is sent or made, by the cloud's own list of calls; nor does the disk of the upload stay.
+upload_twice() { # [FIRMWARE OPTION]
+	local did pages
+	pages=$(calls 'PUT page')
+	wherry image upload "$@" "$job"
+	[ "$(calls 'PUT page')" -gt "$pages" ] || fail 'nothing was sent'
+	did=$(calls .)
+	wherry image upload "$@" "$job"
+	[ "$(calls .)" = "$did" ] || fail 'the second upload made or sent something'
+	! ask_cloud inventory | grep -q 'disks/.*wherry_image' || fail 'the disk of the upload is left'
+	wherry image list "$job"
+}
+
 sync_and_check() { # HINTS
 	sync_job "$job"
 	tell
@@ -43,12 +57,14 @@ sync_and_check() { # HINTS
 
 say 'a machine, and a cloud that has it'
 "$top/tests/guest/make-machine.sh" "$work/disks" 160 24
-ln -s "$BUILD/image/wherry.vhd" "$work/wherry.vhd"
 seed_shop "$work/seed.json" V1 "$location"
 start_cloud "$work/arm" --seed-file "$work/seed.json" --public-net 198.51.100.0/24 "${row[@]}"
 rm "$work"/disks/*.raw
+write_azure_job "$job" "" "$keys"
+
+say 'the image that workers boot from, twice'
+upload_twice "${bios[@]}"
 before=$(inventory_now)
-write_azure_job "$job" "$first" "$keys"
 
 say 'validate, plan'
 wherry validate "$job"
@@ -64,7 +80,12 @@ sync_and_check "$hints"
 
 say 'third sync, after another 1 %, without hints, by the other image'
 change 2
-write_azure_job "$job" "$second" "$keys" '"hints": "ignore"'
+write_azure_job "$job" "" "$keys" '"hints": "ignore"'
+if [ "${#uefi[@]}" != 0 ]; then # the newest is the one that is used
+	left=$(inventory_now)
+	upload_twice "${uefi[@]}"
+	before=$(sort <(echo "$before") <(comm -13 <(echo "$left") <(inventory_now)))
+fi
 sync_and_check none
 
 say 'promote'

@@ -24,11 +24,10 @@ api=Microsoft.Compute
 file_of() { ask_cloud files | jq -r --arg n "/disks/$1" 'to_entries[] | select(.key | endswith($n)) | .value'; }
 inventory_now() { ask_cloud inventory | sort; }
 
-# seed_shop FILE GENERATION LOCATION: a group with a network and a gallery that has our image for BIOS and UEFI, and the machine
-# "shop" (deallocated) with the disks of $work/disks.
+# seed_shop FILE GENERATION LOCATION: a group with a network, and the machine "shop" (deallocated) with the disks of $work/disks.
 seed_shop() {
 	# shellcheck disable=SC2088 # the test cloud's, not the shell's
-	local rg="~/resourceGroups/$group" firmware sku
+	local rg="~/resourceGroups/$group"
 	cat >"$1" <<-EOF
 		[
 		{"path": "$rg", "body": {"location": "$3"}},
@@ -49,36 +48,16 @@ seed_shop() {
 		  "dataDisks": [{"lun": 3, "createOption": "Attach", "managedDisk": {"id": "$rg/providers/$api/disks/shop-data"}}]},
 		 "networkProfile": {"networkInterfaces": [{"id": "$rg/providers/Microsoft.Network/networkInterfaces/shop-nic"}]}}}},
 	EOF
-	for firmware in V1 V2; do # of a Hub there is one generation
-		[ "$firmware" = V1 ] || [ "$3" != local ] || continue
-		cat >>"$1" <<-EOF
-			{"path": "$rg/providers/$api/disks/image-$firmware", "data": "wherry.vhd", "body": {"location": "$3",
-			 "properties": {"osType": "Linux", "hyperVGeneration": "$firmware", "creationData": {"createOption": "Empty"}}}},
-		EOF
-	done
-	if [ "$3" != local ]; then
-		echo "{\"path\": \"$rg/providers/$api/galleries/wherry\", \"body\": {\"location\": \"$3\"}}," >>"$1"
-		for firmware in V1:bios V2:uefi; do
-			sku=${firmware#*:} firmware=${firmware%:*}
-			cat >>"$1" <<-EOF
-				{"path": "$rg/providers/$api/galleries/wherry/images/worker-$sku", "body": {"location": "$3", "properties": {
-				 "osType": "Linux", "osState": "Specialized", "hyperVGeneration": "$firmware",
-				 "identifier": {"publisher": "wherry", "offer": "worker", "sku": "$sku"}}}},
-				{"path": "$rg/providers/$api/galleries/wherry/images/worker-$sku/versions/1.0.0", "body": {"location": "$3",
-				 "properties": {"storageProfile": {"source": {"id": "$rg/providers/$api/disks/image-$firmware"}}}}},
-			EOF
-		done
-	fi
 	[ "$3" != local ] || echo "{\"path\": \"$rg/providers/Microsoft.Storage/storageAccounts/consoles\", \"body\": {\"location\": \"$3\",
 		\"sku\": {\"name\": \"Standard_LRS\"}, \"kind\": \"Storage\"}}," >>"$1"
 	sed -i '$ s/,$/]/' "$1"
 }
 
-# write_azure_job FILE IMAGE [MORE KEYS OF BOTH ENDS] [MORE OPTIONS]
+# write_azure_job FILE IMAGE [MORE KEYS OF BOTH ENDS] [MORE OPTIONS]; IMAGE "": what `wherry image upload` put there
 write_azure_job() {
 	local net="/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/$group/providers/Microsoft.Network/virtualNetworks/net"
 	local place="\"provider\": \"azure\", \"cloud\": \"$ARM_ENDPOINT\", \"resource_group\": \"$group\",
-		\"export_worker_image\": \"$2\", \"subnet_id\": \"$net/subnets/workers\", \"public_ip\": true, \"allow\": [\"198.51.100.0/24\"]${3:+, $3}"
+		${2:+\"export_worker_image\": \"$2\",} \"subnet_id\": \"$net/subnets/workers\", \"public_ip\": true, \"allow\": [\"198.51.100.0/24\"]${3:+, $3}"
 	cat >"$1" <<-EOF
 		{ "job": "shop",
 		  "source": {$place, "machine": "shop"},

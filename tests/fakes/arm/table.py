@@ -69,6 +69,7 @@ NIC_IDS = ("properties.networkProfile.networkInterfaces[].id",)
 ADDRESS_IDS = ("properties.ipConfigurations[].properties.publicIPAddress.id",
                "properties.ipConfigurations[].properties.subnet.id")
 NSG_ID = "properties.networkSecurityGroup.id"
+AZ_GALLERIES = ("2021-10-01", "2022-03-03")  # of Debian's azure-cli
 IMAGE_IDS = tuple(f"properties.storageProfile.osDisk.{k}.id" for k in ("snapshot", "managedDisk"))
 DATA_REFS = tuple("properties.creationData." + name for name in
                   ("sourceResourceId", "imageReference.id", "galleryImageReference.id"))
@@ -89,11 +90,12 @@ KINDS = [
          immutable=("location", "properties.creationData", "properties.incremental")),
     Kind("Microsoft.Compute/images", "2024-07-01", "2020-06-01", compute.IMAGE, CREATED, GONE_BOTH, refs=IMAGE_IDS,
          immutable=("location", "properties.storageProfile")),
-    Kind("Microsoft.Compute/galleries", "2024-03-03", None, compute.GALLERY, CREATED, GONE_BOTH),
+    Kind("Microsoft.Compute/galleries", "2024-03-03", None, compute.GALLERY, CREATED, GONE_BOTH,
+         also=AZ_GALLERIES),
     Kind("Microsoft.Compute/galleries/images", "2024-03-03", None, compute.GALLERY_IMAGE, CREATED, GONE_BOTH,
-         immutable=("properties.identifier", "properties.hyperVGeneration", "properties.osState")),
+         also=AZ_GALLERIES, immutable=("properties.identifier", "properties.hyperVGeneration", "properties.osState")),
     Kind("Microsoft.Compute/galleries/images/versions", "2024-03-03", None, compute.GALLERY_VERSION,
-         REPLICATED, GONE_BOTH, refs=("properties.storageProfile.source.id", "properties.storageProfile.osDiskImage.source.id"),
+         REPLICATED, GONE_BOTH, also=AZ_GALLERIES, refs=("properties.storageProfile.source.id", "properties.storageProfile.osDiskImage.source.id"),
          immutable=("properties.storageProfile",)),
     Kind("Microsoft.Compute/restorePointCollections", "2024-07-01", None, compute.RESTORE_COLLECTION, SYNC, GONE_BOTH,
          refs=("properties.source.id",)),
