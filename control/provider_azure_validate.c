@@ -33,6 +33,17 @@ static const char *capability(yyjson_val *sku, const char *name)
 	return "";
 }
 
+/* "V1,V2" */
+static void check_generation(const struct sku_check *s, const char *takes)
+{
+	const char *image = s->a->image.generation;
+
+	if (takes[0] != '\0' && image[0] != '\0' && strstr(takes, image) == NULL)
+		findings_add(s->out, FINDING_ERROR, ERR_CONFIG, "size %s boots images of generation %s, and that of the workers is of %s: run `wherry "
+			     "image upload --firmware %s`, or choose another \"export_worker_size\"", s->a->options.size, takes, image,
+			     strcmp(image, "V1") == 0 ? "uefi" : "bios");
+}
+
 static int see_sku(void *ctx, yyjson_val *sku)
 {
 	struct sku_check *s = ctx;
@@ -53,6 +64,7 @@ static int see_sku(void *ctx, yyjson_val *sku)
 				     "one for workers", size, s->a->options.location, s->zone[0] != '\0' ? ", zone " : "", s->zone,
 				     rest_text(r, "reasonCode"));
 	}
+	check_generation(s, capability(sku, "HyperVGenerations"));
 	if (strcmp(capability(sku, "DiskControllerTypes"), "NVMe") == 0)
 		findings_add(s->out, FINDING_ERROR, ERR_UNSUPPORTED, "size %s has NVMe disks only, whose LUN a guest cannot see: choose another "
 			     "one for workers", size);

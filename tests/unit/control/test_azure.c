@@ -524,6 +524,8 @@ static void validate_each_lack_is_a_finding(void **state)
 		{"/vmSizes", "{\"value\":[{\"name\":\"Small\",\"numberOfCores\":2,\"memoryInMB\":1,\"maxDataDiskCount\":0}]}", "size Small takes no disk of "
 		 "a machine"},
 		{"virtualMachines/web1", "{\"location\":\"there\",\"properties\":{}}", "is in there, and \"location\" says here"},
+		{"Microsoft.Compute/skus", "{\"value\":[{\"resourceType\":\"virtualMachines\",\"name\":\"Small\",\"capabilities\":[{\"name\":"
+		 "\"HyperVGenerations\",\"value\":\"V2\"}]}]}", "run `wherry image upload --firmware uefi`"},
 	};
 	struct world *t = opened(state, false);
 
@@ -539,7 +541,7 @@ static void validate_each_lack_is_a_finding(void **state)
 		rest_replay_fault(t->w->cloud, "/vmSizes", 200, SIZES, 0, i != 3);
 		rest_replay_fault(t->w->cloud, "disks/img", 200, "{}", 0, i == 0);
 		rest_replay_fault(t->w->cloud, "virtualMachines/web1", 200, "{\"location\":\"HERE\"}", 0, i != 4);
-		rest_replay_fault(t->w->cloud, "skus", 200, "{\"value\":[]}", 0, i != 2);
+		rest_replay_fault(t->w->cloud, "skus", 200, "{\"value\":[]}", 0, i != 2 && i != 5);
 		rest_replay_fault(t->w->cloud, "locks", 200, "{\"value\":[]}", 0, i != 1);
 		ok(t->p->ops->validate(t->p, true, &m, &f, e));
 		for (size_t k = 0; k < f.list.len; k++) {
