@@ -308,9 +308,10 @@ int azure_machine_poll(struct azure *a, const struct res_ref *ref, enum res_stat
 			continue;
 		if (azure_state(a, parts[k].type, &it, state, NULL, NULL, e) < 0)
 			return -1;
-		*state = *state == RES_ABSENT || *state == RES_PENDING ? *state : RES_FAILED;
-		*e = (struct err)ERR_INIT;
-		snprintf(a->p.seen, sizeof a->p.seen, "gone, but for its %s", res_kind_name(it.kind));
+		/* It appears late, or its parts are still to be removed: who waits for either asks again. */
+		if (*state != RES_ABSENT && *state != RES_PENDING)
+			return err_set(e, ERR_NETWORK, 0, "VM %s is not in %s, and its %s still is", ref->name, a->p.place,
+				       res_kind_name(it.kind));
 	}
 	if (vm == NULL || *state != RES_READY || ref->kind != RES_WORKER)
 		return 0;
