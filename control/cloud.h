@@ -75,6 +75,7 @@ int cloud_machine_get(struct cloud *c, const char *name, struct machine *out, st
 /* The driver must keep images. */
 int cloud_worker_image(struct cloud *c, char id[RES_ID_SIZE], struct err *e);
 int cloud_machine_start(struct cloud *c, const char *name, struct err *e);
+int cloud_endpoint(struct cloud *c, const struct res_ref *worker, uint16_t port, struct endpoint *out, struct err *e);
 int cloud_disk_get(struct cloud *c, const struct res_ref *disk, struct machine_disk *out, struct err *e);
 /* The driver must have it. *out: caller frees. */
 int cloud_changed_ranges(struct cloud *c, const struct machine *m, unsigned disk, const char *baseline_id,

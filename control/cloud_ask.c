@@ -179,6 +179,26 @@ int cloud_worker_size(struct cloud *c, unsigned disks, struct worker_size *out, 
 	return c->p->ops->worker_size == NULL ? 0 : ask(c, call_worker_size, &args, e);
 }
 
+struct endpoint_args {
+	const struct res_ref *worker;
+	uint16_t port;
+	struct endpoint *out;
+};
+
+static int call_endpoint(struct provider *p, void *arg, struct err *e)
+{
+	const struct endpoint_args *a = arg;
+
+	return p->ops->endpoint(p, a->worker, a->port, a->out, e);
+}
+
+int cloud_endpoint(struct cloud *c, const struct res_ref *worker, uint16_t port, struct endpoint *out, struct err *e)
+{
+	struct endpoint_args args = {.worker = worker, .port = port, .out = out};
+
+	return ask(c, call_endpoint, &args, e);
+}
+
 struct changed_args {
 	const struct machine *machine;
 	unsigned disk;

@@ -80,7 +80,7 @@ int cloud_wait_ready(struct cloud *c, const struct res_ref *r, struct err *e)
 	struct cloud_wait w = cloud_wait_begin(c, r);
 	int64_t delay = FIRST_DELAY;
 	enum res_state state = RES_PENDING;
-	bool seen = false;
+	int64_t there = w.begin, late = APPEAR_NS; /* when it was last to be expected, and how long it may be missing */
 
 	for (;; delay = delay * 3 / 2 < LONGEST ? delay * 3 / 2 : LONGEST) {
 		struct err why = ERR_INIT;
@@ -96,11 +96,12 @@ int cloud_wait_ready(struct cloud *c, const struct res_ref *r, struct err *e)
 		}
 		if (rc == 0 && state == RES_READY)
 			return 0;
-		/* What was just made may appear late; what was there and is not has gone. */
-		if (rc == 0 && state == RES_ABSENT && (seen || clock_mono_ns() - w.begin > APPEAR_NS))
+		/* What was just made may appear late; what is not there any more has gone, unless one look was wrong. */
+		if (rc == 0 && state == RES_ABSENT && clock_mono_ns() - there > late)
 			return is_absent(c, r, e);
 		if (rc == 0 && state == RES_PENDING) {
-			seen = true;
+			there = clock_mono_ns();
+			late = cloud_patience_ns(c) / 40;
 			cloud_wait_see(c, &w);
 		}
 		if (clock_mono_ns() + delay > w.deadline) {

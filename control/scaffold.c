@@ -247,7 +247,7 @@ static int enrol(struct scaffold *s, struct side *side, struct err *e)
 		.cancel = s->c->cancel,
 	};
 
-	if (side->cloud->p->ops->endpoint(side->cloud->p, &side->worker.ref, API_PORT, &side->endpoint, e) < 0)
+	if (cloud_endpoint(side->cloud, &side->worker.ref, API_PORT, &side->endpoint, e) < 0)
 		return -1;
 	snprintf(spec.address, sizeof spec.address, strchr(side->endpoint.host, ':') != NULL ? "[%s]:%u" : "%s:%u",
 		 side->endpoint.host, side->endpoint.port);

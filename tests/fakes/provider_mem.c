@@ -358,6 +358,9 @@ static int poll_item(struct provider *p, const struct res_ref *ref, enum res_sta
 	*state = RES_PENDING;
 	if (it->pending > 0) {
 		it->pending--;
+	} else if (it->missed > 0) {
+		it->missed--;
+		*state = RES_ABSENT;
 	} else if (it->removing) {
 		*it = (struct mem_item){.used = false};
 		*state = RES_ABSENT;

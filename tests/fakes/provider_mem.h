@@ -39,6 +39,7 @@ struct mem_item {
 	unsigned pending;       /* polls until it is ready, or gone when `removing` */
 	unsigned refusals;      /* removals answered with BUSY */
 	unsigned hidden;        /* finds and polls that do not show it yet */
+	unsigned missed;        /* polls after the pending ones that do not show it */
 	bool removing;
 	bool failed;            /* poll says FAILED */
 	uint32_t data[MEM_CHUNKS];
