@@ -90,7 +90,7 @@ static int refusal(struct azure_session *s, const char *what, yyjson_val *error,
 		words = rest_words(r);
 	enum err_kind kind = kind_of(rest_text(detail, "code")[0] != '\0' ? rest_text(detail, "code") : code, words, status);
 	/* https://learn.microsoft.com/azure/virtual-network/troubleshoot-nic-reserved */
-	if (strcmp(code, "NicReservedForAnotherVm") == 0)
+	if (strcmp(code, "NicReservedForAnotherVm") == 0 && r->retry_after_s <= 0)
 		*s->not_before_ns = clock_mono_ns() + 180 * NS_PER_S;
 	return err_set(e, kind == ERR_PROTOCOL && status == 0 ? ERR_IO : kind, 0, "%.150s: %s: %.200s%s%.100s (HTTP %d, request %s, "
 		       "correlation %s)", what, code, words, detail != NULL ? " / " : "", rest_text(detail, "message"), r->status,

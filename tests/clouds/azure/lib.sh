@@ -11,7 +11,7 @@ fi
 shift
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../e2e/lib.sh"
-requires jq qemu-system-x86_64 qemu-img python3 openssl ip
+requires jq qemu-system-x86_64 qemu-img python3 openssl ip curl
 ip link set lo up
 ip route add local 198.51.100.0/24 dev lo # public addresses
 ip route add local 10.9.0.0/16 dev lo     # addresses in the virtual network

@@ -3,8 +3,9 @@
 """arm.py: a test cloud that speaks Azure Resource Manager, in the public cloud's API versions or Azure Stack Hub's.
 
     tests/fakes/arm/arm.py serve --folder F [--port P] [--hub] [--seed-file SEED.json] ...   until SIGTERM
-    tests/fakes/arm/arm.py inventory|counts|calls|pairs|files|running|consoles --folder F    what it holds and saw
-    tests/fakes/arm/arm.py rules --folder F RULES.json                                       sets the faults (faults.py)
+    tests/fakes/arm/arm.py inventory|counts|calls|pairs|files|running|consoles|secrets --folder F    what it holds and saw
+    tests/fakes/arm/arm.py rules --folder F RULES.json         sets the faults (faults.py)
+    tests/fakes/arm/arm.py schedule --folder F SEED.json       draws them: {"seed", "count", "transient", "calls": [NAME...]}
     tests/fakes/arm/arm.py type --folder F MACHINE-ID LINE                                   at a machine's serial console
 
 It is a program of its own, in Python's standard library alone and on purpose without a line of ours, so that it is a
@@ -42,7 +43,7 @@ import qemu
 import restore
 from arm_api import ArmApi
 from cloud import Cloud
-from faults import Faults, Rule, seeded
+from faults import Faults, Rule
 from imds import Imds
 from record import Recorder
 from routes import Routes
@@ -59,8 +60,9 @@ CLIENT = "c11e4700-0000-4000-8000-000000000003"
 
 def arguments():
     a = argparse.ArgumentParser(description="A test cloud that speaks Azure Resource Manager.")
-    a.add_argument("command", choices=["serve", "inventory", "counts", "calls", "pairs", "files", "running", "consoles", "rules", "type"])
-    a.add_argument("words", nargs="*", help="rules: a file with a JSON list of faults; type: a machine's id and a line")
+    a.add_argument("command", choices=["serve", "inventory", "counts", "calls", "pairs", "files", "running", "consoles", "secrets", "rules", "schedule",
+                                        "type"])
+    a.add_argument("words", nargs="*", help="rules, schedule: a file with JSON; type: a machine's id and a line")
     a.add_argument("--folder", required=True)
     a.add_argument("--host", default="127.0.0.1", help="address to listen at")
     a.add_argument("--port", type=int, default=0)
@@ -86,10 +88,6 @@ def arguments():
     a.add_argument("--graceful", type=float, default=5.0, help="seconds a machine has to shut down")
     a.add_argument("--worker", help="a machine is this program, wherry-worker, and no QEMU")
     a.add_argument("--faults", help="JSON list of rules")
-    a.add_argument("--fault-seed", type=int, help="draw the rules from this seed")
-    a.add_argument("--fault-count", type=int, default=3)
-    a.add_argument("--fault-calls", help="what `calls` told of a run without faults: the rules are drawn from these calls")
-    a.add_argument("--transient", action="store_true", help="draw only faults a client must overcome")
     a.add_argument("--verbose", action="store_true")
     return a.parse_intermixed_args()
 
@@ -124,15 +122,6 @@ def write_env(options, ca):
 
 
 def rules_of(options):
-    if options.fault_seed is not None:
-        calls = {}
-        if options.fault_calls:
-            with open(options.fault_calls, encoding="utf-8") as file:
-                calls["calls"] = [c["call"] for c in json.load(file)]
-        rules = seeded(options.fault_seed, options.fault_count, options.transient, **calls)
-        for rule in rules:
-            print(f"fault seed {options.fault_seed}: {rule.call} #{rule.nth} x{rule.times}: {rule.fault}", flush=True)
-        return rules
     if options.faults:
         with open(options.faults, encoding="utf-8") as file:
             return [Rule(**r) for r in json.load(file)]
@@ -176,7 +165,7 @@ def ask(options):
     with open(os.path.join(options.folder, "ready"), encoding="ascii") as file:
         url = file.read().strip()
     data = None
-    if options.command == "rules" and options.words:
+    if options.command in ("rules", "schedule") and options.words:
         with open(options.words[0], "rb") as file:
             data = file.read()
     if options.command == "type":

@@ -7,6 +7,7 @@ A schedule of a seed is the same for the same seed: it depends on nothing but th
 """
 import collections
 import fnmatch
+import math
 import os
 import random
 import signal
@@ -117,8 +118,9 @@ class Faults:
         self.quiet_until = 0.0   # a client that was throttled must make no call before
 
     def set(self, rules):
+        """Counting begins anew."""
         with self.cloud.lock:
-            self.rules, self.calls = [Rule(**r) for r in rules], []
+            self.rules, self.calls = [r if isinstance(r, Rule) else Rule(**r) for r in rules], []
 
     def take(self, request):
         """The rule for this call, or None."""
@@ -140,7 +142,9 @@ class Faults:
         if rule.fault not in REFUSALS:
             return None
         status, code, message = REFUSALS[rule.fault]
-        headers = {"Retry-After": str(rule.retry_after)} if status in (429, 503) or rule.fault == "nic-reserved" else {}
+        headers = {"Retry-After": str(rule.retry_after)} if status in (429, 503) else {}
+        if rule.fault == "nic-reserved":
+            headers = {"Retry-After": str(math.ceil(self.cloud.seconds(180)))}  # the pace is ours: --scale
         if status == 429 and request.arm:
             self.quiet_until = time.time() + rule.retry_after - 0.05
         if not request.arm and not request.call.endswith("token"):

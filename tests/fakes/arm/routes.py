@@ -2,9 +2,10 @@
 """Which part of the cloud serves a path."""
 import collections
 
+import access
 import machines
 from errors import ArmError
-from faults import pairs
+from faults import pairs, seeded
 from paths import parse
 from web import Reply
 
@@ -61,6 +62,11 @@ class Routes:
         if what == "rules" and request.method == "PUT":
             self.faults.set(request.json())
             return Reply(200, [])
+        if what == "schedule" and request.method == "PUT":
+            self.faults.set(seeded(**request.json()))
+            return Reply(200, [vars(r) for r in self.faults.rules])
+        if what == "secrets":
+            return Reply(200, self.secrets())
         if what == "rules":
             return Reply(200, [vars(r) for r in self.faults.rules])
         if what == "expire-tokens":
@@ -82,3 +88,10 @@ class Routes:
             vms = cloud.of_kind("Microsoft.Compute/virtualMachines")
             return Reply(200, dict(collections.Counter(machines.power_state(cloud, v) for v in vms)))
         return Reply(404, {"error": f"no such door: {what}"})
+
+    def secrets(self):
+        """All that nobody may write down: the client's secret, tokens (their part that is no common claim), signatures."""
+        with self.cloud.lock:
+            consoles = [r.own["console_key"] for r in self.cloud.resources.values() if "console_key" in r.own]
+            return [self.cloud.options.client_secret, *(t.rsplit(".", 1)[1] for t in self.tokens.live),
+                    *access.grants(self.cloud), *consoles]
