@@ -257,6 +257,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 	return keep->make(a, image, id, bytes->size, e);
 }
 
+/* A disk of that name that is not of this image is not its upload's. */
 static int finish(struct provider *p, const struct cloud_image *image, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
@@ -265,6 +266,8 @@ static int finish(struct provider *p, const struct cloud_image *image, struct er
 
 	disk_id(a, image, id);
 	yyjson_val *disk = read_disk(a, image, id, &doc, e);
+	if (e->kind == ERR_BUSY)
+		*e = (struct err)ERR_INIT;
 	if (disk == NULL || strcmp(azure_text(disk, "/properties/provisioningState"), "Deleting") == 0)
 		return e->kind == ERR_NONE ? 0 : -1;
 	return remove_disk(a, disk, id, e);

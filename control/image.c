@@ -269,7 +269,7 @@ static int tidy(struct sending *s, struct err *e)
 	struct backoff b = cloud_backoff(&s->c);
 
 	while (ops->finish != NULL && ops->finish(s->c.p, i, e) < 0) {
-		if (!err_is_retryable(e) || !cloud_again(&s->c, &b, e))
+		if ((!err_is_retryable(e) && e->kind != ERR_BUSY) || !cloud_again(&s->c, &b, e))
 			return err_wrap(e, "image %s is ready in %s, and what its upload needed stays there until the next upload", i->name,
 					s->c.p->place);
 		*e = (struct err)ERR_INIT;

@@ -63,10 +63,9 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 	struct rest_call call = {.method = "PUT", .type = "application/octet-stream", .file = bytes->fd, .file_size = bytes->size,
 				 .sent = bytes->sent, .ctx = bytes->ctx};
 
-	if (os_perform(os_of(p), OS_IMAGE, path, &call, NULL, e) < 0)
-		return err_wrap(e, "sending image %s (%s) to %s", image->name, image->id, p->place);
 	*sent = bytes->size;
-	return 0;
+	return os_perform(os_of(p), OS_IMAGE, path, &call, NULL, e) == 0 ? 0 :
+	       err_wrap(e, "sending image %s (%s) to %s", image->name, image->id, p->place);
 }
 
 static int take_away(struct provider *p, const struct cloud_image *image, struct err *e)
@@ -83,12 +82,8 @@ int os_worker_image(struct provider *p, char id[RES_ID_SIZE], struct err *e)
 
 const struct image_ops os_images = {
 	.formats = (const char *const[]){"qcow2", "raw", NULL},
-	.region_key = "region",
-	.image_key = "image",
+	.region_key = "region", .image_key = "image",
 	.by_environment = true,
-	.list = list,
-	.create = create,
-	.send = send_bytes,
-	.remove = take_away,
+	.list = list, .create = create, .send = send_bytes, .remove = take_away,
 	.of_workers = os_worker_image,
 };

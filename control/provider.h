@@ -224,10 +224,11 @@ struct image_ops {
 	/* Without its bytes; in: name and about; out: id. */
 	int (*create)(struct provider *p, const struct image_bytes *bytes, struct cloud_image *image, struct err *e);
 	/* All bytes of an image that is PENDING, from the beginning. BUSY: somebody else sends them. *sent: how many were, none
-	 * where the cloud has them already. */
+	 * where the cloud has them already; after a failure it says nothing. */
 	int (*send)(struct provider *p, const struct cloud_image *image, const struct image_bytes *bytes, uint64_t *sent,
 		    struct err *e);
-	/* The image is READY: what an upload of it needed goes away, though that upload died. NULL: uploads need nothing. */
+	/* The image is READY: what an upload of it needed goes away, though that upload died. BUSY: the cloud does not let it go
+	 * just now. NULL: uploads need nothing. */
 	int (*finish)(struct provider *p, const struct cloud_image *image, struct err *e);
 	int (*remove)(struct provider *p, const struct cloud_image *image, struct err *e);
 	/* What workers boot from: as the block says, else image_choose() of image.h. NOT_FOUND: there is none. */

@@ -40,7 +40,7 @@ static void check_generation(const struct sku_check *s, const char *takes)
 
 	if (takes[0] != '\0' && image[0] != '\0' && strstr(takes, image) == NULL)
 		findings_add(s->out, FINDING_ERROR, ERR_CONFIG, "size %s boots images of generation %s, and that of the workers is of %s: run `wherry "
-			     "image upload --firmware %s`, or choose another \"export_worker_size\"", s->a->options.size, takes, image,
+			     "image upload --firmware %s`, or choose another one for workers", s->size, takes, image,
 			     strcmp(image, "V1") == 0 ? "uefi" : "bios");
 }
 

@@ -7,6 +7,7 @@
 #include "azure.h"
 #include "azure_fixture.h"
 #include "base/cleanup.h"
+#include "cloud.h"
 #include "image.h"
 #include "provider_azure.h"
 
@@ -291,7 +292,7 @@ static void list_each_state_of_a_version_in_this_region(void **state)
 		bool here = cases[i].uses >= 0;
 
 		there_is(t, version, here ? status : NULL, "");
-		ok(image_list(t->p, &l, e));
+		ok(image_list(&(struct cloud){.p = t->p, .log = &t->w->log}, &l, e));
 		assert_int_equal(l.list.len, here);
 		if (here)
 			assert_int_equal((int)l.list.at[0].use, cases[i].uses);
