@@ -2,7 +2,7 @@
 /*
  * Private to the driver of Blob Storage: one container of one account, and how it is asked (learn.microsoft.com/rest/api/
  * storageservices/blob-service-rest-api). A disk NAME is the page blob NAME.vhd with its tags (res_tags.h) as the
- * metadata BLOB_TAGS, the description of it the block blob NAME.json. A snapshot's name and tags are the metadata of the
+ * metadata BLOB_TAGS, the description of it the block blob NAME.json with the disk's tags. A snapshot's name and tags are the metadata of the
  * blob's snapshot; its id is "NAME.vhd?snapshot=TIME".
  */
 #ifndef WHERRY_CONTROL_BLOB_H
@@ -20,14 +20,14 @@
 #define BLOB_TAGS     "wherry"                 /* metadata: the tags ... */
 #define BLOB_HOLDER   "wherry_holder"          /* ... and who locked it last, for people */
 
-struct blob_leases;
+struct blob_lease;
 
 struct blob_store {
 	struct provider p;
 	struct blob_config config;
 	char *trust;                 /* PEM */
 	struct rest *rest;
-	struct blob_leases *leases;  /* NULL: nothing was locked yet */
+	struct blob_lease *leases;   /* of what was locked; NULL: nothing was yet */
 	int64_t lock_since_ns;       /* since when a lock of a dead run of ours is waited for; 0: none is */
 };
 
@@ -70,7 +70,12 @@ struct blob_seen {
 	bool leased_for_ever; /* not by us: our leases end */
 };
 int blob_look(struct blob_store *s, const struct res_ref *ref, struct blob_seen *out, struct err *e);
+/* The same of a blob and its snapshot ("": the blob itself), whatever ref is. */
+int blob_look_at(struct blob_store *s, const char *name, const char *snapshot, const struct res_ref *ref,
+		 struct blob_seen *out, struct err *e);
 void blob_name(const struct res_ref *disk, char out[RES_NAME_SIZE + 8]);
+/* DELETE; what is absent is deleted. */
+int blob_delete(struct blob_store *s, const struct blob_request *q, struct err *e);
 
 int blob_find(struct provider *p, const char *job, provider_found *cb, void *ctx, struct err *e);
 int blob_disk_create(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);
@@ -81,13 +86,17 @@ int blob_poll(struct provider *p, const struct res_ref *ref, enum res_state *sta
 int blob_remove(struct provider *p, const struct res_ref *ref, struct err *e);
 int blob_claim(struct provider *p, struct res_ref *disk, const struct res_tags *expect, const struct res_tags *set,
 	       struct err *e);
+
+/* ---- What stands beside a disk (blob_note.c) ---- */
+
 int blob_describe(struct provider *p, const struct res_ref *disk, const char *json, struct err *e);
+int blob_remove_note(struct blob_store *s, const struct res_ref *disk, struct err *e);
 
 /* ---- Leases (blob_lease.c) ---- */
 
 int blob_lock(struct provider *p, const struct res_ref *disk, const char *holder, struct err *e);
-/* The lease held on a disk, "" if there is none. Returns out. */
-char *blob_lease_of(struct blob_store *s, const struct res_ref *disk, char out[40]);
-void blob_leases_free(struct blob_leases *l); /* lets them go */
+/* The id of the lease that was taken on a disk, also when it is lost: the service refuses it then. "": none was. */
+const char *blob_lease_of(const struct blob_store *s, const struct res_ref *disk);
+void blob_leases_free(struct blob_lease *first); /* lets them go; NULL is fine */
 
 #endif

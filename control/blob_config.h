@@ -13,7 +13,8 @@ struct blob_config {
 	char container[64];
 	char endpoint[256]; /* of the account, without a '/' at its end */
 	char ca_file[256];  /* "": the host's */
-	uint32_t token_s;   /* life of a worker's tokens */
+	uint32_t token_s;   /* life of a worker's tokens ... */
+	uint32_t lease_s;   /* ... and of leases that are not renewed */
 	struct blob_key key;
 	char *token;        /* the operator's own; NULL: the key is there. Owned */
 };

@@ -38,31 +38,37 @@ static uint64_t blob_size(uint64_t disk)
 
 static void add_lease(struct blob_store *s, struct blob_request *q, const struct res_ref *disk)
 {
-	char lease[40];
+	const char *lease = blob_lease_of(s, disk);
 
-	if (blob_lease_of(s, disk, lease)[0] != '\0')
+	if (lease[0] != '\0')
 		blob_header(q, "x-ms-lease-id: %s", lease);
 }
 
-static void add_snapshot(struct blob_request *q, const struct place *at)
+static void add_snapshot(struct blob_request *q, const char *snapshot)
 {
-	if (at->snapshot[0] == '\0')
+	if (snapshot[0] == '\0')
 		return;
 	q->query[0][0] = "snapshot";
-	q->query[0][1] = at->snapshot;
+	q->query[0][1] = snapshot;
 }
 
 int blob_look(struct blob_store *s, const struct res_ref *ref, struct blob_seen *out, struct err *e)
 {
 	struct place at = place_of(ref);
-	struct blob_request q = {.method = "HEAD", .name = at.name};
+
+	*out = (struct blob_seen){.ref = {.kind = ref->kind}};
+	return at.name[0] == '\0' ? 0 : blob_look_at(s, at.name, at.snapshot, ref, out, e);
+}
+
+int blob_look_at(struct blob_store *s, const char *name, const char *snapshot, const struct res_ref *ref,
+		 struct blob_seen *out, struct err *e)
+{
+	struct blob_request q = {.method = "HEAD", .name = name};
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	char length[32], tags[RES_TAGS_SIZE];
 
 	*out = (struct blob_seen){.ref = {.kind = ref->kind}};
-	if (at.name[0] == '\0')
-		return 0;
-	add_snapshot(&q, &at);
+	add_snapshot(&q, snapshot);
 	int status = blob_ask(s, s->rest, &q, &reply, e);
 	if (status < 0)
 		return -1;
@@ -77,7 +83,7 @@ int blob_look(struct blob_store *s, const struct res_ref *ref, struct blob_seen 
 	rest_header(&reply, "x-ms-meta-" BLOB_HOLDER, out->holder, sizeof out->holder);
 	out->leased_for_ever = strcmp(rest_header(&reply, "x-ms-lease-duration", length, sizeof length), "infinite") == 0;
 	snprintf(out->ref.name, sizeof out->ref.name, "%s", ref->name);
-	snprintf(out->ref.id, sizeof out->ref.id, "%s", ref->kind == RES_DISK ? at.name : ref->id);
+	snprintf(out->ref.id, sizeof out->ref.id, "%s", ref->kind == RES_DISK ? name : ref->id);
 	return 0;
 }
 
@@ -223,8 +229,7 @@ static int put(struct blob_store *s, struct blob_request *q, const struct res_re
 {
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 
-	if (disk != NULL)
-		add_lease(s, q, disk);
+	add_lease(s, q, disk);
 	int status = blob_ask(s, s->rest, q, &reply, e);
 	if (status < 0)
 		return -1;
@@ -272,19 +277,9 @@ int blob_claim(struct provider *p, struct res_ref *disk, const struct res_tags *
 	return 0;
 }
 
-int blob_describe(struct provider *p, const struct res_ref *disk, const char *json, struct err *e)
-{
-	char name[RES_NAME_SIZE + 8];
-
-	snprintf(name, sizeof name, "%s.json", disk->name);
-	cleanup(blob_request_fini) struct blob_request q = {.method = "PUT", .name = name, .body = json, .type = "application/json"};
-	blob_header(&q, "x-ms-blob-type: BlockBlob");
-	return put(store_of(p), &q, NULL, e);
-}
-
 /* ---- Removing ---- */
 
-static int delete(struct blob_store *s, struct blob_request *q, struct err *e)
+int blob_delete(struct blob_store *s, const struct blob_request *q, struct err *e)
 {
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	int status = blob_ask(s, s->rest, q, &reply, e);
@@ -319,18 +314,16 @@ static int see_foreign(struct blob_store *s, const char *name, const struct res_
 	return 0;
 }
 
-static int remove_disk(struct blob_store *s, const struct res_ref *ref, const struct place *at, struct err *e)
+static int remove_disk(struct blob_store *s, const struct res_ref *ref, const struct blob_seen *seen, struct err *e)
 {
-	cleanup(blob_request_fini) struct blob_request q = {.method = "DELETE", .name = at->name};
-	char note[RES_NAME_SIZE + 8];
-	struct blob_request note_q = {.method = "DELETE", .name = note};
+	struct place at = place_of(ref);
+	cleanup(blob_request_fini) struct blob_request q = {.method = "DELETE", .name = at.name, .if_match = seen->etag};
 
-	if (see_foreign(s, at->name, ref, e) < 0)
+	if (see_foreign(s, at.name, ref, e) < 0 || blob_remove_note(s, ref, e) < 0)
 		return -1;
-	snprintf(note, sizeof note, "%s.json", ref->name);
 	blob_header(&q, "x-ms-delete-snapshots: include");
 	add_lease(s, &q, ref);
-	return delete(s, &note_q, e) < 0 ? -1 : delete(s, &q, e);
+	return blob_delete(s, &q, e);
 }
 
 int blob_remove(struct provider *p, const struct res_ref *ref, struct err *e)
@@ -348,8 +341,8 @@ int blob_remove(struct provider *p, const struct res_ref *ref, struct err *e)
 	if (!seen.ours || !res_same_owner(&ref->tags, &seen.ref.tags))
 		return not_ours(s, ref, &seen, e);
 	if (ref->kind == RES_DISK)
-		return remove_disk(s, ref, &at, e);
+		return remove_disk(s, ref, &seen, e);
 	struct blob_request q = {.method = "DELETE", .name = at.name};
-	add_snapshot(&q, &at);
-	return delete(s, &q, e);
+	add_snapshot(&q, at.snapshot);
+	return blob_delete(s, &q, e);
 }

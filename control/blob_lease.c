@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A replica is held by a lease on its blob, which a thread of this process renews: it ends with the process, not at once
- * but within LEASE_S. Without its id nobody can write, not even a worker of a run that died: each process draws ids anew.
+ * A replica is held by a lease on its blob, renewed by a thread of this process on a connection of its own, so that no blob
+ * waits for another's: it ends with the process, not at once but within its length. Without its id nobody can write, not even a
+ * worker of a run that died: each process draws ids anew. The service is the judge of whether a lease still holds: what is
+ * written under one that was lost it refuses, and it renews one late as long as nobody else has touched the blob.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,26 +18,32 @@
 #include "blob.h"
 #include "net/pki.h"
 
-#define LEASE_S     45
-#define RENEW_S     12
-#define LOOK_AGAIN  (2 * NS_PER_S)
-#define LONGEST_NS  ((LEASE_S + 10) * NS_PER_S)
+#define LOOK_AGAIN (2 * NS_PER_S)
+#define TRY_AGAIN  NS_PER_S
 
-struct lease {
-	struct res_ref disk;
-	char id[40];
-	bool lost;
-};
-
-struct blob_leases {
+struct blob_lease {
+	struct blob_lease *next;
 	struct blob_store *s;
-	struct rest *rest;     /* the thread's own */
+	struct res_ref disk;
+	char id[40];          /* one for all tries: asked with it again, the service gives what a lost reply gave already */
+	struct rest *rest;    /* the thread's; NULL: there is none, the lease is not held yet */
 	pthread_t thread;
-	pthread_mutex_t lock;  /* below */
+	pthread_mutex_t lock; /* below */
 	pthread_cond_t changed;
-	VEC(struct lease) list;
 	bool stop;
+	struct err lost;
 };
+
+/* Three tries that hang, one after the other, fit into the rest of a lease. */
+static int64_t period_ns(const struct blob_store *s)
+{
+	return s->config.lease_s * (NS_PER_S / 6);
+}
+
+static uint32_t try_s(const struct blob_store *s)
+{
+	return s->config.lease_s / 5;
+}
 
 static int draw_id(char out[40], struct err *e)
 {
@@ -51,124 +59,141 @@ static int draw_id(char out[40], struct err *e)
 }
 
 /* PUT comp=lease; the status, -1 without an answer. */
-static int ask_lease(struct blob_store *s, struct rest *rest, const struct res_ref *disk, const char *action, const char *id,
-		     struct rest_reply *reply, struct err *e)
+static int ask_lease(struct blob_lease *l, struct rest *rest, const char *action, struct rest_reply *reply, struct err *e)
 {
 	char name[RES_NAME_SIZE + 8];
 	bool acquires = strcmp(action, "acquire") == 0;
 
-	blob_name(disk, name);
+	blob_name(&l->disk, name);
 	cleanup(blob_request_fini) struct blob_request q = {.method = "PUT", .name = name, .query = {{"comp", "lease"}}};
 	blob_header(&q, "x-ms-lease-action: %s", action);
-	blob_header(&q, acquires ? "x-ms-proposed-lease-id: %s" : "x-ms-lease-id: %s", id);
+	blob_header(&q, acquires ? "x-ms-proposed-lease-id: %s" : "x-ms-lease-id: %s", l->id);
 	if (acquires)
-		blob_header(&q, "x-ms-lease-duration: %d", LEASE_S);
-	int status = blob_ask(s, rest, &q, reply, e);
+		blob_header(&q, "x-ms-lease-duration: %u", l->s->config.lease_s);
+	int status = blob_ask(l->s, rest, &q, reply, e);
 	if (status >= 300 && acquires && status != 409)
-		return blob_refused(s, &q, reply, e);
+		return blob_refused(l->s, &q, reply, e);
 	return status;
 }
 
-/* ---- Renewing ---- */
+/* ---- Renewing: the thread of one lease ---- */
 
-static void renew(struct blob_leases *l, struct lease *it)
+/* Returns when to come back. */
+static int64_t renew(struct blob_lease *l)
 {
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
 	struct err e = ERR_INIT;
-	int status = ask_lease(l->s, l->rest, &it->disk, "renew", it->id, &reply, &e);
+	int64_t began = clock_mono_ns(), wait;
+	int status = ask_lease(l, l->rest, "renew", &reply, &e);
 	char reason[64];
 
-	if (status == 200 || (status != 404 && status != 409 && status != 412))
-		return; /* what did not get through is tried again in time */
-	it->lost = true;
-	log_warn(l->s->p.log, "the lease on %s is lost (%d %s): nothing more is written to it", it->disk.name, status,
-		 blob_reason(&reply, reason));
+	if (status == 200)
+		return began + period_ns(l->s);
+	wait = reply.retry_after_s * NS_PER_S;
+	/* What did not get through, or was not judged, is tried again in time. */
+	if (status != 404 && status != 409 && status != 412)
+		return clock_mono_ns() + (wait < TRY_AGAIN ? TRY_AGAIN : wait < period_ns(l->s) ? wait : period_ns(l->s));
+	pthread_mutex_lock(&l->lock);
+	err_set(&l->lost, ERR_BUSY, 0, "the lease that this run held on %s in %s was taken away (%d %s): nothing more is written to "
+		"it; find out who broke it, or was this host asleep? Then run again", l->disk.name, l->s->p.place, status,
+		blob_reason(&reply, reason));
+	pthread_mutex_unlock(&l->lock);
+	return INT64_MAX;
 }
 
-static void *renew_all(void *arg)
+static bool sleep_until(struct blob_lease *l, int64_t at)
 {
-	struct blob_leases *l = arg;
+	struct timespec until = {.tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S)};
 
 	pthread_mutex_lock(&l->lock);
-	while (!l->stop) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += RENEW_S;
-		if (pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
-			continue;
-		for (size_t i = 0; i < l->list.len && !l->stop; i++) {
-			struct lease it = l->list.at[i];
-
-			if (it.lost)
-				continue;
-			pthread_mutex_unlock(&l->lock);
-			renew(l, &it);
-			pthread_mutex_lock(&l->lock);
-			l->list.at[i].lost = it.lost; /* the list only grows */
-		}
-	}
+	while (!l->stop && pthread_cond_timedwait(&l->changed, &l->lock, &until) != ETIMEDOUT)
+		continue;
+	bool stop = l->stop;
 	pthread_mutex_unlock(&l->lock);
+	return !stop;
+}
+
+static void *keep(void *arg)
+{
+	struct blob_lease *l = arg;
+	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	struct err ignored = ERR_INIT; /* it ends by itself */
+	int64_t at = clock_mono_ns() + period_ns(l->s);
+
+	while (sleep_until(l, at))
+		at = renew(l);
+	ask_lease(l, l->rest, "release", &reply, &ignored);
 	return NULL;
 }
 
-static struct blob_leases *leases_new(struct blob_store *s, struct err *e)
+static int start(struct blob_lease *l, struct err *e)
 {
-	struct blob_leases *l = mem_alloc(sizeof *l);
-	struct rest_options options = {.ca_file = s->config.ca_file, .id_header = "x-ms-request-id", .timeout_s = RENEW_S,
-				       .log = s->p.log};
+	struct rest_options options = {.ca_file = l->s->config.ca_file, .id_header = "x-ms-request-id",
+				       .timeout_s = try_s(l->s), .log = l->s->p.log};
+
+	l->rest = rest_new(&options, e);
+	if (l->rest == NULL)
+		return -1;
+	if (pthread_create(&l->thread, NULL, keep, l) == 0)
+		return 0;
+	rest_free(l->rest);
+	l->rest = NULL;
+	return err_set(e, ERR_INTERNAL, 0, "no thread can be started that renews the lease on %s", l->disk.name);
+}
+
+/* ---- The list, of the provider's thread ---- */
+
+static struct blob_lease *find(const struct blob_store *s, const struct res_ref *disk)
+{
+	struct blob_lease *l = s->leases;
+
+	while (l != NULL && strcmp(l->disk.name, disk->name) != 0)
+		l = l->next;
+	return l;
+}
+
+static struct blob_lease *add(struct blob_store *s, const struct res_ref *disk, struct err *e)
+{
+	struct blob_lease *l = mem_alloc(sizeof *l);
+	pthread_condattr_t monotonic;
 
 	l->s = s;
+	l->disk = *disk;
+	l->next = s->leases;
+	s->leases = l;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->changed, NULL);
-	l->rest = rest_new(&options, e);
-	if (l->rest != NULL && pthread_create(&l->thread, NULL, renew_all, l) == 0)
-		return l;
-	if (l->rest != NULL)
-		err_set(e, ERR_INTERNAL, 0, "no thread can be started that renews leases");
-	rest_free(l->rest);
-	pthread_cond_destroy(&l->changed);
-	pthread_mutex_destroy(&l->lock);
-	free(l);
-	return NULL;
+	return draw_id(l->id, e) == 0 ? l : NULL;
 }
 
-void blob_leases_free(struct blob_leases *l)
+/* All are let go at once. */
+void blob_leases_free(struct blob_lease *first)
 {
-	if (l == NULL)
-		return;
-	pthread_mutex_lock(&l->lock);
-	l->stop = true;
-	pthread_cond_signal(&l->changed);
-	pthread_mutex_unlock(&l->lock);
-	pthread_join(l->thread, NULL);
-	for (size_t i = 0; i < l->list.len; i++) {
-		struct rest_reply reply = REST_REPLY_INIT;
-		struct err ignored = ERR_INIT; /* it ends by itself */
-
-		ask_lease(l->s, l->rest, &l->list.at[i].disk, "release", l->list.at[i].id, &reply, &ignored);
-		rest_reply_fini(&reply);
+	for (struct blob_lease *l = first; l != NULL; l = l->next) {
+		pthread_mutex_lock(&l->lock);
+		l->stop = true;
+		pthread_cond_signal(&l->changed);
+		pthread_mutex_unlock(&l->lock);
 	}
-	rest_free(l->rest);
-	vec_fini(&l->list);
-	pthread_cond_destroy(&l->changed);
-	pthread_mutex_destroy(&l->lock);
-	free(l);
+	for (struct blob_lease *l = first, *next; l != NULL; l = next) {
+		next = l->next;
+		if (l->rest != NULL)
+			pthread_join(l->thread, NULL);
+		rest_free(l->rest);
+		pthread_cond_destroy(&l->changed);
+		pthread_mutex_destroy(&l->lock);
+		free(l);
+	}
 }
 
-char *blob_lease_of(struct blob_store *s, const struct res_ref *disk, char out[40])
+const char *blob_lease_of(const struct blob_store *s, const struct res_ref *disk)
 {
-	struct blob_leases *l = s->leases;
+	const struct blob_lease *l = find(s, disk);
 
-	out[0] = '\0';
-	if (l == NULL)
-		return out;
-	pthread_mutex_lock(&l->lock);
-	for (size_t i = 0; i < l->list.len; i++)
-		if (strcmp(l->list.at[i].disk.name, disk->name) == 0)
-			memcpy(out, l->list.at[i].id, 40);
-	pthread_mutex_unlock(&l->lock);
-	return out;
+	return l != NULL && l->rest != NULL ? l->id : "";
 }
 
 /* ---- Locking ---- */
@@ -181,7 +206,7 @@ static int held(struct blob_store *s, const struct res_ref *disk, const struct b
 
 	if (s->lock_since_ns == 0)
 		s->lock_since_ns = now;
-	if (ours && now - s->lock_since_ns < LONGEST_NS)
+	if (ours && now - s->lock_since_ns < (s->config.lease_s + 10) * NS_PER_S)
 		s->p.not_before_ns = now + LOOK_AGAIN;
 	return err_set(e, ERR_BUSY, 0, "replica disk %s in %s is leased by %s: let that end, or break the lease if nothing uses it "
 		       "any more (`az storage blob lease break`)", disk->name, s->p.place,
@@ -207,35 +232,34 @@ static int write_holder(struct blob_store *s, const struct res_ref *disk, const 
 	return status == 200 ? 0 : blob_refused(s, &q, &reply, e);
 }
 
-static void remember(struct blob_leases *l, const struct res_ref *disk, const char *id)
+static int still_held(struct blob_lease *l, struct err *e)
 {
 	pthread_mutex_lock(&l->lock);
-	struct lease *it = vec_push(&l->list);
-	*it = (struct lease){.disk = *disk};
-	memcpy(it->id, id, sizeof it->id);
+	struct err lost = l->lost;
 	pthread_mutex_unlock(&l->lock);
+	if (lost.kind == ERR_NONE)
+		return 0;
+	*e = lost;
+	return -1;
 }
 
 int blob_lock(struct provider *p, const struct res_ref *disk, const char *holder, struct err *e)
 {
 	struct blob_store *s = store_of(p);
 	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
+	struct blob_lease *l = find(s, disk);
 	struct blob_seen seen;
-	char id[40];
 
-	if (blob_lease_of(s, disk, id)[0] != '\0')
-		return 0;
-	if (s->leases == NULL)
-		s->leases = leases_new(s, e);
-	if (s->leases == NULL || draw_id(id, e) < 0)
+	if (l != NULL && l->rest != NULL)
+		return still_held(l, e);
+	if (l == NULL && (l = add(s, disk, e)) == NULL)
 		return -1;
-	int status = ask_lease(s, s->rest, disk, "acquire", id, &reply, e);
-	if (status < 0 || blob_look(s, disk, &seen, e) < 0)
+	int status = ask_lease(l, s->rest, "acquire", &reply, e);
+	/* From now on it is to be let go, whatever comes. */
+	if (status < 0 || (status != 409 && start(l, e) < 0) || blob_look(s, disk, &seen, e) < 0)
 		return -1;
 	if (status == 409)
 		return held(s, disk, &seen, e);
-	/* From now on it is to be let go, whatever comes. */
-	remember(s->leases, disk, id);
 	s->lock_since_ns = 0;
-	return seen.ours ? write_holder(s, disk, holder, id, &seen, e) : 0;
+	return seen.ours ? write_holder(s, disk, holder, l->id, &seen, e) : 0;
 }

@@ -290,7 +290,8 @@ struct provider_ops {
 	/* Name under which this place's workers reach the loopback of the controller's host; NULL: they cannot. */
 	const char *(*host_alias)(struct provider *p);
 
-	/* Hold the replica for the life of this process; BUSY names the holder. Released by close or death. */
+	/* Hold the replica for the life of this process; BUSY names the holder. Released by close or death. What is held
+	 * already: success without a call, or BUSY because it was lost since. */
 	int (*replica_lock)(struct provider *p, const struct res_ref *disk, const char *holder, struct err *e);
 	/* Compare and set of the tags on a replica disk: BUSY when its epoch or owner is not `expect`'s. Where the cloud has
 	 * no such call it is a reading and a writing, and the exclusive attachment of the disk to one worker, under which

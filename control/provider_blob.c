@@ -32,6 +32,7 @@ static void read_options(struct json_at *block, struct blob_config *c)
 	read_text(block, "endpoint", JSON_OPTIONAL, c->endpoint, sizeof c->endpoint);
 	read_text(block, "ca_file", JSON_OPTIONAL, c->ca_file, sizeof c->ca_file);
 	c->token_s = (uint32_t)json_number(block, "token_seconds", JSON_OPTIONAL, 5, 86400, 3600);
+	c->lease_s = (uint32_t)json_number(block, "lease_seconds", JSON_OPTIONAL, 15, 60, 60);
 	json_no_more(block);
 }
 
@@ -170,8 +171,11 @@ static int access_disk(struct provider *p, const struct res_ref *disk, bool read
 	}
 	blob_name(disk, name);
 	snprintf(out->url, sizeof out->url, "%s/%s/%s", endpoint, s->config.container, name);
-	if (!read_only)
-		blob_lease_of(s, disk, out->lease);
+	if (!read_only) {
+		snprintf(out->lease, sizeof out->lease, "%s", blob_lease_of(s, disk));
+		if (out->lease[0] == '\0')
+			return err_set(e, ERR_INTERNAL, 0, "%s was to be written without a lease on it; please report it", out->url);
+	}
 	add_token(s, name, read_only, out);
 	return 0;
 }

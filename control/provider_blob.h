@@ -4,11 +4,13 @@
  * of it, its description a JSON blob beside it. There are no machines: the source's worker writes the blobs.
  *
  *   {"provider": "blob", "storage_account_name": "acct", "storage_container_name": "disks",
- *    "endpoint": "https://127.0.0.1:10000/devstoreaccount1", "ca_file": "ca.pem", "token_seconds": 3600}
+ *    "endpoint": "https://127.0.0.1:10000/devstoreaccount1", "ca_file": "ca.pem", "token_seconds": 3600,
+ *    "lease_seconds": 60}
  *
  * endpoint: of the account's Blob service; if left out, https://ACCOUNT.blob.core.windows.net, or what the connection
  * string says. The container is made when it is not there. token_seconds: how long the tokens hold that the worker gets, one
- * for each disk; they are renewed after half of it. Who one is comes from the environment, under the names that
+ * for each disk; they are renewed after half of it. lease_seconds: how long a blob stays held after
+ * this process has died. Who one is comes from the environment, under the names that
  * Azure's own clients use: AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN (and
  * AZURE_STORAGE_ACCOUNT where the job names none).
  */

@@ -39,11 +39,22 @@ int replica_access_gather(struct context *c, const struct replica *r, bool read_
 	return 0;
 }
 
+/* Who lost a disk stops, also while there is nothing to write to it. */
+static int still_held(struct context *c, const struct replica *r, const struct replica_access *a, struct err *e)
+{
+	for (unsigned i = 0; !a->read_only && i < a->count; i++)
+		if (c->target_p->ops->replica_lock(c->target_p, &r->disks[i].res.ref, "", e) < 0)
+			return -1;
+	return 0;
+}
+
 int replica_access_keep(struct context *c, const struct replica *r, struct batch b, struct replica_access *a,
 			struct worker_client *w, struct err *e)
 {
 	cleanup(buf_fini) struct buf list = BUF_INIT;
 
+	if (still_held(c, r, a, e) < 0)
+		return -1;
 	if (a->count == 0 || clock_mono_ns() < a->renew_ns)
 		return 0;
 	if (replica_access_gather(c, r, a->read_only, a, e) < 0)

@@ -62,6 +62,22 @@ start_store() {
 	export AZURE_STORAGE_KEY=$account_key SSL_CERT_FILE=$work/ca.pem
 }
 
+# start_proxy SCRIPT: store_proxy.js before the store; its port in $proxy, what it saw in $work/seen
+start_proxy() {
+	local tries
+	: >"$work/proxy.out"
+	: >"$work/seen"
+	node "$top/tests/e2e/store_proxy.js" "$work" "$port" "$1" >"$work/proxy.out" 2>&1 &
+	store_pids+=("$!")
+	disown
+	for ((tries = 0; tries < 100; tries++)); do
+		proxy=$(sed -n 's/^port //p' "$work/proxy.out")
+		[ -z "$proxy" ] || return 0
+		sleep 0.1
+	done
+	fail "$(cat "$work/proxy.out")"
+}
+
 hmac() { # what the account's key signs of stdin, base64
 	openssl dgst -sha256 -mac HMAC -macopt "hexkey:$(base64 -d <<<"$account_key" | xxd -p -c 256)" -binary | base64 -w0
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between a worker and Azurite: store_proxy.js FOLDER PORT none|faults. Tells its port on stdout, and each request as a line
-// of JSON in FOLDER/seen: when, method, bytes, whether Content-MD5 is the body's, which connection, which fault was made.
+// Between wherry, its worker and Azurite: store_proxy.js FOLDER PORT none|faults|leases. Tells its port on stdout, and each
+// request as a line of JSON in FOLDER/seen: when, method, blob, bytes, whether Content-MD5 is the body's, what is done to a
+// lease, which connection, which fault was made. leases: nobody's lease is renewed before somebody renews another blob's.
 'use strict';
 const fs = require('fs'), https = require('https'), crypto = require('crypto');
 const [folder, port, script] = process.argv.slice(2);
@@ -20,6 +21,15 @@ function choose(req) {
 	if (req.headers['x-ms-page-write'] === 'update')
 		return write_faults[++writes] || '';
 	return req.method === 'GET' && !req.url.includes('comp=') ? read_faults[++reads] || '' : '';
+}
+
+// Renewals that wait for one of another blob. Who has gone away waits no more.
+let waiting = [];
+function meet(req, blob, go) {
+	waiting = waiting.filter((w) => !w.req.socket.destroyed && w.blob !== blob);
+	waiting.push({ req, blob, go });
+	if (waiting.length > 1)
+		waiting.splice(0).forEach((w) => w.go());
 }
 
 function refuse(res, status, code, more) {
@@ -51,9 +61,10 @@ const server = https.createServer({ cert: fs.readFileSync(folder + '/store.pem')
 		req.on('data', (d) => parts.push(d));
 		req.on('end', () => {
 			const body = Buffer.concat(parts);
+			const blob = req.url.split('?')[0].split('/').pop(), lease = req.headers['x-ms-lease-action'] || '';
 			const sum = crypto.createHash('md5').update(body).digest('base64');
 			fs.appendFileSync(folder + '/seen', JSON.stringify({
-				at: Date.now() - began, method: req.method, page: req.headers['x-ms-page-write'] || '', length: body.length,
+				at: Date.now() - began, method: req.method, blob, lease, page: req.headers['x-ms-page-write'] || '', length: body.length,
 				md5: req.headers['content-md5'] === sum ? 'right' : 'wrong', connection: req.socket.number, fault,
 				range: req.headers['x-ms-range'],
 			}) + '\n');
@@ -63,8 +74,10 @@ const server = https.createServer({ cert: fs.readFileSync(folder + '/store.pem')
 			case '429': return refuse(res, 429, 'TooManyRequests', {});
 			case 'md5': return refuse(res, 400, 'Md5Mismatch', {});
 			case 'cut': return req.socket.destroy();
-			default: return forward(req, body, fault, res);
 			}
+			if (script === 'leases' && lease === 'renew')
+				return meet(req, blob, () => forward(req, body, fault, res));
+			return forward(req, body, fault, res);
 		});
 	});
 server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));

@@ -14,21 +14,6 @@ chmod 600 "$work/key"
 filled "$work/src.raw" 20 source
 truncate -s $(((31 << 20) + 1536)) "$work/src.raw"
 
-# start_proxy SCRIPT: faults by the number of the request; the port in $proxy, what it saw in $work/seen
-start_proxy() {
-	local tries
-	: >"$work/proxy.out"
-	: >"$work/seen"
-	node "$top/tests/e2e/store_proxy.js" "$work" "$port" "$1" >"$work/proxy.out" 2>&1 &
-	store_pids+=("$!")
-	disown
-	for ((tries = 0; tries < 100; tries++)); do
-		proxy=$(sed -n 's/^port //p' "$work/proxy.out")
-		[ -z "$proxy" ] || return 0
-		sleep 0.1
-	done
-	fail "$(cat "$work/proxy.out")"
-}
 new_blob() { # NAME MIB
 	store_call PUT "/disks/$1" '' x-ms-blob-type:PageBlob "x-ms-blob-content-length:$((($2 << 20) + 512))" >/dev/null
 	AZURE_STORAGE_SAS_TOKEN=$(sas "$1" rw)

@@ -11,7 +11,7 @@ requires qemu-system-x86_64
 start_store
 two_clouds
 jq --arg e "$endpoint" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
-	storage_container_name: "disks", endpoint: $e} | .limits = {"bandwidth": "2MB/s"}' "$job" >"$work/blob.json"
+	storage_container_name: "disks", endpoint: $e, lease_seconds: 15} | .limits = {"bandwidth": "2MB/s"}' "$job" >"$work/blob.json"
 job=$work/blob.json
 
 say 'killed when 8 MiB are durable'
