@@ -10,6 +10,7 @@ requires node npm curl openssl xxd jq qemu-img
 
 azurite_version=3.35.0
 azurite_home=${WHERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wherry}/azurite-$azurite_version
+store_host=127.0.0.1     # where it listens; set it before start_store
 account=devstoreaccount1 # Azurite's own, with its published key
 account_key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
 
@@ -32,7 +33,7 @@ make_certificates() {
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/store.key" -out "$work/store.csr" \
 		-subj '/CN=store' 2>/dev/null
 	openssl x509 -req -in "$work/store.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
-		-out "$work/store.pem" -extfile <(echo 'subjectAltName=IP:127.0.0.1,IP:10.0.2.2') 2>/dev/null
+		-out "$work/store.pem" -extfile <(echo 'subjectAltName=IP:127.0.0.1,IP:10.0.2.2,IP:'"$store_host") 2>/dev/null
 }
 
 store_pids=()
@@ -48,17 +49,17 @@ start_store() {
 	install_azurite
 	make_certificates
 	mkdir -p "$work/store"
-	node "$azurite_home/node_modules/.bin/azurite-blob" --blobHost 127.0.0.1 --blobPort 0 --location "$work/store" \
+	node "$azurite_home/node_modules/.bin/azurite-blob" --blobHost "$store_host" --blobPort 0 --location "$work/store" \
 		--cert "$work/store.pem" --key "$work/store.key" --disableTelemetry >"$work/azurite.log" 2>&1 &
 	store_pids+=("$!")
 	disown
 	for ((tries = 0; tries < 300; tries++)); do
-		port=$(sed -n 's/.*listens on https:\/\/127.0.0.1:\([0-9]*\).*/\1/p' "$work/azurite.log")
+		port=$(sed -n 's/.*listens on https:\/\/'"$store_host"':\([0-9]*\).*/\1/p' "$work/azurite.log")
 		[ -z "$port" ] || break
 		sleep 0.1
 	done
 	[ -n "$port" ] || { cat "$work/azurite.log"; fail 'Azurite does not start'; }
-	endpoint=https://127.0.0.1:$port/$account
+	endpoint=https://$store_host:$port/$account
 	export AZURE_STORAGE_KEY=$account_key SSL_CERT_FILE=$work/ca.pem
 }
 
@@ -106,7 +107,7 @@ store_call() {
 	for arg in "${headers[@]}"; do options+=(-H "$arg"); done
 	[ "$method" != HEAD ] || options+=(-I)
 	if [ -n "$file" ]; then options+=(--data-binary "@$file"); elif [ "$method" = PUT ]; then options+=(-H 'Content-Length: 0'); fi
-	curl "${options[@]}" -H "Authorization: SharedKey $account:$signature" "https://127.0.0.1:$port$path${query:+?$query}"
+	curl "${options[@]}" -H "Authorization: SharedKey $account:$signature" "https://$store_host:$port$path${query:+?$query}"
 }
 header() { sed -n "s/^$1: \(.*\)\r$/\1/Ip" "$work/head"; } # of the last store_call
 
@@ -117,6 +118,37 @@ sas() {
 	signature=$(printf '%s\n\n%s\n/blob/%s/disks/%s\n\n\nhttps\n2019-07-07\nb\n\n\n\n\n\n' "$2" "$expiry" "$account" "$1" | hmac |
 		sed 's/+/%2B/g; s,/,%2F,g; s/=/%3D/g')
 	echo "sv=2019-07-07&sr=b&sp=$2&se=${expiry//:/%3A}&spr=https&sig=$signature"
+}
+
+# What the container holds, one line each.
+listed() {
+	store_call GET /disks 'comp=list&include=snapshots,metadata&restype=container' |
+		sed 's/<Blob>/\n/g' | sed -n 's/^<Name>\([^<]*\)<.*/\1/p' | sort
+}
+
+# watch_argv [SECRET...]: notes in $work/argv every process that has one, or a token for a blob, in its arguments, from now on
+watch_argv() {
+	printf '%s\n' 'sr=b&sp=' "$@" >"$work/patterns"
+	: >"$work/argv"
+	while sleep 0.1; do
+		grep -laF -f "$work/patterns" /proc/[0-9]*/cmdline >>"$work/argv" 2>/dev/null || :
+	done &
+	store_pids+=("$!")
+	disown
+}
+
+# no_secrets PATH...: neither the key, nor a signature that Azurite has ever seen, as it is or encoded, stands anywhere in these
+# files, nor stood in the list of processes (watch_argv)
+no_secrets() {
+	grep -oE 'sig=[^& "]+' "$work/azurite.log" | sed 's/^sig=//' | sort -u >"$work/signatures"
+	[ -s "$work/signatures" ] || fail 'Azurite has seen no token: this shows nothing'
+	{
+		echo "$account_key"
+		cat "$work/signatures"
+		sed 's/%2B/+/gI; s,%2F,/,gI; s/%3D/=/gI' "$work/signatures"
+	} >"$work/secrets"
+	! grep -rlaF -f "$work/secrets" "$@" || fail 'a secret was written down'
+	[ -e "$work/argv" ] && [ ! -s "$work/argv" ] || fail "a secret was in the list of processes: $(sort -u "$work/argv" | head -n 3)"
 }
 
 # fill_with_ff BLOB MIB: the first MIB of it, in pages of 4 MiB; it must not be leased

@@ -7,12 +7,12 @@
 const fs = require('fs'), https = require('https'), crypto = require('crypto');
 const [folder, port, script] = process.argv.slice(2);
 const ca = fs.readFileSync(folder + '/ca.pem');
-const agent = new https.Agent({ keepAlive: true, ca });
+const agent = new https.Agent({ keepAlive: false, ca }); // one that was kept may be closed in the moment of its use
 const began = Date.now();
 let writes = 0, reads = 0, connections = 0;
 
 // Which fault a request gets: by its number among the writes or reads, so that each is made, early and once.
-const write_faults = { 3: '500', 5: 'cut', 7: 'lost', 9: 'md5', 11: '503', 16: '429' };
+const write_faults = { 2: '500', 3: 'cut', 4: 'lost', 5: 'md5', 6: '503', 8: '429' };
 const read_faults = { 4: 'short', 6: 'cut' };
 
 function choose(req) {
@@ -45,12 +45,14 @@ function forward(req, body, fault, res) {
 			const all = Buffer.concat(parts);
 			if (fault === 'lost')
 				return req.socket.destroy(); // done, and the answer is lost
+			delete r.headers.connection; // that one ends; the client's does not
 			res.writeHead(r.statusCode, r.headers);
 			if (fault !== 'short')
 				return res.end(all);
 			res.write(all.subarray(0, all.length / 2), () => req.socket.destroy());
 		});
 	});
+	up.on('error', () => req.socket.destroy());
 	up.end(body);
 }
 

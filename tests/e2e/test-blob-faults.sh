@@ -7,8 +7,10 @@
 # helped: one sentence, and the token nowhere.
 # shellcheck source=tests/e2e/azurite.sh
 source "$(dirname "$0")/azurite.sh"
+requires python3
 
 start_store
+watch_argv "$account_key"
 head -c 32 /dev/urandom | xxd -p -c 64 >"$work/key"
 chmod 600 "$work/key"
 filled "$work/src.raw" 20 source
@@ -22,7 +24,8 @@ new_blob() { # NAME MIB
 copy() { # BLOB [OPTION...]
 	local name=$1
 	shift
-	"$BUILD/wherry-worker" copy --key-file "$work/key" --json "$@" "$work/src.raw" "https://127.0.0.1:$proxy/$account/disks/$name"
+	"$BUILD/wherry-worker" copy --key-file "$work/key" --json "$@" "$work/src.raw" "https://127.0.0.1:$proxy/$account/disks/$name" \
+		2> >(tee -a "$work/said" >&2) | tee -a "$work/said"
 }
 
 store_call PUT /disks restype=container >/dev/null
@@ -41,7 +44,23 @@ same_as_blob a.vhd "$work/src.raw"
 [ "$(jq -s 'map(.connection) | max' "$work/seen")" -gt 2 ] || fail 'all on one connection'
 [ "$(jq -s 'map(.connection) | max' "$work/seen")" -le 20 ] || fail 'more connections than are bounded'
 
-say 'the same again with the manifest: nothing is sent'
+say '64 MiB: requests of 4 MiB, on several connections, in the memory of two workers'
+filled "$work/large.raw" 64 large
+new_blob large.vhd 64
+: >"$work/seen"
+peak=$(python3 -c 'import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$BUILD/wherry-worker" copy --key-file "$work/key" --json \
+	"$work/large.raw" "https://127.0.0.1:$proxy/$account/disks/large.vhd" 2>"$work/said")
+same_as_blob large.vhd "$work/large.raw"
+say "$(jq -s 'map(select(.page == "update") | .length) | "\(length) requests, the largest of \(max / 1048576) MiB"' -r "$work/seen"), $peak KiB at most"
+[ "$(jq -s 'map(select(.page == "update") | .length) | max' "$work/seen")" = $((4 << 20)) ] || fail 'no request of 4 MiB'
+[ "$(jq -s 'map(select(.page == "update")) | length' "$work/seen")" -le 33 ] || fail 'neighbours were not joined'
+[ "$peak" -le $((48 << 10)) ] || fail "$peak KiB of memory"
+rm "$work/large.raw"
+
+say 'the first one again with its manifest: nothing is sent'
+AZURE_STORAGE_SAS_TOKEN=$(sas a.vhd rw)
 copy a.vhd --manifest-out "$work/m" >/dev/null
 : >"$work/seen"
 copy a.vhd --manifest-in "$work/m" >/dev/null
@@ -73,4 +92,6 @@ store_call PUT /disks/text.vhd '' x-ms-blob-type:BlockBlob "@$work/key" >/dev/nu
 AZURE_STORAGE_SAS_TOKEN=$(sas text.vhd rw) expect 13 'no page blob' copy text.vhd
 SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt expect 6 'authority' copy b.vhd
 expect 3 'everybody on this host can read' copy 'b.vhd?sig=x'
-! grep -rlF 'sig=' "$work/result" "$work/proxy.out" || fail 'the token was written down'
+
+say 'the token nowhere: not in what was said, in manifests, or in the list of processes'
+no_secrets "$work/said" "$work/m" "$work/result" "$work/proxy.out" "$work/seen"

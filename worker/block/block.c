@@ -41,6 +41,8 @@ int block_submit(struct block *b, struct block_request *r, struct err *e)
 		return -1;
 	if (r->length == 0)
 		return range_error(b, disk_action_name(action), r->offset, 0, e);
+	if (r->parts != NULL && (r->op != BLOCK_WRITE || r->length > b->info.gathers))
+		return err_set(e, ERR_INTERNAL, 0, "%s takes no writes in parts; please report it", b->info.name);
 	r->error = 0;
 	r->done = 0;
 	return b->ops->submit(b, r, e);

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/err.h"
 
@@ -29,6 +30,8 @@ struct block_request {
 	uint64_t offset;
 	uint32_t length;
 	void *data;          /* borrowed until completion */
+	const struct iovec *parts; /* WRITE where info.gathers: so many parts instead of data, borrowed as it is; NULL: data */
+	unsigned part_count;
 	void *user;          /* the caller's */
 	int error;           /* filled at completion: 0 or an errno */
 	uint32_t done;       /* private to the implementation */
@@ -41,6 +44,7 @@ struct block_info {
 	bool read_only;
 	bool is_file;
 	bool remote;              /* beyond a network: what is written is sent there */
+	uint32_t gathers;         /* takes writes in parts, of so many bytes at most and at best; 0: none in parts */
 	char name[256];           /* for messages */
 };
 

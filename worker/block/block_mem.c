@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "block/disk_error.h"
 
@@ -74,6 +75,11 @@ void mem_disk_free(struct mem_disk *d)
 void mem_disk_seed(struct mem_disk *d, uint64_t seed)
 {
 	d->seed = seed;
+}
+
+void mem_disk_gathers(struct mem_disk *d, uint32_t bytes)
+{
+	d->info.gathers = bytes;
 }
 
 void mem_disk_fault(struct mem_disk *d, const struct mem_fault *f)
@@ -268,6 +274,16 @@ static int mem_submit(struct block *b, struct block_request *r, struct err *e)
 	return 0;
 }
 
+static int write_parts(struct mem_disk *d, const struct block_request *r)
+{
+	cleanup(cleanup_free) char *whole = mem_alloc(r->length);
+	size_t at = 0;
+
+	for (unsigned i = 0; i < r->part_count; at += r->parts[i++].iov_len)
+		memcpy(whole + at, r->parts[i].iov_base, r->parts[i].iov_len);
+	return run(d, MEM_WRITE, r->offset, r->length, whole);
+}
+
 static struct block_request *mem_wait(struct block *b, int64_t timeout_ns, struct err *e)
 {
 	struct mem_block *m = self(b);
@@ -280,7 +296,8 @@ static struct block_request *mem_wait(struct block *b, int64_t timeout_ns, struc
 	struct block_request *r = m->under_way.at[i];
 	m->under_way.len--;
 	memmove(&m->under_way.at[i], &m->under_way.at[i + 1], (m->under_way.len - i) * sizeof m->under_way.at[0]);
-	r->error = run(m->disk, r->op == BLOCK_WRITE ? MEM_WRITE : MEM_READ, r->offset, r->length, r->data);
+	r->error = r->parts != NULL ? write_parts(m->disk, r) :
+		   run(m->disk, r->op == BLOCK_WRITE ? MEM_WRITE : MEM_READ, r->offset, r->length, r->data);
 	return r;
 }
 

@@ -46,6 +46,7 @@ struct mem_disk;
 struct mem_disk *mem_disk_new(const char *name, uint64_t size, uint32_t sector, bool is_file);
 void mem_disk_free(struct mem_disk *d);
 void mem_disk_seed(struct mem_disk *d, uint64_t seed); /* 0: in the order of submission, as at the start */
+void mem_disk_gathers(struct mem_disk *d, uint32_t bytes); /* block_info.gathers of blocks that are opened from now on */
 /* Faults are tried in the order of adding; the first that hits acts. Copied. */
 void mem_disk_fault(struct mem_disk *d, const struct mem_fault *f);
 void mem_disk_clear_faults(struct mem_disk *d);

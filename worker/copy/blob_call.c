@@ -49,17 +49,36 @@ void blob_call_fini(struct blob_call *c)
 
 /* ---- What goes out ---- */
 
+static const struct iovec *parts(const struct blob_call *c)
+{
+	return c->parts != NULL ? c->parts : &c->data;
+}
+
+static unsigned part_count(const struct blob_call *c)
+{
+	return c->parts != NULL ? c->part_count : 1;
+}
+
 static size_t on_send(char *to, size_t size, size_t n, void *arg)
 {
 	struct blob_call *c = arg;
-	uint64_t left = c->length - c->moved;
+	uint64_t at = c->moved; /* in what is left of the parts */
+	size_t sent = 0;
 
-	n *= size;
-	if (n > left)
-		n = (size_t)left;
-	memcpy(to, c->data + c->moved, n);
-	c->moved += n;
-	return n;
+	for (unsigned i = 0; i < part_count(c) && sent < size * n; i++) {
+		const struct iovec *part = &parts(c)[i];
+
+		if (at < part->iov_len) {
+			size_t some = part->iov_len - at < size * n - sent ? part->iov_len - at : size * n - sent;
+
+			memcpy(to + sent, (const char *)part->iov_base + at, some);
+			sent += some;
+			at += some;
+		}
+		at -= part->iov_len < at ? part->iov_len : at;
+	}
+	c->moved += sent;
+	return sent;
 }
 
 /* A connection that was kept turned out to be closed. */
@@ -85,7 +104,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	if (c->op == BLOB_READ && status == ops[BLOB_READ].success) {
 		if (n > c->length - c->moved)
 			return CURL_WRITEFUNC_ERROR;
-		memcpy(c->data + c->moved, data, n);
+		memcpy((char *)c->data.iov_base + c->moved, data, n);
 		c->moved += n;
 		return n;
 	}
@@ -160,7 +179,7 @@ static void add_headers(struct blob_call *c, const struct blob_address *at)
 		cleanup(buf_fini) struct buf sum = BUF_INIT;
 		uint8_t md5[DIGEST_MD5];
 
-		digest_md5(c->data, c->length, md5);
+		digest_md5_parts(parts(c), part_count(c), md5);
 		base64_encode(md5, sizeof md5, &sum);
 		add_header(c, "Content-MD5: %s", buf_str(&sum));
 	}

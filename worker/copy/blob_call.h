@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -31,7 +32,9 @@ struct blob_address {
 struct blob_call {
 	enum blob_op op;
 	uint64_t offset, length; /* READ, PUT: at most BLOB_MAX_PUT; LOOK: neither */
-	uint8_t *data;           /* READ, PUT: borrowed until the call is done */
+	struct iovec data;       /* READ, PUT: borrowed until the call is done, of `length` ... */
+	const struct iovec *parts; /* ... PUT: or these, borrowed as well; NULL: data */
+	unsigned part_count;
 	void *user;
 	struct buf text;         /* RANGES: the list, perhaps cut off at BLOB_TEXT_MAX; failed: what the service said */
 	uint64_t size;           /* LOOK: of the blob */

@@ -73,7 +73,8 @@ struct blob_call *blob_calls_begin(struct blob_calls *s, enum blob_op op, uint64
 	c->op = op;
 	c->offset = offset;
 	c->length = length;
-	c->data = data;
+	c->data = (struct iovec){.iov_base = data, .iov_len = length};
+	c->parts = NULL;
 	c->user = NULL;
 	c->tries = 0;
 	c->again_ns = 0;

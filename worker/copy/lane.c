@@ -8,12 +8,14 @@
 #define DEPTH 16
 /* Zeros in one call: it cannot be interrupted, and a disk may have to write them all. */
 #define MAX_ZERO (UINT64_C(256) << 20)
-/* Neighbours in one request; a chunk that is larger is written at once. */
+/* Neighbours in one request, unless the target says how much it likes; a chunk that is larger is written at once. */
 #define MAX_WRITE (UINT64_C(1) << 20)
+#define MAX_PARTS 64
 
 struct write {
 	struct block_request request;
-	struct chunk *chunks; /* side by side on the disk and in memory, linked by next; NULL: free */
+	struct chunk *chunks; /* side by side on the disk, linked by next; NULL: free */
+	struct iovec parts[MAX_PARTS];
 };
 
 struct lane {
@@ -24,7 +26,9 @@ struct lane {
 	struct ledger *ledger;
 	struct pool *read_back;
 	struct chunk *joined, **joined_end; /* the next write */
-	uint64_t joined_length;
+	uint64_t joined_length, max_write;
+	unsigned joined_parts;        /* in memory; one where the target does not gather */
+	const uint8_t *joined_to;     /* the end of the last one */
 	struct write write[DEPTH];
 	unsigned under_way, depth;
 	uint64_t zero_at, zero_len;   /* zeros not yet written */
@@ -99,6 +103,18 @@ static int reap(struct lane *l, struct err *e)
 	return q->error == 0 ? 0 : block_request_error(l->target, q, e);
 }
 
+static void fill_parts(struct write *w, const struct chunk *c)
+{
+	struct iovec *part = w->parts;
+
+	*part = (struct iovec){.iov_base = c->data};
+	for (; c != NULL; c = c->next) {
+		if ((uint8_t *)part->iov_base + part->iov_len != c->data)
+			*++part = (struct iovec){.iov_base = c->data};
+		part->iov_len += c->length;
+	}
+}
+
 static int write_joined(struct lane *l, struct err *e)
 {
 	if (l->joined == NULL)
@@ -113,8 +129,11 @@ static int write_joined(struct lane *l, struct err *e)
 		.offset = l->joined->offset,
 		.length = (uint32_t)l->joined_length,
 		.data = l->joined->data,
+		.parts = l->joined_parts > 1 ? w->parts : NULL,
+		.part_count = l->joined_parts,
 		.user = w,
 	};
+	fill_parts(w, l->joined);
 	if (block_submit(l->target, &w->request, e) != 0)
 		return -1;
 	w->chunks = l->joined;
@@ -123,12 +142,14 @@ static int write_joined(struct lane *l, struct err *e)
 	return 0;
 }
 
-/* Takes c. Chunks of one read come in its order, and lie side by side in its buffer. */
+/* Takes c. Chunks of one read come in its order, and lie side by side in its buffer; those of the next one elsewhere. */
 static int write_data(struct lane *l, struct chunk *c, struct err *e)
 {
 	const struct chunk *first = l->joined;
+	bool beside = l->joined_to == c->data;
 	bool joins = first != NULL && first->offset + l->joined_length == c->offset &&
-		     first->data + l->joined_length == c->data && l->joined_length + c->length <= MAX_WRITE;
+		     (beside || (l->target->info.gathers > 0 && l->joined_parts < MAX_PARTS)) &&
+		     l->joined_length + c->length <= l->max_write;
 
 	if (!joins) {
 		if (write_joined(l, e) != 0) {
@@ -137,11 +158,14 @@ static int write_data(struct lane *l, struct chunk *c, struct err *e)
 		}
 		l->joined_end = &l->joined;
 		l->joined_length = 0;
+		l->joined_parts = 0;
 	}
+	l->joined_parts += !joins || !beside;
+	l->joined_to = c->data + c->length;
 	*l->joined_end = c;
 	l->joined_end = &c->next;
 	l->joined_length += c->length;
-	return l->joined_length < MAX_WRITE ? 0 : write_joined(l, e);
+	return l->joined_length < l->max_write ? 0 : write_joined(l, e);
 }
 
 static int add_zeros(struct lane *l, const struct chunk *c, struct err *e)
@@ -200,10 +224,16 @@ static int process(struct stage *s, struct chunk *c, struct err *e)
 	return rc;
 }
 
+/* What is under way in plenty ends sooner or later, and meanwhile more may come to join what waits. */
+static bool may_grow(const struct lane *l)
+{
+	return l->target->info.gathers > 0 && l->under_way >= (l->depth + 1) / 2;
+}
+
 static int idle(struct stage *s, struct err *e)
 {
 	struct lane *l = (struct lane *)s;
-	int rc = l->joined != NULL ? write_joined(l, e) : l->under_way > 0 ? reap(l, e) : write_zeros(l, e);
+	int rc = l->joined != NULL && !may_grow(l) ? write_joined(l, e) : l->under_way > 0 ? reap(l, e) : write_zeros(l, e);
 
 	set_idle(l);
 	return rc;
@@ -258,6 +288,7 @@ struct stage *lane_new(const struct copy_config *c, unsigned disk, struct ledger
 	lane->c = c;
 	lane->disk = &c->disks[disk];
 	lane->target = lane->disk->target != NULL ? lane->disk->target : lane->disk->block;
+	lane->max_write = lane->target->info.gathers > 0 ? lane->target->info.gathers : MAX_WRITE;
 	lane->ledger = l;
 	lane->read_back = read_back;
 	lane->depth = lane->target->depth < DEPTH ? lane->target->depth : DEPTH;

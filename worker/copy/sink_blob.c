@@ -108,6 +108,8 @@ static int submit(struct block *b, struct block_request *r, struct err *e)
 	enum blob_op op = r->op == BLOCK_WRITE ? BLOB_PUT : BLOB_READ;
 	struct blob_call *c = blob_calls_begin(&s->calls, op, r->offset, r->length, r->data);
 	c->user = r;
+	c->parts = r->parts;
+	c->part_count = r->part_count;
 	blob_calls_push(&s->calls);
 	return 0;
 }
@@ -309,7 +311,7 @@ struct block *sink_blob_open(struct sink_blob *b, enum block_mode mode, unsigned
 	if (s == NULL)
 		return NULL;
 	s->base.info = (struct block_info){.logical_sector = 512, .physical_sector = 4096, .read_only = mode == BLOCK_RO,
-					   .remote = true};
+					   .remote = true, .gathers = BLOB_MAX_PUT};
 	snprintf(s->base.info.name, sizeof s->base.info.name, "%.200s", b->shared.url);
 	if (look(s, e) == 0 && (mode == BLOCK_RO || mend_footer(s, e) == 0))
 		return &s->base;

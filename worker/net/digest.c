@@ -17,6 +17,19 @@ void digest_md5(const void *p, size_t n, uint8_t out[DIGEST_MD5])
 	must(mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_MD5), p, n, out));
 }
 
+void digest_md5_parts(const struct iovec *parts, unsigned count, uint8_t out[DIGEST_MD5])
+{
+	mbedtls_md_context_t md;
+
+	mbedtls_md_init(&md);
+	must(mbedtls_md_setup(&md, mbedtls_md_info_from_type(MBEDTLS_MD_MD5), 0));
+	must(mbedtls_md_starts(&md));
+	for (unsigned i = 0; i < count; i++)
+		must(mbedtls_md_update(&md, parts[i].iov_base, parts[i].iov_len));
+	must(mbedtls_md_finish(&md, out));
+	mbedtls_md_free(&md);
+}
+
 void digest_hmac_sha256(const void *key, size_t key_len, const void *p, size_t n, uint8_t out[DIGEST_SHA256])
 {
 	must(mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key, key_len, p, n, out));

@@ -28,6 +28,18 @@ static void digest_md5_of_the_rfcs_texts_is_the_rfcs(void **state)
 	}
 }
 
+static void digest_md5_parts_is_that_of_all_in_a_row(void **state)
+{
+	(void)state;
+	static char text[] = "abcdefghijklmnopqrstuvwxyz";
+	const struct iovec parts[] = {{text, 1}, {text + 1, 0}, {text + 1, 24}, {text + 25, 1}};
+	uint8_t out[DIGEST_MD5];
+	char hex[2 * DIGEST_MD5 + 1];
+
+	digest_md5_parts(parts, 4, out);
+	assert_string_equal(hex_encode(out, sizeof out, hex), "c3fcd3d76192e4007dfb496cca67e13b");
+}
+
 /* RFC 4231, test cases 1, 2 and 6 */
 static void digest_hmac_sha256_of_the_rfcs_cases_is_the_rfcs(void **state)
 {
@@ -52,6 +64,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digest_md5_of_the_rfcs_texts_is_the_rfcs),
+		cmocka_unit_test(digest_md5_parts_is_that_of_all_in_a_row),
 		cmocka_unit_test(digest_hmac_sha256_of_the_rfcs_cases_is_the_rfcs),
 	};
 
