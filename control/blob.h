@@ -8,6 +8,7 @@
 #ifndef WHERRY_CONTROL_BLOB_H
 #define WHERRY_CONTROL_BLOB_H
 
+#include "base/xml.h"
 #include "blob_config.h"
 #include "blob_sign.h"
 #include "provider.h"
@@ -77,6 +78,9 @@ void blob_name(const struct res_ref *disk, char out[RES_NAME_SIZE + 8]);
 /* DELETE; what is absent is deleted. */
 int blob_delete(struct blob_store *s, const struct blob_request *q, struct err *e);
 
+typedef int blob_listed(void *ctx, const struct xml_text *blob, struct err *e); /* -1 stops */
+/* What the container holds under names that begin so, snapshots, too; nothing, if there is no container. */
+int blob_list(struct blob_store *s, const char *prefix, blob_listed *cb, void *ctx, struct err *e);
 int blob_find(struct provider *p, const char *job, provider_found *cb, void *ctx, struct err *e);
 int blob_disk_create(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);
 int blob_disk_get(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e);

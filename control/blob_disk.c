@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/xml.h"
 #include "blob.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -289,29 +288,28 @@ int blob_delete(struct blob_store *s, const struct blob_request *q, struct err *
 	return status == 202 || status == 404 ? 0 : blob_refused(s, q, &reply, e);
 }
 
-static int see_foreign(struct blob_store *s, const char *name, const struct res_ref *ref, struct err *e)
+struct removal {
+	const struct blob_store *s;
+	const struct res_ref *disk;
+	const char *name;
+};
+
+static int refuse_foreign(void *ctx, const struct xml_text *blob, struct err *e)
 {
-	struct blob_request q = {.method = "GET", .query = {{"comp", "list"}, {"include", "metadata,snapshots"}, {"prefix", name},
-							    {"restype", "container"}}};
-	cleanup(rest_reply_fini) struct rest_reply reply = REST_REPLY_INIT;
-	struct xml_text doc, blob, text, time;
-	char tags[RES_TAGS_SIZE];
-	int status = blob_ask(s, s->rest, &q, &reply, e);
+	const struct removal *r = ctx;
+	struct res_ref it = {.kind = RES_SNAPSHOT};
+	struct xml_text text, time;
+	char tags[RES_TAGS_SIZE], name[RES_NAME_SIZE + 8];
 
-	if (status != 200)
-		return status < 0 ? -1 : blob_refused(s, &q, &reply, e);
-	doc = (struct xml_text){.at = reply.body != NULL ? reply.body : "", .len = reply.body_len};
-	while (xml_next(&doc, "Blob", &blob)) {
-		struct res_ref it = {.kind = RES_SNAPSHOT};
-
-		if (xml_find(&blob, "Snapshot", &time) &&
-		    (!xml_find(&blob, BLOB_TAGS, &text) || !res_tags_read(xml_copy(&text, tags, sizeof tags), &it) ||
-		     it.tags.purpose != PURPOSE_GENERATION || strcmp(it.tags.owner, ref->tags.owner) != 0 ||
-		     strcmp(it.tags.job, ref->tags.job) != 0))
-			return err_set(e, ERR_REFUSED, 0, "%s in %s has a snapshot (%.*s) that was not made by this program and would go "
-				       "with it: remove or keep that elsewhere first", name, s->p.place, (int)time.len, time.at);
-	}
-	return 0;
+	if (!xml_find(blob, "Snapshot", &time) || !xml_find(blob, "Name", &text) || text.len >= sizeof name ||
+	    strcmp(xml_copy(&text, name, sizeof name), r->name) != 0)
+		return 0;
+	if (xml_find(blob, BLOB_TAGS, &text) && res_tags_read(xml_copy(&text, tags, sizeof tags), &it) &&
+	    it.tags.purpose == PURPOSE_GENERATION && strcmp(it.tags.owner, r->disk->tags.owner) == 0 &&
+	    strcmp(it.tags.job, r->disk->tags.job) == 0)
+		return 0;
+	return err_set(e, ERR_REFUSED, 0, "%s in %s has a snapshot (%.*s) that was not made by this program and would go "
+		       "with it: remove or keep that elsewhere first", name, r->s->p.place, (int)time.len, time.at);
 }
 
 static int remove_disk(struct blob_store *s, const struct res_ref *ref, const struct blob_seen *seen, struct err *e)
@@ -319,7 +317,9 @@ static int remove_disk(struct blob_store *s, const struct res_ref *ref, const st
 	struct place at = place_of(ref);
 	cleanup(blob_request_fini) struct blob_request q = {.method = "DELETE", .name = at.name, .if_match = seen->etag};
 
-	if (see_foreign(s, at.name, ref, e) < 0 || blob_remove_note(s, ref, e) < 0)
+	struct removal r = {.s = s, .disk = ref, .name = at.name};
+
+	if (blob_list(s, at.name, refuse_foreign, &r, e) < 0 || blob_remove_note(s, ref, e) < 0)
 		return -1;
 	blob_header(&q, "x-ms-delete-snapshots: include");
 	add_lease(s, &q, ref);
