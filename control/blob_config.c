@@ -35,7 +35,7 @@ static const char *env(const char *name)
 	return value != NULL ? value : "";
 }
 
-static int take_key(struct blob_config *c, const char *text, const char *where, struct err *e)
+int blob_config_take_key(struct blob_config *c, const char *text, const char *where, struct err *e)
 {
 	cleanup(buf_fini) struct buf bytes = BUF_INIT;
 
@@ -75,7 +75,7 @@ static int from_connection_string(struct blob_config *c, const char *text, struc
 	    part_of(text, "EndpointSuffix", suffix, sizeof suffix) && c->account[0] != '\0')
 		snprintf(c->endpoint, sizeof c->endpoint, "https://%s.blob.%s", c->account, suffix);
 	if (part_of(text, "AccountKey", value, sizeof value))
-		rc = take_key(c, value, where, e);
+		rc = blob_config_take_key(c, value, where, e);
 	else if (part_of(text, "SharedAccessSignature", value, sizeof value))
 		take_token(c, value);
 	else
@@ -83,21 +83,6 @@ static int from_connection_string(struct blob_config *c, const char *text, struc
 			     "portal", where);
 	mem_wipe(value, sizeof value);
 	return rc;
-}
-
-static int from_environment(struct blob_config *c, struct err *e)
-{
-	if (env("AZURE_STORAGE_CONNECTION_STRING")[0] != '\0')
-		return from_connection_string(c, env("AZURE_STORAGE_CONNECTION_STRING"), e);
-	if (c->account[0] == '\0')
-		snprintf(c->account, sizeof c->account, "%.63s", env("AZURE_STORAGE_ACCOUNT"));
-	if (env("AZURE_STORAGE_KEY")[0] != '\0')
-		return take_key(c, env("AZURE_STORAGE_KEY"), "AZURE_STORAGE_KEY", e);
-	if (env("AZURE_STORAGE_SAS_TOKEN")[0] == '\0')
-		return err_set(e, ERR_DENIED, 0, "nothing says who is asking for the container %s: set AZURE_STORAGE_KEY, "
-			       "AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING in the environment", c->container);
-	take_token(c, env("AZURE_STORAGE_SAS_TOKEN"));
-	return 0;
 }
 
 static bool is_name(const char *text, size_t min, size_t max, const char *more)
@@ -108,6 +93,32 @@ static bool is_name(const char *text, size_t min, size_t max, const char *more)
 		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9') || strchr(more, text[i]) != NULL))
 			return false;
 	return n >= min && n <= max;
+}
+
+static int check_account(const struct blob_config *c, struct err *e)
+{
+	if (is_name(c->account, 3, 24, ""))
+		return 0;
+	return err_set(e, ERR_CONFIG, 0, "\"%s\" is no name of a storage account: it is 3 to 24 lower-case letters and digits; "
+		       "give storage_account_name", c->account);
+}
+
+static int from_environment(struct blob_config *c, const struct log *log, struct err *e)
+{
+	if (env("AZURE_STORAGE_CONNECTION_STRING")[0] != '\0')
+		return from_connection_string(c, env("AZURE_STORAGE_CONNECTION_STRING"), e);
+	if (c->account[0] == '\0')
+		snprintf(c->account, sizeof c->account, "%.63s", env("AZURE_STORAGE_ACCOUNT"));
+	if (env("AZURE_STORAGE_KEY")[0] != '\0')
+		return blob_config_take_key(c, env("AZURE_STORAGE_KEY"), "AZURE_STORAGE_KEY", e);
+	if (env("AZURE_STORAGE_SAS_TOKEN")[0] == '\0' && c->group[0] != '\0')
+		return check_account(c, e) < 0 ? -1 : blob_account_load(c, log, e);
+	if (env("AZURE_STORAGE_SAS_TOKEN")[0] == '\0')
+		return err_set(e, ERR_DENIED, 0, "nothing says who is asking for the container %s: set AZURE_STORAGE_KEY, "
+			       "AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING in the environment, or name the account's "
+			       "resource_group, and its key is asked for as whom the environment says you are to Azure", c->container);
+	take_token(c, env("AZURE_STORAGE_SAS_TOKEN"));
+	return 0;
 }
 
 bool blob_is_loopback(const char *url)
@@ -142,16 +153,13 @@ static int check_endpoint(const struct blob_config *c, struct err *e)
 		       "what is written", c->endpoint);
 }
 
-int blob_config_load(struct blob_config *c, struct err *e)
+int blob_config_load(struct blob_config *c, const struct log *log, struct err *e)
 {
 	if (!is_name(c->container, 3, 63, "-"))
 		return err_set(e, ERR_CONFIG, 0, "\"%s\" is no name of a container: it is 3 to 63 lower-case letters, digits and '-'",
 			       c->container);
-	if (from_environment(c, e) < 0)
+	if (from_environment(c, log, e) < 0 || check_account(c, e) < 0)
 		return -1;
-	if (!is_name(c->account, 3, 24, ""))
-		return err_set(e, ERR_CONFIG, 0, "\"%s\" is no name of a storage account: it is 3 to 24 lower-case letters and digits; "
-			       "give storage_account_name", c->account);
 	c->key.account = c->account;
 	if (c->endpoint[0] == '\0')
 		snprintf(c->endpoint, sizeof c->endpoint, "https://%s.blob.core.windows.net", c->account);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "blob_sign.h"
 
 struct blob_config {
@@ -13,6 +14,7 @@ struct blob_config {
 	char container[64];
 	char endpoint[256]; /* of the account, without a '/' at its end */
 	char ca_file[256];  /* "": the host's */
+	char cloud[200], subscription[64], group[96]; /* where the account is managed, for its key; group "": its key is not asked for */
 	uint32_t token_s;   /* life of a worker's tokens ... */
 	uint32_t lease_s;   /* ... and of leases that are not renewed */
 	struct blob_key key;
@@ -20,7 +22,11 @@ struct blob_config {
 };
 
 /* The texts are the job's, "" where it says nothing. CONFIG or DENIED says what is missing or wrong. */
-int blob_config_load(struct blob_config *c, struct err *e);
+int blob_config_load(struct blob_config *c, const struct log *log, struct err *e);
+/* A key as the account's are told, from `where`. */
+int blob_config_take_key(struct blob_config *c, const char *text, const char *where, struct err *e);
+/* Key and, unless it is given, endpoint, from Azure Resource Manager (blob_account.c). */
+int blob_account_load(struct blob_config *c, const struct log *log, struct err *e);
 void blob_config_fini(struct blob_config *c); /* wipes */
 
 /* "https://HOST:PORT/...": is the host this one's loopback, and the address with another name for it. */

@@ -24,7 +24,7 @@ control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c opensta
 	openstack_object.c openstack_session.c openstack_target.c \
 	openstack_validate.c openstack_worker.c
 # Blob storage.
-control_SRCS += provider_blob.c blob_config.c blob_disk.c blob_find.c blob_lease.c blob_note.c blob_rest.c blob_sign.c
+control_SRCS += provider_blob.c blob_account.c blob_config.c blob_disk.c blob_find.c blob_lease.c blob_note.c blob_rest.c blob_sign.c
 # Azure and Azure Stack Hub.
 control_SRCS += provider_azure.c azure_credential.c azure_disk.c azure_fill.c azure_gallery.c azure_image.c azure_machine.c \
 	azure_object.c azure_rights.c azure_session.c azure_target.c azure_worker.c provider_azure_size.c provider_azure_validate.c \

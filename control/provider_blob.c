@@ -31,6 +31,11 @@ static void read_options(struct json_at *block, struct blob_config *c)
 	read_text(block, "storage_container_name", JSON_REQUIRED, c->container, sizeof c->container);
 	read_text(block, "endpoint", JSON_OPTIONAL, c->endpoint, sizeof c->endpoint);
 	read_text(block, "ca_file", JSON_OPTIONAL, c->ca_file, sizeof c->ca_file);
+	read_text(block, "cloud", JSON_OPTIONAL, c->cloud, sizeof c->cloud);
+	read_text(block, "subscription_id", JSON_OPTIONAL, c->subscription, sizeof c->subscription);
+	read_text(block, "resource_group", JSON_OPTIONAL, c->group, sizeof c->group);
+	if (c->cloud[0] == '\0')
+		snprintf(c->cloud, sizeof c->cloud, "public");
 	c->token_s = (uint32_t)json_number(block, "token_seconds", JSON_OPTIONAL, 5, 86400, 3600);
 	c->lease_s = (uint32_t)json_number(block, "lease_seconds", JSON_OPTIONAL, 15, 60, 60);
 	json_no_more(block);
@@ -67,7 +72,7 @@ static int read_trust(struct blob_store *s, struct err *e)
 
 static int connect_store(struct blob_store *s, struct err *e)
 {
-	if (blob_config_load(&s->config, e) < 0)
+	if (blob_config_load(&s->config, s->p.log, e) < 0)
 		return -1;
 	snprintf(s->p.place, sizeof s->p.place, "container %.180s/%s", s->config.endpoint, s->config.container);
 	snprintf(s->p.identity, sizeof s->p.identity, "%s", s->p.place);

@@ -12,7 +12,9 @@
  * for each disk; they are renewed after half of it. lease_seconds: how long a blob stays held after
  * this process has died. Who one is comes from the environment, under the names that
  * Azure's own clients use: AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN (and
- * AZURE_STORAGE_ACCOUNT where the job names none).
+ * AZURE_STORAGE_ACCOUNT where the job names none). Without any of them, "resource_group" (and "cloud", "subscription_id", as in
+ * provider_azure.h) says where the account is managed: its key and endpoint are asked for there, as whom the environment says
+ * one is to Azure.
  */
 #ifndef WHERRY_CONTROL_PROVIDER_BLOB_H
 #define WHERRY_CONTROL_PROVIDER_BLOB_H

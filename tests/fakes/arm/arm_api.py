@@ -45,6 +45,7 @@ class ArmApi:
         if kind is None:
             with self.cloud.lock:
                 return readonly.serve(self.cloud, request, path)
+        refusals.check_rights(self.cloud, request, path, kind)
         if path.last:
             return self.act(request, path, kind, rule)
         if not path.id:

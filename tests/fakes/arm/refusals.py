@@ -1,9 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Resource Manager refuses whatever the type: no home, locks, conditions not met, changes of what cannot change,
 references to what is not there. Each raises the ArmError the real one answers."""
+from fnmatch import fnmatch
+
 from errors import ArmError, conflict
 from paths import GROUPS
 from shapes import values_at
+
+
+VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}
+
+
+def check_rights(cloud, request, path, kind):
+    """The actions of --denied."""
+    name = f"{request.path.rstrip('/').rsplit('/', 1)[1]}/action" if path.last else VERBS.get(request.method, "write")
+    action = f"{kind.type}/{name}"
+    if any(fnmatch(action.lower(), d.lower()) for d in cloud.options.denied):
+        client = cloud.options.client_id
+        raise ArmError(403, "AuthorizationFailed", f"The client '{client}' with object id '{client}' does not have "
+                       f"authorization to perform action '{action}' over scope '{path.id}' or the scope is invalid. If "
+                       "access was recently granted, please refresh your credentials.")
 
 
 def check_scope(cloud, path, kind):

@@ -114,7 +114,7 @@ static void load(struct blob_config *c, const char *account, const char *endpoin
 	*c = (struct blob_config){.container = "disks"};
 	strcpy(c->account, account);
 	strcpy(c->endpoint, endpoint);
-	int rc = blob_config_load(c, &e);
+	int rc = blob_config_load(c, NULL, &e);
 	assert_int_equal(e.kind, want);
 	assert_int_equal(rc, want == ERR_NONE ? 0 : -1);
 	assert_null(strstr(e.msg, "Eby8"));
