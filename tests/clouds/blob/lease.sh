@@ -18,7 +18,7 @@ slow_sync() {
 	local tries durable=0
 	: >"$work/events"
 	: >"$work/seen"
-	wherry_bg sync "$work/slow.json" --json >"$work/events" 2>"$work/talk" &
+	wherry_bg sync "$work/slow.json" --json --verbose >"$work/events" 2>"$work/talk" &
 	pid=$!
 	for ((tries = 0; tries < 400 && (durable == 0 || $(renewals 0) < 7); tries++)); do
 		kill -0 "$pid" 2>/dev/null || fail "the sync ended too soon: $(tail -n 2 "$work/talk")"
@@ -48,6 +48,7 @@ lost() {
 }
 
 start_store
+watch_argv "$account_key"
 two_clouds
 start_proxy leases
 jq --arg e "https://127.0.0.1:$proxy/$account" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
@@ -83,6 +84,23 @@ taken=$(store_call GET /disks 'comp=list&include=snapshots,metadata&restype=cont
 	sed 's/<Blob>/\n/g' | sed -n 's/^<Name>wherry-t-disk0.vhd<.*<Snapshot>\([^<]*\)<.*/\1/p')
 [ -n "$taken" ] || fail 'no snapshot of generation 1'
 store_call GET "$d0" "snapshot=$taken" >"$work/kept.vhd"
-qemu-img compare -q -f raw -F vpc "$work/gen1.raw" "$work/kept.vhd" || fail 'the snapshot is not generation 1'
+qemu-img compare -q -f raw -F vpc "$work/gen1.raw" "$work/kept.vhd" >/dev/null || fail 'the snapshot is not generation 1'
 store_call GET "$d0" >"$work/now.vhd"
 ! qemu-img compare -q -f raw -F vpc "$work/gen1.raw" "$work/now.vhd" >/dev/null || fail 'nothing was written: this shows nothing'
+say 'and comes back as a blob of its own'
+if [ -n "${NEED_AZ:-}" ] || command -v az >/dev/null; then # as the manual says
+	AZURE_CONFIG_DIR=$work/az AZURE_CORE_COLLECT_TELEMETRY=no REQUESTS_CA_BUNDLE=$work/ca.pem AZURE_STORAGE_KEY='' \
+		AZURE_STORAGE_CONNECTION_STRING="AccountName=$account;AccountKey=$account_key;BlobEndpoint=$endpoint;" \
+		az storage blob copy start --source-container disks --source-blob wherry-t-disk0.vhd --source-snapshot "$taken" \
+		--destination-container disks --destination-blob back.vhd >/dev/null 2>"$work/az.log" || fail "az: $(tail -n 1 "$work/az.log")"
+else
+	store_call PUT /disks/back.vhd '' "x-ms-copy-source:$endpoint$d0?snapshot=$taken" >/dev/null
+fi
+same_as_blob back.vhd "$work/gen1.raw"
+
+say 'discarded, but for what is not ours; and no secret anywhere'
+give_back
+wherry cleanup --discard "$job" --verbose >"$work/discard" 2>&1
+[ "$(listed | tr '\n' ' ')" = 'back.vhd wherry-t-disk1.json ' ] || fail "left behind: $(listed)"
+store_call GET /disks/wherry-t-disk1.json | cmp -s - "$work/notes" || fail 'the foreign description was changed'
+no_secrets "$work"/{state,a,events,talk,discard}
