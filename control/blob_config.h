@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "blob_sign.h"
 
+#define BLOB_LEASE_MAX 60 /* seconds; the service gives none that are longer but end */
+
 struct blob_config {
 	char account[64];
 	char container[64];

@@ -206,7 +206,7 @@ static int held(struct blob_store *s, const struct res_ref *disk, const struct b
 
 	if (s->lock_since_ns == 0)
 		s->lock_since_ns = now;
-	if (ours && now - s->lock_since_ns < (s->config.lease_s + 10) * NS_PER_S)
+	if (ours && now - s->lock_since_ns < (BLOB_LEASE_MAX + 10) * NS_PER_S)
 		s->p.not_before_ns = now + LOOK_AGAIN;
 	return err_set(e, ERR_BUSY, 0, "replica disk %s in %s is leased by %s: let that end, or break the lease if nothing uses it "
 		       "any more (`az storage blob lease break`)", disk->name, s->p.place,

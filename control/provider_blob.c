@@ -37,7 +37,7 @@ static void read_options(struct json_at *block, struct blob_config *c)
 	if (c->cloud[0] == '\0')
 		snprintf(c->cloud, sizeof c->cloud, "public");
 	c->token_s = (uint32_t)json_number(block, "token_seconds", JSON_OPTIONAL, 5, 86400, 3600);
-	c->lease_s = (uint32_t)json_number(block, "lease_seconds", JSON_OPTIONAL, 15, 60, 60);
+	c->lease_s = (uint32_t)json_number(block, "lease_seconds", JSON_OPTIONAL, 15, BLOB_LEASE_MAX, BLOB_LEASE_MAX);
 	json_no_more(block);
 }
 
@@ -188,8 +188,8 @@ static int access_disk(struct provider *p, const struct res_ref *disk, bool read
 const struct provider_ops provider_blob_ops = {
 	.boots = "are those of the source",
 	.name = "blob",
-	.lacks = "it holds disks and no machines, so `wherry promote` makes none: import the VHDs where they are to run; a page blob "
-		 "holds at most 8 TiB and takes about 60 MB/s",
+	.lacks = "it holds disks and no machines, so `wherry promote` makes none: import the VHDs where they are to run, or, after a run "
+		 "that failed, the snapshots of the kept generation; a page blob holds at most 8 TiB and takes about 60 MB/s",
 	.path_keys = (const char *const[]){"ca_file", NULL},
 	.open = open_store,
 	.close = close_store,

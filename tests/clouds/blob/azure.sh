@@ -4,7 +4,8 @@
 #
 # A machine of the Azure test cloud to a storage account that is managed there (Azurite): its key and address are asked of
 # Resource Manager, the worker gets nothing but tokens, and managed disks that are imported from the blobs hold the source's
-# bytes. Who may not ask for the key is told which right is missing. The worker is a process of this host.
+# bytes. Who may not ask for the key is told which right is missing. The worker is a process of this host; BOOT=1 boots it from
+# the image instead.
 # shellcheck source=tests/e2e/azurite.sh
 source "$(dirname "$0")/../../e2e/azurite.sh"
 requires python3 ip
@@ -26,16 +27,18 @@ watch_argv
 unset AZURE_STORAGE_KEY
 filled "$work/d0" 9 zero
 filled "$work/d1" 2 one
-truncate -s 1M "$work/image"
+image=$work/image worker=(--worker "$BUILD/wherry-worker")
+truncate -s 1M "$image"
+[ -z "${BOOT:-}" ] || image=$BUILD/image/wherry.vhd worker=()
 {
-	public_seed "$work/image"
+	public_seed "$image"
 	machine_seed westeurope shop Standard_D2s_v3 OFF "$work/d0" "$work/d1"
 	storage_seed westeurope
 } | jq -s --arg account "$account" 'add | map(.path |= sub("storageAccounts/lab"; "storageAccounts/" + $account))' >"$work/seed.json"
 
 open_cloud() { # NAME [ARGS...]
 	start_cloud "$work/$1" --seed-file "$work/seed.json" --public-net 198.51.100.0/25 --scale 0.02 \
-		--worker "$BUILD/wherry-worker" --blob "$account=$endpoint,$account_key" "${@:2}"
+		"${worker[@]}" --blob "$account=$endpoint,$account_key" "${@:2}"
 	cat "$work/ca.pem" "$SSL_CERT_FILE" >"$work/$1.pem"
 	export SSL_CERT_FILE=$work/$1.pem
 	rg=/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/lab

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# TIMEOUT: 420
+# TIMEOUT: 600
 #
 # Who holds a blob: leases of several blobs are renewed at once, past their length; one that a foreign client breaks and takes
 # in mid-copy ends the run with a sentence, and nothing more is written to the blob; what stands beside the disk and is not
