@@ -290,12 +290,22 @@ class Live(unittest.TestCase):
             "ipConfigurations": [{"name": "c", "properties": {"subnet": {"id": self.cloud.id("virtualNetworks/net/subnets/a")}}}]}})[1],
             "Succeeded")
 
-    def machine(self, name, nic, **headers):
+    def machine(self, name, nic, size="Standard_D2s_v3", data=("data",), **headers):
         return self.cloud.do("PUT", f"virtualMachines/{name}", VM, {"location": "westeurope", "properties": {
-            "hardwareProfile": {"vmSize": "Standard_D2s_v3"}, "networkProfile": {"networkInterfaces": [{"id": self.cloud.id(nic)}]},
+            "hardwareProfile": {"vmSize": size}, "networkProfile": {"networkInterfaces": [{"id": self.cloud.id(nic)}]},
             "storageProfile": {"osDisk": {"createOption": "Attach", "osType": "Linux", "managedDisk": {"id": self.cloud.id("disks/os")}},
-                               "dataDisks": [{"lun": 0, "createOption": "Attach",
-                                              "managedDisk": {"id": self.cloud.id("disks/data")}}]}}}, **headers)[:2]
+                               "dataDisks": [{"lun": lun, "createOption": "Attach", "managedDisk": {"id": self.cloud.id(f"disks/{name}")}}
+                                             for lun, name in enumerate(data)]}}}, **headers)[:2]
+
+    def test_a_machine_takes_as_many_disks_as_its_size(self):
+        names = ("data", "x", "y")
+        self.interface("n")
+        for name in names[1:]:
+            self.cloud.do("PUT", f"disks/{name}", DISK, empty())
+        self.assertEqual(self.machine("m", "networkInterfaces/n", "Standard_B1s", names), (409, "OperationNotAllowed"))
+        self.assertEqual(self.machine("m", "networkInterfaces/n", "Standard_B1s", names[:2]), (201, "Succeeded"))
+        self.assertEqual(self.machine("m", "networkInterfaces/n", "Standard_B1s", names), (409, "OperationNotAllowed"))
+        self.remove("virtualMachines/m", "networkInterfaces/n", "disks/x", "disks/y")
 
     def test_a_machine_holds_its_disks_and_interface(self):
         self.interface("n")
