@@ -44,6 +44,7 @@ struct azure {
 	struct azure_options options;
 	struct azure_image image;
 	char filled[RES_ID_SIZE];            /* the config disk that was written last; that is asked for again until its VM is there */
+	bool no_points;            /* a restore point was refused: single snapshots are taken (azure_points.h) */
 	/* Operations that this process began, by the id of what they are about. */
 	VEC(struct azure_pending { char id[RES_ID_SIZE]; struct azure_operation op; }) pending;
 };
@@ -54,7 +55,9 @@ static inline struct azure *azure_of(struct provider *p)
 }
 
 /* ---- azure_object.c ---- */
-enum azure_type { AZURE_VM, AZURE_NIC, AZURE_ADDRESS, AZURE_NSG, AZURE_DISK, AZURE_SNAPSHOT, AZURE_SCHEDULE, AZURE_TYPES };
+enum azure_type {
+	AZURE_VM, AZURE_NIC, AZURE_ADDRESS, AZURE_NSG, AZURE_DISK, AZURE_SNAPSHOT, AZURE_POINTS, AZURE_SCHEDULE, AZURE_TYPES
+};
 
 struct azure_type_info {
 	enum azure_api api;

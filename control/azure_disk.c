@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "azure.h"
+#include "azure_points.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "json_format.h"
@@ -31,10 +32,12 @@ static int snapshot(struct azure *a, const char *disk, struct res_ref *ref, stru
 
 int azure_snapshot_machine(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n, struct err *e)
 {
-	for (unsigned i = 0; i < n; i++)
+	int rc = azure_points_make(azure_of(p), m, refs, n, e);
+
+	for (unsigned i = 0; rc > 0 && i < n; i++)
 		if (snapshot(azure_of(p), m->disks.at[i].id, &refs[i], e) < 0)
 			return -1;
-	return 0;
+	return rc < 0 ? -1 : 0;
 }
 
 int azure_snapshot_disk(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e)
@@ -52,7 +55,9 @@ static int add_origin(struct azure *a, const char *from, struct buf *top, struct
 	if (s == NULL)
 		return is_gone(a, from, e);
 	/* The disk may be gone by now: the clone is then of the plainest kind. */
-	yyjson_val *d = azure_read(a, AZURE_DISK, azure_text(s, "/properties/creationData/sourceResourceId"), &origin, e);
+	bool point = azure_in_points(from);
+	yyjson_val *d = azure_read(a, AZURE_DISK, azure_text(s, point ? "/properties/sourceResourceId" : "/properties/creationData/sourceResourceId"),
+				   &origin, e);
 	const char *zone = azure_text(d, "/zones/0"), *sku = azure_text(d, "/sku/name");
 	const char *keys = azure_text(s, "/properties/encryption/diskEncryptionSetId"), *v2 = azure_text(s, "/properties/hyperVGeneration");
 	if (e->kind != ERR_NONE)
@@ -60,7 +65,7 @@ static int add_origin(struct azure *a, const char *from, struct buf *top, struct
 	json_format_add(top, ",'sku':{'name':%s}", sku[0] != '\0' ? sku : "Standard_LRS");
 	if (zone[0] != '\0')
 		json_format_add(top, ",'zones':[%s]", zone);
-	json_format_add(properties, "'creationData':{'createOption':'Copy','sourceResourceId':%s}", from);
+	json_format_add(properties, "'creationData':{'createOption':%s,'sourceResourceId':%s}", point ? "Restore" : "Copy", from);
 	if (keys[0] != '\0')
 		json_format_add(properties, ",'encryption':{'diskEncryptionSetId':%s,'type':'EncryptionAtRestWithCustomerKey'}", keys);
 	if (v2[0] != '\0')
@@ -218,6 +223,14 @@ static int read_pages(struct azure *a, const char *now, const char *then, struct
 	return 0;
 }
 
+/* A snapshot, or the restore point of a disk, which says the same in other places. */
+static const char *either(yyjson_val *v, const char *of_snapshot, const char *of_point)
+{
+	const char *s = azure_text(v, of_snapshot);
+
+	return s[0] != '\0' ? s : azure_text(v, of_point);
+}
+
 /* Both are of the same disk, not only of disks of one name, and large disks were not resized in between. */
 static int check_pair(struct azure *a, const char *now_id, const char *then_id, struct err *e)
 {
@@ -229,11 +242,17 @@ static int check_pair(struct azure *a, const char *now_id, const char *then_id, 
 		then = azure_read(a, AZURE_SNAPSHOT, then_id, &then_doc, e);
 	if (then == NULL)
 		return is_gone(a, now == NULL ? now_id : then_id, e);
-	const char *of = azure_text(now, "/properties/creationData/sourceUniqueId");
-	if (of[0] == '\0' || strcmp(of, azure_text(then, "/properties/creationData/sourceUniqueId")) != 0)
+	const char *of = either(now, "/properties/creationData/sourceUniqueId", "/properties/sourceUniqueId");
+	if (of[0] == '\0' || strcmp(of, either(then, "/properties/creationData/sourceUniqueId", "/properties/sourceUniqueId")) != 0)
 		return err_set(e, ERR_UNSUPPORTED, 0, "the snapshots of the last generation and of this run are of two disks of one name, or "
 			       "do not tell of which disk they are");
-	if (azure_number(now, "/properties/diskSizeGB") != azure_number(then, "/properties/diskSizeGB"))
+	if (strcmp(either(now, "/properties/incrementalSnapshotFamilyId", "/properties/familyId"),
+		   either(then, "/properties/incrementalSnapshotFamilyId", "/properties/familyId")) != 0)
+		return err_set(e, ERR_UNSUPPORTED, 0, "the snapshots of the last generation and of this run are of two families, which Azure does "
+			       "not compare");
+	/* Of a restore point the size is not said; whoever asks knows that it is the same. */
+	uint64_t is = azure_number(now, "/properties/diskSizeGB"), was = azure_number(then, "/properties/diskSizeGB");
+	if (is != was && is != 0 && was != 0)
 		return err_set(e, ERR_UNSUPPORTED, 0, "the disk was resized since the last generation");
 	if (strcmp(azure_text(now, "/properties/networkAccessPolicy"), "DenyAll") == 0)
 		return err_set(e, ERR_UNSUPPORTED, 0, "its network access policy lets nobody read its snapshots");

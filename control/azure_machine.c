@@ -42,6 +42,15 @@ static void judge(struct machine_disk *d, yyjson_val *v)
 			  "at host, or a disk encryption set");
 }
 
+/* learn.microsoft.com "Support matrix for VM restore points". */
+static bool has_points(yyjson_val *attached, yyjson_val *v)
+{
+	const char *sku = azure_text(v, "/sku/name");
+
+	return strcmp(sku, "UltraSSD_LRS") != 0 && strcmp(sku, "PremiumV2_LRS") != 0 &&
+	       !yyjson_is_true(yyjson_obj_get(attached, "writeAcceleratorEnabled"));
+}
+
 static int add_disk(struct azure *a, yyjson_val *attached, struct machine *m, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
@@ -69,6 +78,7 @@ static int add_disk(struct azure *a, yyjson_val *attached, struct machine *m, st
 	if (d->boot && strcmp(azure_text(v, "/properties/hyperVGeneration"), "V2") == 0)
 		m->firmware = FIRMWARE_UEFI;
 	judge(d, v);
+	m->not_one_instant |= !has_points(attached, v);
 	return 0;
 }
 
@@ -163,7 +173,8 @@ int azure_machine_get(struct provider *p, const char *name, struct machine *out,
 		rc = rc == 0 ? add_nic(a, rest_text(nic, "id"), out, e) : rc;
 	if (rc < 0)
 		machine_fini(out);
-	out->not_one_instant = out->running && out->disks.len > 1;
+	out->not_one_instant |= a->session.cloud->versions[AZURE_RESTORE] == NULL; /* else as add_disk found them */
+	out->not_one_instant &= out->running && out->disks.len > 1;
 	return rc;
 }
 

@@ -22,6 +22,7 @@ const struct azure_type_info azure_types[AZURE_TYPES] = {
 	[AZURE_NSG] = {AZURE_NETWORK, RES_FIREWALL, "Microsoft.Network/networkSecurityGroups"},
 	[AZURE_DISK] = {AZURE_DISKS, RES_DISK, "Microsoft.Compute/disks"},
 	[AZURE_SNAPSHOT] = {AZURE_DISKS, RES_SNAPSHOT, "Microsoft.Compute/snapshots"},
+	[AZURE_POINTS] = {AZURE_RESTORE, RES_SNAPSHOT, "Microsoft.Compute/restorePointCollections"},
 	[AZURE_SCHEDULE] = {AZURE_SCHEDULES, RES_KINDS, "Microsoft.DevTestLab/schedules"},
 };
 
@@ -88,7 +89,7 @@ yyjson_val *azure_read(struct azure *a, enum azure_type t, const char *id, yyjso
 	struct err why = ERR_INIT;
 
 	if (azure_call(&a->session, azure_types[t].api, "GET", NULL, doc, NULL, &why, "%s%s", id,
-		       t == AZURE_VM ? "?$expand=instanceView" : "") == 0)
+		       t == AZURE_VM ? "?$expand=instanceView" : t == AZURE_POINTS ? "?$expand=restorePoints" : "") == 0)
 		return yyjson_doc_get_root(*doc);
 	if (why.kind != ERR_NOT_FOUND)
 		*e = why;

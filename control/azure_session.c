@@ -24,7 +24,7 @@ static const struct azure_cloud azure_public = {
 		[AZURE_COMPUTE] = "2024-07-01", [AZURE_DISKS] = "2024-03-02", [AZURE_NETWORK] = "2024-05-01",
 		[AZURE_STORAGE] = "2024-01-01", [AZURE_GALLERIES] = "2024-03-03", [AZURE_RESOURCES] = "2021-04-01",
 		[AZURE_LOCKS] = "2016-09-01", [AZURE_SKUS] = "2021-07-01", [AZURE_SCHEDULES] = "2018-09-15",
-		[AZURE_PERMISSIONS] = "2022-04-01",
+		[AZURE_PERMISSIONS] = "2022-04-01", [AZURE_RESTORE] = "2024-07-01",
 	},
 	.ip_sku = "Standard",
 	.user_data = true, .delete_option = true, .incremental = true, .if_none_match = true, .managed_diagnostics = true,

@@ -27,8 +27,8 @@ control_SRCS += provider_openstack.c openstack_config.c openstack_disk.c opensta
 control_SRCS += provider_blob.c blob_account.c blob_config.c blob_disk.c blob_find.c blob_lease.c blob_note.c blob_rest.c blob_sign.c
 # Azure and Azure Stack Hub.
 control_SRCS += provider_azure.c azure_credential.c azure_disk.c azure_fill.c azure_gallery.c azure_image.c azure_machine.c \
-	azure_object.c azure_rights.c azure_session.c azure_target.c azure_worker.c provider_azure_size.c provider_azure_validate.c \
-	config_disk.c
+	azure_object.c azure_points.c azure_rights.c azure_session.c azure_target.c azure_worker.c provider_azure_size.c \
+	provider_azure_validate.c config_disk.c
 # Commands.
 control_SRCS += context.c recover.c quota.c places.c inventory.c cmd.c cmd_table.c cmd_validate.c cmd_plan.c \
 	cmd_runs.c cmd_limit.c cmd_status.c cmd_image.c cmd_cleanup.c cmd_discard.c cmd_help.c

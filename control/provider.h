@@ -28,7 +28,7 @@
 #include "json_read.h"
 
 #define RES_NAME_SIZE 80
-#define RES_ID_SIZE   384
+#define RES_ID_SIZE   512
 
 #define WORKER_MEMORY_MIB 256 /* what a worker needs at least */
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "azure.h"
+#include "azure_points.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 
@@ -110,6 +111,11 @@ static int poll_resource(struct provider *p, const struct res_ref *ref, enum res
 	struct azure *a = azure_of(p);
 
 	p->seen[0] = '\0';
+	if (azure_in_points(ref->id)) {
+		struct res_ref set = azure_points_of(ref);
+
+		return azure_state(a, AZURE_POINTS, &set, state, NULL, NULL, e);
+	}
 	return is_machine(ref) ? azure_machine_poll(a, ref, state, e)
 			       : azure_state(a, azure_type_of(ref->kind), ref, state, NULL, NULL, e);
 }
@@ -119,6 +125,11 @@ static int remove_resource(struct provider *p, const struct res_ref *ref, struct
 	struct azure *a = azure_of(p);
 	bool gone;
 
+	if (azure_in_points(ref->id)) {
+		struct res_ref set = azure_points_of(ref);
+
+		return azure_points_remove(a, &set, &gone, e);
+	}
 	return is_machine(ref) ? azure_machine_remove(a, ref, e) : azure_remove(a, azure_type_of(ref->kind), ref, &gone, e);
 }
 
@@ -160,7 +171,7 @@ static int find_in_group(struct finding_all *f, struct azure *a, const char *gro
 							      group, azure_types[t].path);
 
 		f->type = (enum azure_type)t;
-		if (t != AZURE_SCHEDULE && azure_list(&a->session, azure_types[t].api, path, collect, f, e) < 0)
+		if (t != AZURE_SCHEDULE && a->session.cloud->versions[azure_types[t].api] != NULL && azure_list(&a->session, azure_types[t].api, path, collect, f, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -174,6 +185,9 @@ static int find(struct provider *p, const char *job, provider_found *cb, void *c
 
 	if (rc == 0 && strcasecmp(a->options.group, a->options.worker_group) != 0)
 		rc = find_in_group(&f, a, a->options.worker_group, e);
+	for (size_t i = 0; rc == 0 && i < f.found.len; i++)
+		if (azure_in_points(f.found.at[i].id))
+			rc = azure_points_first(a, &f.found.at[i], e);
 	for (size_t i = 0; rc == 0 && i < f.found.len; i++)
 		if (!is_part(&f, &f.found.at[i]) && cb(ctx, &f.found.at[i]) != 0)
 			break;

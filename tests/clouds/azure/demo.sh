@@ -88,6 +88,12 @@ if [ "${#uefi[@]}" != 0 ]; then # the newest is the one that is used
 fi
 sync_and_check none
 
+if [ "${row[*]}" = '' ]; then # all disks of a sync are made of one restore point, of which the newest that hints need stays
+	ask_cloud counts | jq -e '."restore points of 2 disks at one instant" == 3 and ."disks by Restore" == 6' >/dev/null ||
+		fail "not of one instant: $(ask_cloud counts)"
+	! inventory_now | grep 'snapshots/wherry-shop-snap' || fail 'a disk was snapshotted by itself'
+fi
+
 say 'promote'
 wherry promote "$job"
 log=$(find "$work/arm/machines" -name serial.log -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2) # the last to boot

@@ -81,6 +81,6 @@ replica_is_right() {
 only_replica() { # [MACHINE]
 	local more
 	more=$(diff <(echo "$before") <(inventory_now) | grep '^[<>]' |
-		grep -vE "disks/wherry-shop-disk[01]\\b|snapshots/wherry-shop-(gen|snap)${1:+|$1}" || :)
+		grep -vE "disks/wherry-shop-disk[01]\\b|(snapshots|restorePointCollections)/wherry-shop-(gen|snap)${1:+|$1}" || :)
 	[ -z "$more" ] || fail "left behind: $more"
 }

@@ -99,6 +99,8 @@ class DataHooks(Hooks):
             raise bad("Required parameter 'disk.creationData.sourceResourceId' is missing (null).",
                       "disk.creationData.sourceResourceId")
         source = cloud.get(data["sourceResourceId"])
+        if (data["createOption"] == "Restore") != ("diskRestorePoints" in source.kind.type):
+            raise bad(f"The createOption '{data['createOption']}' does not fit {source.id}.", "disk.creationData.createOption")
         if source.state == "Creating" or "uniqueId" not in source.properties:
             raise conflict(f"Resource {source.id} is not ready to be copied.")
         check_copyable(cloud, source)
@@ -132,6 +134,7 @@ class DataHooks(Hooks):
                 raise conflict(f"The source {source.id} is another one now.")
             with machines.frozen(cloud, source):
                 copy_sparse(file_of(cloud, source), path)
+            cloud.counts[f"{res.kind.name} by {option}"] += 1
         elif option == "Import":
             blobs.import_vhd(cloud, data, path)
         elif option == "FromImage":

@@ -5,7 +5,7 @@ import uuid
 
 import disks
 import machines
-from errors import bad
+from errors import ArmError, bad, conflict
 from hooks import Hooks, register, utc
 from table import BY_TYPE
 
@@ -27,10 +27,17 @@ class Collections(Hooks):
                 {"id": p.id, "name": p.name, "type": p.kind.type, "properties": p.properties}
                 for p in cloud.of_kind("Microsoft.Compute/restorePointCollections/restorePoints", res.id)]
 
+    def deletable(self, cloud, res):
+        for child in disk_points(cloud, res):
+            disks.DataHooks().deletable(cloud, child)
+
     def erase(self, cloud, res):
-        for child in cloud.children(res):
-            if child.kind.type == DISK_POINT:
-                disks.DataHooks().erase(cloud, child)
+        for child in disk_points(cloud, res):
+            disks.DataHooks().erase(cloud, child)
+
+
+def disk_points(cloud, res):
+    return [child for child in cloud.children(res) if child.kind.type == DISK_POINT]
 
 
 @register("Microsoft.Compute/restorePointCollections/restorePoints")
@@ -39,6 +46,7 @@ class Points(Hooks):
         if old is not None:
             raise bad("A restore point cannot be changed.")
         vm = self.machine(cloud, rid)
+        self.check(cloud, vm)
         body.setdefault("properties", {})["timeCreated"] = utc()
         body["properties"].setdefault("consistencyMode", "CrashConsistent")
         excluded = {d["id"].lower() for d in body["properties"].get("excludeDisks", [])}
@@ -53,6 +61,16 @@ class Points(Hooks):
             "hardwareProfile": vm.properties["hardwareProfile"], "vmId": vm.properties["vmId"], "location": vm.body["location"],
             "storageProfile": {"osDisk": form(os_disk), "dataDisks": [form(d) for d in data]}}
 
+    def check(self, cloud, vm):
+        """Microsoft, "Support matrix for VM restore points"."""
+        for ref in [vm.properties["storageProfile"]["osDisk"], *vm.properties["storageProfile"].get("dataDisks", [])]:
+            disk = cloud.get(ref["managedDisk"]["id"])
+            if disk.body.get("sku", {}).get("name") in ("UltraSSD_LRS", "PremiumV2_LRS") or ref.get("writeAcceleratorEnabled"):
+                raise ArmError(409, "OperationNotAllowed", f"Restore points are not supported for disk {disk.name}.")
+        for point in cloud.of_kind("Microsoft.Compute/restorePointCollections/restorePoints"):
+            if point.state == "Creating" and self.machine(cloud, point.id) is vm:
+                raise conflict("Another restore point of this VM is being created.", "Conflict")
+
     def machine(self, cloud, rid):
         return cloud.get(cloud.get(rid.rsplit("/", 2)[0]).properties["source"]["id"])
 
@@ -66,6 +84,7 @@ class Points(Hooks):
                 stack.enter_context(machines.guest_of(vm).frozen())
             for ref, source in zip(refs, sources):
                 self.take(cloud, ref["diskRestorePoint"]["id"], source)
+        cloud.counts[f"restore points of {len(refs)} disks at one instant"] += 1
 
     def take(self, cloud, rid, source):
         props = source.properties
@@ -86,5 +105,3 @@ class Points(Hooks):
     def deletable(self, cloud, res):
         for child in cloud.children(res):
             disks.DataHooks().deletable(cloud, child)
-
-

@@ -328,8 +328,12 @@ class Live(unittest.TestCase):
         self.assertEqual(self.cloud.do("PUT", points + "/restorePoints/p", VM, {"properties": {}})[:2], (201, "Succeeded"))
         point = self.cloud.call("GET", points + "/restorePoints/p", VM)[1]["properties"]["sourceMetadata"]["storageProfile"]
         source = point["dataDisks"][0]["diskRestorePoint"]["id"]
-        self.assertEqual(self.cloud.do("PUT", "disks/back", DISK, {"location": "westeurope", "properties": {"creationData": {
-            "createOption": "Restore", "sourceResourceId": source}}})[:2], (202, "Succeeded"))
+        for option, answer in (("Copy", (400, "InvalidParameter")), ("Restore", (202, "Succeeded"))):
+            self.assertEqual(self.cloud.do("PUT", "disks/back", DISK, {"location": "westeurope", "properties": {"creationData": {
+                "createOption": option, "sourceResourceId": source}}})[:2], answer)
+        self.assertEqual(self.cloud.do("POST", source + "/beginGetAccess", DISK, {"access": "Read", "durationInSeconds": 60})[0], 202)
+        self.assertEqual(self.cloud.do("DELETE", points, VM)[0], 409)
+        self.cloud.do("POST", source + "/endGetAccess", DISK)
         self.assertEqual(self.cloud.do("DELETE", points, VM)[:2], (202, "Succeeded"))
         self.remove("disks/back", "virtualMachines/m", "networkInterfaces/n")
 
