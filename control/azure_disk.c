@@ -45,8 +45,9 @@ int azure_snapshot_disk(struct provider *p, const struct res_ref *disk, struct r
 	return snapshot(azure_of(p), disk->id, ref, e);
 }
 
-/* What a clone has of the disk that its snapshot was taken of: the zone of its machine, its tier, its keys. */
-static int add_origin(struct azure *a, const char *from, struct buf *top, struct buf *properties, struct err *e)
+/* What a clone has of the disk that its snapshot was taken of: the zone of its machine, its tier, its keys. Zone and tier of a replica
+ * are the block's. */
+static int add_origin(struct azure *a, const char *from, bool replica, struct buf *top, struct buf *properties, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	cleanup(rest_doc_free) yyjson_doc *origin = NULL;
@@ -58,7 +59,7 @@ static int add_origin(struct azure *a, const char *from, struct buf *top, struct
 	bool point = azure_in_points(from);
 	yyjson_val *d = azure_read(a, AZURE_DISK, azure_text(s, point ? "/properties/sourceResourceId" : "/properties/creationData/sourceResourceId"),
 				   &origin, e);
-	const char *zone = azure_text(d, "/zones/0"), *sku = azure_text(d, "/sku/name");
+	const char *zone = replica ? a->options.zone : azure_text(d, "/zones/0"), *sku = replica ? a->options.disk_sku : azure_text(d, "/sku/name");
 	const char *keys = azure_text(s, "/properties/encryption/diskEncryptionSetId"), *v2 = azure_text(s, "/properties/hyperVGeneration");
 	if (e->kind != ERR_NONE)
 		return -1;
@@ -99,7 +100,7 @@ int azure_disk_create(struct provider *p, const struct disk_spec *spec, struct r
 
 	if (spec->from_snapshot == NULL)
 		add_empty(a, spec, &top, &properties);
-	else if (add_origin(a, spec->from_snapshot->id, &top, &properties, e) < 0)
+	else if (add_origin(a, spec->from_snapshot->id, res_is_replica(ref), &top, &properties, e) < 0)
 		return -1;
 	cleanup(cleanup_free) char *body = json_format("{'location':%s,'tags':%j%j,'properties':{%j}}", a->options.location, tags,
 						       buf_str(&top), buf_str(&properties));

@@ -205,7 +205,9 @@ int azure_state(struct azure *a, enum azure_type t, const struct res_ref *ref, e
 	snprintf(a->p.seen, sizeof a->p.seen, "%s", word);
 	*state = word[0] == '\0' || strcmp(word, "Succeeded") == 0 ? RES_READY
 		 : strcmp(word, "Failed") == 0 || strcmp(word, "Canceled") == 0 ? RES_FAILED : RES_PENDING;
-	if (*state == RES_READY && t == AZURE_SNAPSHOT && copied != NULL && yyjson_get_num(copied) < 100)
+	/* A clone may be read while it is still filled; a replica is to do without its snapshot. */
+	bool whole = t == AZURE_SNAPSHOT || res_is_replica(ref);
+	if (*state == RES_READY && whole && copied != NULL && yyjson_get_num(copied) < 100)
 		*state = RES_PENDING;
 	if (*state == RES_FAILED)
 		err_set(e, ERR_IO, 0, "%s is \"%s\" in %s: its activity log says why", id, word, a->p.place);

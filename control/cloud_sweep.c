@@ -32,12 +32,31 @@ static void note(struct sweep *s, const struct err *e)
 		log_warn(s->c->log, "%s", e->msg);
 }
 
-/* Gone after every run: scaffold, and source snapshots that are no baseline of the newest generation. */
-static bool is_passing(struct sweep *s, const struct res_ref *ref)
+/* A copy is of one generation. Of a later one than the newest only what this journal itself began is left over: else the journal is
+ * an old one, and the copy may be the replica. */
+static bool is_old_copy(struct sweep *s, const struct res_ref *ref, bool known)
+{
+	struct err e = ERR_INIT;
+	uint64_t newest;
+	int64_t at;
+	unsigned n;
+
+	if (journal_last_generation(s->c->j, ref->tags.job, &newest, &at, NULL, 0, &n, NULL, &e) < 0) {
+		note(s, &e);
+		return false;
+	}
+	return ref->tags.generation < newest || (known && ref->tags.generation > newest);
+}
+
+/* Gone after every run: scaffold, source snapshots that are no baseline of the newest generation, and copies of others. known:
+ * the journal has an entry of it. */
+static bool is_passing(struct sweep *s, const struct res_ref *ref, bool known)
 {
 	struct err e = ERR_INIT;
 	bool kept = true;
 
+	if (ref->tags.purpose == PURPOSE_COPY)
+		return is_old_copy(s, ref, known);
 	if (ref->tags.purpose != PURPOSE_BASELINE)
 		return ref->tags.purpose == PURPOSE_SCAFFOLD;
 	if (journal_is_baseline(s->c->j, ref->tags.job, ref->id, &kept, &e) < 0)
@@ -51,7 +70,7 @@ static int collect_entry(void *ctx, const struct journal_entry *entry)
 	bool open = entry->state == ENTRY_INTENDED;
 
 	/* Of what is kept only an open intent matters here: did it come to be? */
-	if (entry->place == s->c->place && (open || is_passing(s, &entry->ref)))
+	if (entry->place == s->c->place && (open || is_passing(s, &entry->ref, true)))
 		*vec_push(&s->items) = (struct item){.res = {.ref = entry->ref, .row = entry->row}, .state = entry->state};
 	return 0;
 }
@@ -89,7 +108,7 @@ static void add_found(struct sweep *s)
 		const struct res_ref *ref = &s->found.at[i];
 		const struct item *have = item_of(s, ref);
 
-		if (!is_passing(s, ref) || (have != NULL && same_run(&have->res.ref, ref)))
+		if (!is_passing(s, ref, false) || (have != NULL && same_run(&have->res.ref, ref)))
 			continue;
 		*vec_push(&s->items) = (struct item){.res = {.ref = *ref}, .state = ENTRY_CREATED};
 	}
@@ -108,7 +127,7 @@ static int settle(struct sweep *s, struct item *it, struct err *e)
 	it->res.ref = made;
 	if (journal_created(s->c->j, it->res.row, &made, e) < 0)
 		return -1;
-	return is_passing(s, &made);
+	return is_passing(s, &made, true);
 }
 
 static int by_rank(const void *pa, const void *pb)

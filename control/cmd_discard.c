@@ -63,7 +63,7 @@ static bool is_doomed(const struct discard *d, const struct res_ref *ref)
 {
 	enum res_purpose p = ref->tags.purpose;
 
-	return p == PURPOSE_REPLICA || p == PURPOSE_GENERATION || p == PURPOSE_BASELINE ||
+	return p == PURPOSE_REPLICA || p == PURPOSE_COPY || p == PURPOSE_GENERATION || p == PURPOSE_BASELINE ||
 	       (p == PURPOSE_TARGET && d->machine_is_gone);
 }
 
@@ -132,7 +132,7 @@ static int rank(const struct doomed *d)
 {
 	static const int ranks[PURPOSE_KINDS] = {
 		[PURPOSE_SCAFFOLD] = 0, [PURPOSE_TARGET] = 1, [PURPOSE_GENERATION] = 2, [PURPOSE_BASELINE] = 3,
-		[PURPOSE_REPLICA] = 4,
+		[PURPOSE_REPLICA] = 4, [PURPOSE_COPY] = 4,
 	};
 
 	return ranks[d->res.ref.tags.purpose] * RES_KINDS + res_kind_removal_rank(d->res.ref.kind);

@@ -16,6 +16,7 @@
 #include "places.h"
 #include "replica.h"
 #include "replica_access.h"
+#include "replica_copy.h"
 #include "source_hints.h"
 
 struct plan {
@@ -83,7 +84,7 @@ static int see(void *ctx, const struct res_ref *ref)
 		snprintf(name, sizeof name, "wherry-%s-disk%u", p->x.job.name, i);
 		p->there[i] |= strcmp(ref->name, name) == 0;
 	}
-	p->foreign += ref->tags.purpose == PURPOSE_REPLICA &&
+	p->foreign += res_is_replica(ref) &&
 		      strcmp(ref->tags.owner, journal_owner(p->x.journal)) != 0;
 	p->left += ref->tags.purpose == PURPOSE_SCAFFOLD &&
 		   strcmp(ref->tags.owner, journal_owner(p->x.journal)) == 0;
@@ -92,7 +93,7 @@ static int see(void *ctx, const struct res_ref *ref)
 
 static void look_for_image(struct plan *p, struct cloud *place, char id[RES_ID_SIZE])
 {
-	if (place->p->ops->images != NULL && p->no_image.kind == ERR_NONE)
+	if (place->p->ops->images != NULL && !place->p->no_workers && p->no_image.kind == ERR_NONE)
 		cloud_worker_image(place, id, &p->no_image);
 }
 
@@ -125,7 +126,7 @@ static int look(struct plan *p, struct err *e)
 		return -1;
 	look_for_image(p, &x->source, p->image[0]);
 	look_for_image(p, &x->target, p->image[1]);
-	if (batches_divide(x, (unsigned)p->machine.disks.len, true, &p->batches, &p->no_size) < 0)
+	if (x->job.copy == COPY_BY_WORKER && batches_divide(x, (unsigned)p->machine.disks.len, true, &p->batches, &p->no_size) < 0)
 		p->batches = (struct batches){.disks = (unsigned)p->machine.disks.len, .each = (unsigned)p->machine.disks.len, .count = 1};
 	p->why_not = source_hints_why_not(x, p->generation, p->why_text, e);
 	return e->kind == ERR_NONE ? 0 : -1;
@@ -140,6 +141,7 @@ static const char *state_words(const struct plan *p, char holder[256])
 
 static void begin(const struct plan *p)
 {
+	struct err cannot = ERR_INIT;
 	const struct context *x = &p->x;
 	char holder[256];
 	const char *running = state_words(p, holder);
@@ -160,6 +162,8 @@ static void begin(const struct plan *p)
 		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->no_image.msg);
 	if (p->no_size.kind != ERR_NONE)
 		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", p->no_size.msg);
+	if (replica_copy_check(&p->x.job, p->x.source_p, p->x.target_p, &cannot) < 0)
+		item(p, "refuse", NULL, NULL, NULL, 0, "A sync is refused: %s", cannot.msg);
 	if (p->promoted != NULL)
 		item(p, "refuse", NULL, NULL, NULL, 0, "The job was promoted to machine %s: a sync is refused", p->promoted);
 	if (p->foreign != 0)
@@ -186,7 +190,7 @@ static void plan_workers(const struct plan *p, const char *place, const char *ro
 	}
 }
 
-static void plan_source(const struct plan *p)
+static void plan_snapshots(const struct plan *p)
 {
 	const char *place = p->x.source_p->place, *job = p->x.job.name;
 	bool kept = p->x.source_p->needs_baseline && p->x.job.use_hints;
@@ -195,10 +199,18 @@ static void plan_source(const struct plan *p)
 	heading(p, "Created in %s, all disks %s:", place, p->machine.not_one_instant ?
 		"one after the other while the machine runs" : "at one instant");
 	for (unsigned i = 0; i < p->machine.disks.len; i++) {
-		snprintf(name, sizeof name, "wherry-%s-snap%u-XXXX", job, i);
+		snprintf(name, sizeof name, "wherry-%.40s-snap%u-XXXX", job, i);
 		item(p, "create", place, "snapshot", name, 0, kept ? "of disk %s, kept until the next sync, which asks what has changed "
 		     "since" : "of disk %s", p->machine.disks.at[i].name);
 	}
+}
+
+static void plan_source(const struct plan *p)
+{
+	const char *place = p->x.source_p->place, *job = p->x.job.name;
+	char name[RES_NAME_SIZE];
+
+	plan_snapshots(p);
 	for (unsigned i = 0; i < p->machine.disks.len; i++) {
 		snprintf(name, sizeof name, "wherry-%s-clone%u-XXXX", job, i);
 		item(p, "create", place, "disk", name, p->machine.disks.at[i].size, "from that snapshot, read-only");
@@ -343,6 +355,38 @@ static void plan_paths(const struct plan *p)
 		     choice.reason);
 }
 
+static void plan_offer(const struct plan *p)
+{
+	if (!replica_copy_is_possible(p->x.source_p, p->x.target_p))
+		return;
+	heading(p, "Another way:");
+	item(p, "offer", p->x.target_p->place, NULL, NULL, 0, "\"copy\": \"cloud\" among the options lets the cloud itself make the replica from "
+	     "the snapshots: no worker, no network, and nothing hashed");
+}
+
+/* All of it, where the cloud itself copies. */
+static void plan_by_cloud(const struct plan *p)
+{
+	const char *from = p->x.source_p->place, *to = p->x.target_p->place, *s = p->machine.disks.len == 1 ? "" : "s";
+	char name[RES_NAME_SIZE], size[16];
+
+	plan_snapshots(p);
+	heading(p, "Created in %s, by the cloud itself:", to);
+	for (unsigned i = 0; i < p->machine.disks.len; i++) {
+		const struct machine_disk *d = &p->machine.disks.at[i];
+
+		snprintf(name, sizeof name, "wherry-%.40s-disk%u-XXXX", p->x.job.name, i);
+		item(p, "create", to, "disk", name, d->size, "the replica's disk of this generation, %s, from that snapshot",
+		     num_format_size(d->size, size));
+	}
+	heading(p, "Removed at the end:");
+	item(p, "remove", from, NULL, NULL, 0, "%zu snapshot%s in %s", p->machine.disks.len, s, from);
+	if (p->generation != 0)
+		item(p, "remove", to, NULL, NULL, 0, "the replica disk%s of generation %llu in %s", s, (unsigned long long)p->generation, to);
+	heading(p, "Checked:");
+	item(p, "check", NULL, NULL, NULL, 0, "nothing: that the replica holds what the snapshots held is the cloud's word");
+}
+
 static void plan_lacks(const struct plan *p)
 {
 	struct provider *const ends[] = {p->x.source_p, p->x.target_p};
@@ -356,9 +400,8 @@ static void plan_lacks(const struct plan *p)
 	}
 }
 
-static void print(const struct plan *p)
+static void plan_by_workers(const struct plan *p)
 {
-	begin(p);
 	plan_source(p);
 	plan_target(p);
 	plan_read(p);
@@ -368,6 +411,16 @@ static void print(const struct plan *p)
 		plan_sent_of(p, i);
 	plan_removed(p);
 	plan_paths(p);
+	plan_offer(p);
+}
+
+static void print(const struct plan *p)
+{
+	begin(p);
+	if (p->x.job.copy == COPY_BY_CLOUD)
+		plan_by_cloud(p);
+	else
+		plan_by_workers(p);
 	plan_lacks(p);
 	if (!p->c->json)
 		puts("\nNothing was created.");

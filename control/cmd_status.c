@@ -15,6 +15,7 @@
 #include "job_limits.h"
 #include "journal.h"
 #include "json_line.h"
+#include "net/wire.h"
 #include "state.h"
 
 #define RUNS_SHOWN 5
@@ -52,7 +53,7 @@ static int see_entry(void *ctx, const struct journal_entry *entry)
 	struct status *s = ctx;
 
 	s->alive++;
-	if (entry->ref.tags.purpose == PURPOSE_REPLICA && entry->state == ENTRY_CREATED) {
+	if (res_is_replica(&entry->ref) && entry->state == ENTRY_CREATED) {
 		s->replica_disks++;
 		s->dirty |= entry->ref.tags.dirty;
 	}
@@ -76,22 +77,38 @@ static const char *dirty_words(const struct status *s, const char *promoted)
 	return ": a run that was not committed wrote to it; `wherry sync` finishes it";
 }
 
-/* A generation made with hints is only as right as they were. */
+/* The newest generation was made by the cloud itself (replica_copy.h). */
+static int see_copied(struct status *s, const char *job, bool *copied, struct err *e)
+{
+	cleanup(cleanup_free) struct generation_disk *disks = mem_array(WIRE_MAX_DISKS, sizeof *disks);
+	uint64_t generation;
+	int64_t at;
+	unsigned n = 0;
+	int rc = journal_last_generation(s->j, job, &generation, &at, disks, WIRE_MAX_DISKS, &n, NULL, e);
+
+	*copied = n > 0 && disks[0].chunk_size == 0;
+	return rc;
+}
+
+/* A generation made with hints is only as right as they were, and one that the cloud copied as the cloud is. */
 static int show_full_scan(struct status *s, const char *job, struct err *e)
 {
 	cleanup(cleanup_free) char *refuted = NULL;
 	int64_t full;
 	unsigned hinted;
 	char age[32];
+	bool copied;
 
-	if (journal_full_scan(s->j, job, &full, &hinted, e) < 0 ||
+	if (journal_full_scan(s->j, job, &full, &hinted, e) < 0 || see_copied(s, job, &copied, e) < 0 ||
 	    journal_fact_get(s->j, job, "hints refuted", &refuted, e) < 0)
 		return -1;
 	if (s->c->json) {
-		json_line(stdout, "event:s job:s age_s:i hinted_since:u refuted:s", "full-scan", job,
-			  full == 0 ? INT64_C(-1) : now_s() - full, (uint64_t)hinted, refuted);
+		json_line(stdout, "event:s job:s age_s:i hinted_since:u refuted:s copied_by_cloud:b", "full-scan", job,
+			  full == 0 ? INT64_C(-1) : now_s() - full, (uint64_t)hinted, refuted, (int)copied);
 		return 0;
 	}
+	if (copied)
+		printf("  checked      no: the cloud itself copied it, and its word is all there is\n");
 	if (full != 0)
 		printf("  full scan    %s old, %u generation%s made with hints since\n", cmd_age(now_s() - full, age), hinted,
 		       hinted == 1 ? "" : "s");

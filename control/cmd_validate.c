@@ -12,6 +12,7 @@
 #include "json_line.h"
 #include "places.h"
 #include "quota.h"
+#include "replica_copy.h"
 #include "state.h"
 
 /* Somebody waits for the answer. */
@@ -132,6 +133,14 @@ static void check_disks(struct validation *v, const struct machine *m)
 	}
 }
 
+static void check_copy(struct validation *v)
+{
+	struct err e = ERR_INIT;
+
+	if (replica_copy_check(&v->job, v->source, v->target, &e) < 0)
+		show_err(v, "target", &e);
+}
+
 static int see_replica(void *ctx, const struct res_ref *ref)
 {
 	struct validation *v = ctx;
@@ -140,7 +149,7 @@ static int see_replica(void *ctx, const struct res_ref *ref)
 
 	v->half_promoted |= ours && ref->kind == RES_MACHINE;
 	v->replica += ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA;
-	if (ours || ref->tags.purpose != PURPOSE_REPLICA)
+	if (ours || !res_is_replica(ref))
 		return 0;
 	snprintf(text, sizeof text, "replica disk %s is kept by another state directory (owner %s): run this job "
 		 "from there, or choose another job name", ref->name, ref->tags.owner);
@@ -210,6 +219,7 @@ static void check_places(struct validation *v)
 		struct findings own = {0};
 
 		check_disks(v, &m);
+		check_copy(v);
 		findings_add_machine(&own, &m);
 		show_found(v, "source", &own);
 		ask_driver(v, v->source, "source", true, &m);

@@ -32,6 +32,7 @@ static const char *const control_paths[] = {
 };
 
 static const char *const hint_choices[] = {"use", "ignore", NULL};
+static const char *const copy_choices[] = {[COPY_BY_WORKER] = "worker", [COPY_BY_CLOUD] = "cloud", NULL};
 
 const char *data_path_name(enum data_path d)
 {
@@ -138,6 +139,8 @@ static void read_options(struct json_at *root, struct job *job)
 	job->lease_seconds = (uint32_t)json_number(&o, "lease_seconds", JSON_OPTIONAL, 10, 86400, 300);
 	job->use_hints = json_choice(&o, "hints", JSON_OPTIONAL, hint_choices, 0) == 0;
 	job->full_scan_every = (uint32_t)json_number(&o, "full_scan_every", JSON_OPTIONAL, 1, 10000, 10);
+	job->copy = (enum copy_by)json_choice(&o, "copy", JSON_OPTIONAL, copy_choices, COPY_BY_WORKER);
+	job->use_hints &= job->copy == COPY_BY_WORKER;
 	json_no_more(&o);
 }
 
@@ -177,6 +180,7 @@ int job_load(const char *file, struct job *job, struct provider **source, struct
 	     const struct log *log, struct err *e)
 {
 	struct err clouds[2] = {ERR_INIT, ERR_INIT};
+	struct provider **const ends[] = {source, target};
 
 	*job = (struct job){0};
 	*source = *target = NULL;
@@ -192,6 +196,9 @@ int job_load(const char *file, struct job *job, struct provider **source, struct
 	if (job->target_machine[0] == '\0')
 		snprintf(job->target_machine, sizeof job->target_machine, "%s", job->machine);
 	read_options(&root, job);
+	for (int i = 0; i < 2; i++)
+		if (*ends[i] != NULL)
+			(*ends[i])->no_workers = job->copy == COPY_BY_CLOUD;
 	read_limits(&root, &job->limits);
 	json_no_more(&root);
 

@@ -10,12 +10,13 @@
  *                 "connections": 1, "reconnect_seconds": 300,
  *                 "control_path": "dial-in"|"dial-out", "data_path": "auto"|"source-dials"|"target-dials"|"relay",
  *                 "worker_timeout_seconds": 300, "resource_timeout_seconds": 3600, "lease_seconds": 300,
- *                 "hints": "use"|"ignore", "full_scan_every": 10},
+ *                 "hints": "use"|"ignore", "full_scan_every": 10, "copy": "worker"|"cloud"},
  *     "limits":  {"bandwidth": "100MB/s", "disk_throughput": "200MB/s", "disk_iops": 500, "worker_iops": 2000} }
  *
  * checkpoint_size is the most that is ever copied again after a crash: a checkpoint is made at each half of it, or when
  * checkpoint_seconds passed. hints: of disks for which the source cloud says what has changed since the last generation,
  * only that is read, and a random sample of the rest; one in full_scan_every generations is made without (1: all).
+ * copy: "cloud" lets the cloud itself make the replica, without workers and hashes (replica_copy.h).
  * What the limits mean is in base/limits.h; those not named do not limit.
  */
 #ifndef WHERRY_CONTROL_CONFIG_H
@@ -31,6 +32,7 @@
 #include "provider.h"
 
 enum control_path { CONTROL_DIAL_IN, CONTROL_DIAL_OUT };
+enum copy_by { COPY_BY_WORKER, COPY_BY_CLOUD };
 enum data_path { DATA_AUTO, DATA_SOURCE_DIALS, DATA_TARGET_DIALS, DATA_RELAY };
 const char *data_path_name(enum data_path d);
 
@@ -53,6 +55,7 @@ struct job {
 	uint32_t worker_timeout_seconds;     /* from creation to "API ready" */
 	uint32_t resource_timeout_seconds;   /* a snapshot, disk or machine, until it is ready, or gone */
 	uint32_t lease_seconds;
+	enum copy_by copy;
 	bool use_hints;
 	uint32_t full_scan_every;            /* generations */
 	char *findings;                      /* after a failed job_load: all of them, one per line; owned */

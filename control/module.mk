@@ -13,7 +13,8 @@ control_SRCS := json_read.c json_get.c json_format.c config.c job_limits.c state
 control_SRCS += json_line.c events.c events_meter.c events_tty.c events_plain.c events_json.c
 # The run.
 control_SRCS += packing.c worker_client.c feed_pump.c paths.c relay.c batch.c scaffold.c run_order.c transfer.c \
-	source_hints.c replica.c replica_access.c replica_generation.c machine_json.c replicate.c run_verify.c run_promote.c
+	source_hints.c replica.c replica_access.c replica_copy.c replica_generation.c machine_json.c replicate.c run_verify.c \
+	run_promote.c
 # The embedded default cloud: QEMU in a folder.
 control_SRCS += provider_qemu.c qmp.c qemu_accel.c qemu_args.c qemu_bitmap.c qemu_chain.c \
 	qemu_chain_holder.c qemu_cloud.c qemu_commit.c qemu_disk.c qemu_file.c qemu_inventory.c \

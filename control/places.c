@@ -134,7 +134,7 @@ static int see_disk(void *ctx, const struct res_ref *ref)
 {
 	struct absentees *a = ctx;
 
-	if (ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA)
+	if (res_is_replica(ref))
 		*vec_push(&a->there) = *ref;
 	return 0;
 }
@@ -166,7 +166,7 @@ static int check_there(void *ctx, const struct journal_entry *entry)
 {
 	struct absentees *a = ctx;
 
-	if (entry->ref.kind != RES_DISK || entry->ref.tags.purpose != PURPOSE_REPLICA)
+	if (!res_is_replica(&entry->ref))
 		return 0;
 	for (size_t i = 0; i < a->there.len; i++)
 		if (strcmp(a->there.at[i].name, entry->ref.name) == 0)

@@ -29,6 +29,7 @@ static const char *const purposes[PURPOSE_KINDS] = {
 	[PURPOSE_GENERATION] = "generation",
 	[PURPOSE_BASELINE] = "baseline",
 	[PURPOSE_TARGET] = "target",
+	[PURPOSE_COPY] = "copy",
 };
 
 const char *res_kind_name(enum res_kind k)
@@ -60,6 +61,11 @@ int res_purpose_by_name(const char *name)
 int res_kind_removal_rank(enum res_kind k)
 {
 	return (unsigned)k < RES_KINDS ? kinds[k].rank : RES_KINDS;
+}
+
+bool res_is_replica(const struct res_ref *ref)
+{
+	return ref->kind == RES_DISK && (ref->tags.purpose == PURPOSE_REPLICA || ref->tags.purpose == PURPOSE_COPY);
 }
 
 void machine_fini(struct machine *m)

@@ -35,8 +35,11 @@
 enum res_kind { RES_SNAPSHOT, RES_DISK, RES_WORKER, RES_MACHINE, RES_NIC, RES_ADDRESS, RES_FIREWALL, RES_IMAGE, RES_KINDS };
 
 /* scaffold: gone after every run. replica: never removed without --discard. generation: snapshot of the replica at the
- * last committed generation. baseline: source snapshot kept for change tracking. target: a promoted machine. */
-enum res_purpose { PURPOSE_SCAFFOLD, PURPOSE_REPLICA, PURPOSE_GENERATION, PURPOSE_BASELINE, PURPOSE_TARGET, PURPOSE_KINDS };
+ * last committed generation. baseline: source snapshot kept for change tracking. target: a promoted machine. copy: a disk of a replica that the
+ * cloud itself made (replica_copy.h), of one generation: gone when another is committed. */
+enum res_purpose {
+	PURPOSE_SCAFFOLD, PURPOSE_REPLICA, PURPOSE_GENERATION, PURPOSE_BASELINE, PURPOSE_TARGET, PURPOSE_COPY, PURPOSE_KINDS
+};
 
 const char *res_kind_name(enum res_kind k);         /* "snapshot", "disk", "worker", ... */
 const char *res_purpose_name(enum res_purpose p);
@@ -96,6 +99,8 @@ struct machine {
 	VEC(struct machine_nic) nics;
 };
 void machine_fini(struct machine *m);
+
+bool res_is_replica(const struct res_ref *ref); /* a disk of a replica, whether workers or the cloud wrote it */
 
 struct disk_spec {
 	uint64_t size;           /* bytes; 0: as large as the snapshot */
@@ -265,6 +270,9 @@ struct provider_ops {
 				struct err *e);
 	/* Snapshot of one replica disk that is not attached anywhere. */
 	int (*snapshot_disk)(struct provider *p, const struct res_ref *disk, struct res_ref *ref, struct err *e);
+	/* disk_create makes a disk here from a snapshot there, by the cloud's own means and for good: once it is READY the snapshot
+	 * may go. One account, one region. */
+	bool (*copies_from)(const struct provider *p, const struct provider *source);
 	int (*disk_create)(struct provider *p, const struct disk_spec *spec, struct res_ref *ref, struct err *e);
 	int (*disk_get)(struct provider *p, const struct res_ref *ref, struct machine_disk *out, struct err *e);
 	int (*disk_resize)(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e);
@@ -330,6 +338,7 @@ struct provider {
 	char identity[256];  /* tells this place from all others where the block alone does not (it may say "as the environment
 			      * says"): kept with the block, so that what is in one place is never sought in another; "": it does */
 	char seen[96];       /* of what was polled last, the cloud's own word ("attaching") for messages; "": it has none */
+	bool no_workers;     /* the core's: nothing of this job boots, so that what workers need is not asked for */
 	bool needs_baseline; /* changed_ranges compares two snapshots, so that of the last committed generation is kept */
 	int64_t not_before_ns; /* monotonic: the cloud asked not to be called again before that (Retry-After); 0: it did not */
 	int64_t ahead_ns;    /* how far its clock, in which it says when something was made, is ahead of this host's; 0: not known */

@@ -195,6 +195,15 @@ static int find(struct provider *p, const char *job, provider_found *cb, void *c
 	return rc;
 }
 
+static bool copies_from(const struct provider *p, const struct provider *source)
+{
+	const struct azure *to = (const struct azure *)p, *from = (const struct azure *)source;
+
+	return source->ops == p->ops && strcasecmp(to->session.arm, from->session.arm) == 0 &&
+	       strcasecmp(to->session.subscription, from->session.subscription) == 0 &&
+	       strcasecmp(to->options.location, from->options.location) == 0;
+}
+
 const struct provider_ops provider_azure_ops = {
 	.name = "azure",
 	.images = &azure_images,
@@ -205,6 +214,7 @@ const struct provider_ops provider_azure_ops = {
 	.quota = azure_quota,
 	.snapshot_machine = azure_snapshot_machine,
 	.snapshot_disk = azure_snapshot_disk,
+	.copies_from = copies_from,
 	.disk_create = azure_disk_create,
 	.disk_get = azure_disk_get,
 	.disk_resize = azure_disk_resize,

@@ -165,10 +165,11 @@ int azure_validate(struct provider *p, bool source, const struct machine *m, str
 		findings_add(out, FINDING_ERROR, ERR_UNSUPPORTED, "machine %s boots by UEFI, and %s has only generation 1 (BIOS)", m->name,
 			     a->session.cloud->name);
 	}
-	check_worker(a, m, zone, out);
+	if (!p->no_workers)
+		check_worker(a, m, zone, out);
 	azure_check_rights(a, source, out);
 	azure_check_locks(a, source, out);
-	if (a->options.allow_count == 0)
+	if (!p->no_workers && a->options.allow_count == 0)
 		findings_add(out, FINDING_WARNING, ERR_NONE, "in %s everybody may knock at a worker's port (only the controller and the other worker "
 			     "get in): name their addresses by \"allow\"", p->place);
 	findings_add(out, FINDING_NOT_CHECKED, ERR_NONE, "whether policies (Azure Policy) of %s forbid something that will be made, and whether "

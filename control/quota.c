@@ -13,22 +13,25 @@ static uint64_t gib_of(const struct machine *m, size_t from)
 	return sum;
 }
 
-/* Snapshots and their clones. */
+/* Snapshots, and where workers read them, their clones. */
 static void add_source(const struct quota_check *c, struct place_needs *n)
 {
+	n->snapshots += (unsigned)c->m->disks.len;
+	n->snapshot_gib += gib_of(c->m, 0);
+	if (c->source->no_workers)
+		return;
 	n->workers++;
 	n->disks += (unsigned)c->m->disks.len;
-	n->snapshots += (unsigned)c->m->disks.len;
 	n->disk_gib += gib_of(c->m, 0);
-	n->snapshot_gib += gib_of(c->m, 0);
 }
 
-/* A replica that is there gets the snapshots of its last generation; else its disks are made. */
+/* A replica that is there gets the snapshots of its last generation; else its disks are made. What the cloud itself copies are
+ * new disks beside it. */
 static void add_target(const struct quota_check *c, struct place_needs *n)
 {
-	unsigned there = c->replica < c->m->disks.len ? c->replica : (unsigned)c->m->disks.len;
+	unsigned there = c->target->no_workers ? 0 : c->replica < c->m->disks.len ? c->replica : (unsigned)c->m->disks.len;
 
-	n->workers++;
+	n->workers += !c->target->no_workers;
 	n->disks += (unsigned)c->m->disks.len - there;
 	n->disk_gib += gib_of(c->m, there);
 	n->snapshots += there;
@@ -75,9 +78,11 @@ void quota_check(const struct quota_check *c, struct findings *at_source, struct
 	unsigned disks = (unsigned)c->m->disks.len;
 	struct place_needs source = {.machine_disks = disks}, target = {.machine_disks = disks};
 
+	bool one = provider_same_place(c->source, c->target);
+
 	add_source(c, &source);
-	add_target(c, provider_same_place(c->source, c->target) ? &source : &target);
+	add_target(c, one ? &source : &target);
 	ask(c->source, &source, at_source);
-	if (target.workers != 0)
+	if (!one)
 		ask(c->target, &target, at_target);
 }

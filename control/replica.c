@@ -11,11 +11,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "places.h"
+#include "replica_copy.h"
 
 
 /* What the target cloud itself says of our replica disks. */
 struct seen {
-	struct res_ref refs[WIRE_MAX_DISKS];
+	struct res_ref refs[2 * WIRE_MAX_DISKS]; /* of copies there may be another set */
 	unsigned count;
 };
 
@@ -33,7 +34,7 @@ static int see(void *ctx, const struct res_ref *ref)
 {
 	struct seen *s = ctx;
 
-	if (ref->kind == RES_DISK && ref->tags.purpose == PURPOSE_REPLICA && s->count < WIRE_MAX_DISKS)
+	if (res_is_replica(ref) && s->count < sizeof s->refs / sizeof s->refs[0])
 		s->refs[s->count++] = *ref;
 	return 0;
 }
@@ -333,6 +334,9 @@ int replica_open(struct context *c, const struct machine *m, struct run *run, st
 		     ? err_set(e, ERR_UNSUPPORTED, 0, "machine %s has %zu disks; 1 to %d can be replicated", m->name,
 			       m->disks.len, WIRE_MAX_DISKS)
 		     : load_committed(c, r, e);
+	if (rc == 0 && replica_is_copied(r))
+		rc = err_set(e, ERR_REFUSED, 0, "the replica of this job was made by the cloud itself: bring back \"copy\": \"cloud\" in its "
+			     "options, or discard the replica with `wherry cleanup --discard` and start over");
 	if (rc == 0 && r->generation > 0 && r->committed_count != m->disks.len)
 		rc = err_set(e, ERR_REFUSED, 0,
 			     "machine %s has %zu disks now and had %u at generation %llu: discard the replica with `wherry "
@@ -381,13 +385,17 @@ int replica_open_committed(struct context *c, struct replica *r, struct err *e)
 		bool found;
 
 		replica_name(c, i, name);
+		if (replica_is_copied(r))
+			rc = replica_copy_name(c, r->generation, i, name, e);
+		if (rc < 0)
+			break;
 		const struct res_ref *there = seen_by_name(seen, name);
 		if (there == NULL) {
 			rc = err_set(e, ERR_NOT_FOUND, 0, "replica disk %s is not in %s any more: run `wherry sync` to make "
 				     "a new one", name, c->target_p->place);
 			break;
 		}
-		rc = check_owner(c, there, e) < 0 ? -1 : journal_find_entry(c->journal, c->job.name, PURPOSE_REPLICA, name,
+		rc = check_owner(c, there, e) < 0 ? -1 : journal_find_entry(c->journal, c->job.name, there->tags.purpose, name,
 									    &entry, &found, e);
 		*rd = (struct replica_disk){.res = {.ref = *there, .row = entry.row},
 					    .size = r->committed[i].size,

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "quota.h"
 #include "replica.h"
+#include "replica_copy.h"
 #include "scaffold.h"
 #include "transfer.h"
 
@@ -75,7 +76,7 @@ static int prepare(struct context *c, struct sync *s, struct err *e)
 		events_step(c->events, "recover", "removed %u resources of a run that died", removed);
 	if (cloud_machine_get(&c->source, c->job.machine, &s->machine, e) < 0 ||
 	    check_both(c, &s->machine, e) < 0 ||
-	    batches_divide(c, (unsigned)s->machine.disks.len, true, &s->batches, e) < 0)
+	    (c->job.copy == COPY_BY_WORKER && batches_divide(c, (unsigned)s->machine.disks.len, true, &s->batches, e) < 0))
 		return -1;
 	if (journal_run_begin(c->journal, c->job.name, RUN_SYNC, &s->run, e) < 0)
 		return -1;
@@ -112,6 +113,16 @@ static int work(struct context *c, struct sync *s, struct err *e)
 		if (copy_batch(c, s, i, e) < 0)
 			return -1;
 	return replica_commit(c, &s->run, &s->replica, &s->machine, (const uint8_t (*)[MANIFEST_HASH])s->roots, e);
+}
+
+/* The same where the cloud itself copies: replica_copy.h. */
+static int work_by_cloud(struct context *c, struct sync *s, struct err *e)
+{
+	if (replica_copy_open(c, &s->machine, &s->run, &s->replica, e) < 0)
+		return -1;
+	if (scaffold_snapshots(&s->scaffold, &s->machine, e) < 0)
+		return -1;
+	return replica_copy_make(c, &s->machine, s->scaffold.snapshots, &s->run, &s->replica, e);
 }
 
 static const char *hints_word(const struct sync *s)
@@ -176,10 +187,14 @@ int replicate_sync(struct context *c, struct err *e)
 	struct err second = ERR_INIT;
 	int rc = prepare(c, s, e);
 
+	bool by_cloud = c->job.copy == COPY_BY_CLOUD;
 	if (rc == 0)
-		rc = work(c, s, e);
+		rc = by_cloud ? work_by_cloud(c, s, e) : work(c, s, e);
 	if (s->began) {
 		int left = scaffold_remove(&s->scaffold, &second);
+
+		if (left == 0 && by_cloud)
+			left = replica_copy_settle(c, &second);
 
 		if (rc < 0)
 			replica_unmake(c, &s->run, &s->replica);

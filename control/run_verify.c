@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "replica.h"
+#include "replica_copy.h"
 #include "replicate.h"
 #include "scaffold.h"
 #include "transfer.h"
@@ -35,6 +35,12 @@ static int refuse_dirty(struct context *c, const struct replica *r, struct err *
 	return err_set(e, ERR_REFUSED, 0,
 		       "the replica of %s is DIRTY: a run wrote to it after generation %llu and was not committed; run "
 		       "`wherry sync` to finish it, then verify", c->job.name, (unsigned long long)r->generation);
+}
+
+static int refuse_copied(struct context *c, const struct replica *r, struct err *e)
+{
+	return !replica_is_copied(r) ? 0 : err_set(e, ERR_UNSUPPORTED, 0, "generation %llu of %s was copied by the cloud itself and never hashed "
+		"here: its word is all there is, and nothing to verify against", (unsigned long long)r->generation, c->job.name);
 }
 
 /* The committed manifest, authenticated by the journal's root, and the working one to mark differences in. */
@@ -110,7 +116,8 @@ static int work(struct context *c, struct verify *v, struct err *e)
 	unsigned removed = 0;
 
 	if (recover(c, &removed, e) < 0 || replica_open_committed(c, &v->replica, e) < 0 ||
-	    refuse_dirty(c, &v->replica, e) < 0 || batches_divide(c, v->replica.count, false, &v->batches, e) < 0)
+	    refuse_dirty(c, &v->replica, e) < 0 || refuse_copied(c, &v->replica, e) < 0 ||
+	    batches_divide(c, v->replica.count, false, &v->batches, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < v->replica.count; i++)
 		if (open_manifests(c, v, i, e) < 0)

@@ -45,7 +45,7 @@ static void name_snapshot(struct scaffold *s, struct cloud_res *r, const char *w
 	r->ref.tags.expires_s = 0;
 }
 
-int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e)
+int scaffold_snapshots(struct scaffold *s, const struct machine *m, struct err *e)
 {
 	char what[24];
 	unsigned n = (unsigned)m->disks.len;
@@ -59,12 +59,22 @@ int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct er
 	s->snapshot_count = n;
 	if (cloud_snapshot_machine(&s->c->source, m, s->snapshots, n, e) < 0)
 		return -1;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++)
+		if (cloud_wait_ready(&s->c->source, &s->snapshots[i].ref, e) < 0)
+			return -1;
+	return 0;
+}
+
+int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e)
+{
+	char what[24];
+
+	if (scaffold_snapshots(s, m, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < s->snapshot_count; i++) {
 		struct disk_spec spec = {.size = m->disks.at[i].size, .logical_sector = m->disks.at[i].logical_sector,
 					 .from_snapshot = &s->snapshots[i].ref};
 
-		if (cloud_wait_ready(&s->c->source, &s->snapshots[i].ref, e) < 0)
-			return -1;
 		snprintf(what, sizeof what, "clone%u", i);
 		name_it(s, &s->clones[i], RES_DISK, what);
 		s->clone_count = i + 1;

@@ -42,7 +42,9 @@ struct scaffold {
 
 /* All are borrowed. */
 void scaffold_init(struct scaffold *s, struct context *c, const struct run *run, const struct batches *batches);
-/* Snapshots of all disks of m at one instant, then a disk from each. */
+/* Snapshots of all disks of m at one instant, until they are ready. */
+int scaffold_snapshots(struct scaffold *s, const struct machine *m, struct err *e);
+/* The same, then a disk from each. */
 int scaffold_source_disks(struct scaffold *s, const struct machine *m, struct err *e);
 /* Remove the workers of the batch before, then start those of batch i that have disks (`source_side`: with the clones; the
  * target: with the replica's disks, or, where these are reached without being attached, none, but the source's in any case),

@@ -143,6 +143,7 @@ static int snapshot_machine(struct provider *p, const struct machine *m, struct 
 			return -1;
 		it->size = m->disks.at[i].size;
 		it->sector = m->disks.at[i].logical_sector;
+		it->data[0] = c->holds;
 	}
 	return end(c, MEM_SNAPSHOT_MACHINE, e);
 }
@@ -201,6 +202,13 @@ static int disk_create(struct provider *p, const struct disk_spec *spec, struct 
 	if (from != NULL)
 		memcpy(it->data, from->data, sizeof it->data);
 	return end(c, MEM_DISK_CREATE, e);
+}
+
+static bool copies_from(const struct provider *p, const struct provider *source)
+{
+	const struct mem_cloud *c = ((const struct provider_mem *)p)->cloud;
+
+	return c->copies && ((const struct provider_mem *)source)->cloud == c;
 }
 
 static int disk_resize(struct provider *p, const struct res_ref *ref, uint64_t size, struct err *e)
@@ -339,7 +347,7 @@ static int disk_get(struct provider *p, const struct res_ref *ref, struct machin
 	snprintf(out->name, sizeof out->name, "%s", it->ref.name);
 	out->size = it->size;
 	out->logical_sector = it->sector;
-	return 0;
+	return end(c, MEM_DISK_GET, e);
 }
 
 static int poll_item(struct provider *p, const struct res_ref *ref, enum res_state *state, struct err *e)
@@ -528,6 +536,7 @@ const struct provider_ops provider_mem_ops = {
 	.snapshot_machine = snapshot_machine,
 	.snapshot_disk = snapshot_disk,
 	.changed_ranges = changed_ranges,
+	.copies_from = copies_from,
 	.disk_create = disk_create,
 	.disk_get = disk_get,
 	.disk_resize = disk_resize,

@@ -67,6 +67,8 @@ struct mem_cloud {
 	unsigned disk_count;
 	struct mem_claim claims[128];
 	unsigned claim_count;
+	bool copies;                           /* the cloud's own copy, within this cloud */
+	uint32_t holds;                        /* what the machine's disks hold, when they are snapshotted */
 	bool needs_baseline;                   /* set before a provider is made */
 	bool tracks;                           /* changed_ranges answers ... */
 	struct byte_range changed[4][8];       /* ... with these, per disk ... */

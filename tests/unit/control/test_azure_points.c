@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* All disks of a machine at one instant: restore points of Azure. Whole runs: tests/clouds/azure. */
+/* Restore points of Azure, and the disks of a replica that it makes of them itself. Whole runs: tests/clouds/azure. */
 #include "azure_driver_fixture.h"
 
 #define SET        "restorePointCollections/s0"
@@ -125,12 +125,60 @@ static void changed_ranges_of_two_families_are_not_known(void **state)
 		"are of two families");
 }
 
+/* Tier and zone are the block's, what it boots and its keys the snapshot's. */
+static void disk_create_of_a_copied_replica_says_what_it_is_to_be(void **state)
+{
+	struct world *t = opened(state, false);
+	struct res_ref snapshot = a_ref(RES_SNAPSHOT, PURPOSE_SCAFFOLD, "s"), copy = a_ref(RES_DISK, PURPOSE_COPY, "r");
+	struct disk_spec spec = {.from_snapshot = &snapshot};
+	enum res_state got;
+
+	snprintf(snapshot.id, sizeof snapshot.id, COMPUTE "snapshots/s");
+	says(t, "GET " COMPUTE "snapshots/s?", 200, "{\"properties\":{\"creationData\":{\"sourceResourceId\":\"" COMPUTE "disks/src\"},"
+	     "\"encryption\":{\"diskEncryptionSetId\":\"/keys\"},\"hyperVGeneration\":\"V2\",\"osType\":\"Windows\"}}");
+	says(t, "GET " COMPUTE "disks/src?", 200, "{\"zones\":[\"2\"],\"sku\":{\"name\":\"StandardSSD_LRS\"}}");
+	says(t, "GET " COMPUTE "disks/r?", 404, NOT_THERE);
+	says(t, "PUT " COMPUTE "disks/r?", 202, "");
+	ok(t->p->ops->disk_create(t->p, &spec, &copy, e));
+	assert_string_equal(rest_replay_body(t->w->cloud, "PUT "),
+		"{\"location\":\"here\",\"tags\":{\"wherry\":\"" TAGS("copy", "r") "\"},\"sku\":{\"name\":\"Premium_LRS\"},\"properties\":{"
+		"\"creationData\":{\"createOption\":\"Copy\",\"sourceResourceId\":\"" COMPUTE "snapshots/s\"},\"encryption\":{"
+		"\"diskEncryptionSetId\":\"/keys\",\"type\":\"EncryptionAtRestWithCustomerKey\"},\"hyperVGeneration\":\"V2\",\"osType\":\"Windows\"}}");
+	says(t, "GET " COMPUTE "disks/r?", 200, "{" TAGGED("copy", "r") ",\"properties\":{\"provisioningState\":\"Succeeded\",\"completionPercent\":99}}");
+	ok(t->p->ops->poll(t->p, &copy, &got, e));
+	assert_int_equal(got, RES_PENDING); /* it still needs its snapshot */
+}
+
+static void copies_from_each_other_place(void **state)
+{
+	static const struct {
+		const char *more;
+		bool can;
+	} cases[] = {
+		{"", true},
+		{",\"worker_resource_group\":\"w\"", true},
+		{",\"subscription_id\":\"sub-2\"", false},
+	};
+	struct world *t = opened(state, false);
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct provider *other = open_more(t, false, cases[i].more);
+
+		assert_int_equal(t->p->ops->copies_from(t->p, other), cases[i].can);
+		snprintf(((struct azure *)other)->options.location, sizeof ((struct azure *)other)->options.location, "there");
+		assert_false(t->p->ops->copies_from(t->p, other));
+		provider_close(other);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(snapshot_machine_of_several_disks_is_one_restore_point, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(snapshot_machine_without_a_restore_point_takes_single_snapshots, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(find_of_a_restore_point_gives_the_id_of_its_first_disk, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(disk_create_of_a_copied_replica_says_what_it_is_to_be, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(copies_from_each_other_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(changed_ranges_of_two_families_are_not_known, set_up, tear_down),
 	};
 

@@ -66,6 +66,7 @@ static void job_load_defaults_are_documented_ones(void **state)
 	assert_int_equal(job.connections, 1);
 	assert_int_equal(job.reconnect_seconds, 300);
 	assert_true(job.use_hints);
+	assert_int_equal(job.copy, COPY_BY_WORKER);
 	assert_int_equal(job.full_scan_every, 10);
 	job_fini(&job);
 }
@@ -96,7 +97,7 @@ static void job_load_every_option_is_taken(void **state)
 			      "\"checkpoint_seconds\":3,\"compression\":\"zstd:3\",\"read_back\":false,"
 			      "\"control_path\":\"dial-out\",\"data_path\":\"relay\",\"worker_timeout_seconds\":600,"
 			      "\"resource_timeout_seconds\":86400,\"lease_seconds\":60,\"connections\":8,\"reconnect_seconds\":20,\"hints\":\"ignore\","
-			      "\"full_scan_every\":3},\"limits\":{\"bandwidth\":\"1Gbit/s\",\"disk_throughput\":256000,"
+			      "\"full_scan_every\":3,\"copy\":\"cloud\"},\"limits\":{\"bandwidth\":\"1Gbit/s\",\"disk_throughput\":256000,"
 			      "\"disk_iops\":500}}", &job, &e), 0);
 	assert_int_equal(job.limits.of[LIMIT_BANDWIDTH], 125000000);
 	assert_int_equal(job.limits.of[LIMIT_DISK_THROUGHPUT], 256000);
@@ -113,6 +114,7 @@ static void job_load_every_option_is_taken(void **state)
 	assert_int_equal(job.data_path, DATA_RELAY);
 	assert_false(job.use_hints);
 	assert_int_equal(job.full_scan_every, 3);
+	assert_int_equal(job.copy, COPY_BY_CLOUD);
 	assert_string_equal(data_path_name(job.data_path), "relay");
 	assert_int_equal(job.worker_timeout_seconds, 600);
 	assert_int_equal(job.resource_timeout_seconds, 86400);
@@ -170,6 +172,7 @@ static const struct {
 	{WITH("\"reconnect_seconds\":0"), "options.reconnect_seconds: expected a whole number from 1", ERR_CONFIG},
 	{WITH("\"lease_seconds\":\"5m\""), "options.lease_seconds: expected a whole number from 10", ERR_CONFIG},
 	{WITH("\"hints\":true"), "options.hints: expected", ERR_CONFIG},
+	{WITH("\"copy\":\"me\""), "options.copy: expected", ERR_CONFIG},
 	{WITH("\"full_scan_every\":0"), "options.full_scan_every: expected a whole number from 1", ERR_CONFIG},
 	{LIMITED("\"bandwidth\":\"100\""), "limits: bandwidth: expected a rate from 256 kB/s", ERR_CONFIG},
 	{LIMITED("\"bandwidth\":true"), "limits.bandwidth: expected a whole number from 256000", ERR_CONFIG},
