@@ -3,7 +3,7 @@
 #
 # A provider's name stands in its own files and in the one table, nowhere else in control/, so that what one cloud needs is
 # asked for by the interface; comments may take one as an example. The driver of a real cloud is at most 1500 lines; Azure's is
-# two clouds, whose Hub lacks much of what the other has, at most 2400.
+# two clouds, whose Hub lacks much of what the other has, at most 2700.
 
 . "$(dirname "$0")/files.sh"
 
@@ -27,5 +27,5 @@ while read -r name most; do
 	lines=$(files "control/${name}_*.c" | grep -vE "azure_(credential|session)[.]c" | xargs cat | wc -l)
 	[ "$lines" -le "$most" ] || { echo "control/${name}_*.c: $lines lines, at most $most"; rc=1; }
 done <<<'openstack 1500
-azure 2400'
+azure 2700'
 exit $rc
