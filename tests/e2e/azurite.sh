@@ -49,6 +49,7 @@ start_store() {
 	install_azurite
 	make_certificates
 	mkdir -p "$work/store"
+	: >"$work/azurite.log"
 	node "$azurite_home/node_modules/.bin/azurite-blob" --blobHost "$store_host" --blobPort 0 --location "$work/store" \
 		--cert "$work/store.pem" --key "$work/store.key" --disableTelemetry >"$work/azurite.log" 2>&1 &
 	store_pids+=("$!")

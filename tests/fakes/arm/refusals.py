@@ -8,13 +8,13 @@ from paths import GROUPS
 from shapes import values_at
 
 
-VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}
+VERBS = {"GET": "read", "HEAD": "read", "DELETE": "delete", "POST": "action"}
 
 
 def check_rights(cloud, request, path, kind):
     """The actions of --denied."""
-    name = f"{request.path.rstrip('/').rsplit('/', 1)[1]}/action" if path.last else VERBS.get(request.method, "write")
-    action = f"{kind.type}/{name}"
+    last = "/" + request.path.rstrip("/").rsplit("/", 1)[1] if path.last else ""
+    action = f"{kind.type}{last}/{VERBS.get(request.method, 'write')}"
     if any(fnmatch(action.lower(), d.lower()) for d in cloud.options.denied):
         client = cloud.options.client_id
         raise ArmError(403, "AuthorizationFailed", f"The client '{client}' with object id '{client}' does not have "

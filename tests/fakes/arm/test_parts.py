@@ -4,19 +4,43 @@ import os
 import random
 import subprocess
 import tempfile
+import types
 import unittest
 
 import access
 import config_disk
 import pages
+import refusals
 from errors import ArmError
 from faults import Faults, Rule, seeded
 from paths import parse
 from shapes import Shape, values_at
-from table import KINDS, Resource
+from table import BY_TYPE, KINDS, Resource
 from web import Request
 
 MIB = 1 << 20
+
+
+class Rights(unittest.TestCase):
+    ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
+
+    def refused(self, denied, method, path):
+        cloud = types.SimpleNamespace(options=types.SimpleNamespace(denied=denied, client_id="me"))
+        request, parsed = Request(method, path, {}, b"", ("", 0)), parse(path.split("?")[0])
+        try:
+            refusals.check_rights(cloud, request, parsed, BY_TYPE[parsed.type])
+        except ArmError as refusal:
+            return refusal.message.split("'")[5]
+        return ""
+
+    def test_an_action_is_named_as_azure_does(self):
+        for method, tail, action in (("GET", "", "read"), ("PUT", "", "write"), ("PATCH", "", "write"), ("DELETE", "", "delete"),
+                                     ("POST", "/listKeys", "listKeys/action")):
+            want = f"Microsoft.Storage/storageAccounts/{action}"
+            self.assertEqual(self.refused([want.upper()], method, self.ACCOUNT + tail), want)
+            self.assertEqual(self.refused(["Microsoft.Storage/storageAccounts/other"], method, self.ACCOUNT + tail), "")
+        self.assertEqual(self.refused(["Microsoft.Storage/*"], "POST", self.ACCOUNT + "/listKeys"),
+                         "Microsoft.Storage/storageAccounts/listKeys/action")
 
 
 class PageRanges(unittest.TestCase):
