@@ -324,15 +324,28 @@ int azure_machine_poll(struct azure *a, const struct res_ref *ref, enum res_stat
 	return 0;
 }
 
+/* A schedule outlives its VM, and no list names it: one that was made late, and not seen when it was looked for, goes by its name,
+ * which nobody else would give it. */
+static int remove_unseen_schedule(struct azure *a, const struct res_ref *worker, struct err *e)
+{
+	struct err why = ERR_INIT;
+	char id[RES_ID_SIZE];
+
+	azure_id(a, AZURE_SCHEDULE, worker, id);
+	if (azure_change(a, AZURE_SCHEDULE, "DELETE", id, "", NULL, &why) == 0 || why.kind == ERR_NOT_FOUND)
+		return 0;
+	*e = why;
+	return -1;
+}
+
 /* The schedule, then the VM; while that is there its parts are in use. Asked again until poll says that all is gone. */
 int azure_machine_remove(struct azure *a, const struct res_ref *ref, struct err *e)
 {
-	bool gone = true;
+	bool scheduled = ref->kind == RES_WORKER && a->session.cloud->versions[AZURE_SCHEDULES] != NULL, gone = true;
 
-	if (ref->kind == RES_WORKER && a->session.cloud->versions[AZURE_SCHEDULES] != NULL &&
-	    azure_remove(a, AZURE_SCHEDULE, ref, &gone, e) < 0)
+	if (scheduled && azure_remove(a, AZURE_SCHEDULE, ref, &gone, e) < 0)
 		return -1;
-	if (azure_remove(a, AZURE_VM, ref, &gone, e) < 0)
+	if (azure_remove(a, AZURE_VM, ref, &gone, e) < 0 || (gone && scheduled && remove_unseen_schedule(a, ref, e) < 0))
 		return -1;
 	for (size_t k = 0; gone && k < sizeof parts / sizeof parts[0]; k++) {
 		struct res_ref it = part(ref, azure_types[parts[k].type].kind, parts[k].suffix);

@@ -33,6 +33,7 @@ struct plan {
 	struct batches batches;       /* how workers divide the disks */
 	struct err no_size;           /* why that cannot be told */
 	uint64_t generation;
+	struct journal_baselines baselines; /* of the newest generation */
 	const char *why_not;          /* hints are not used; NULL: where there are any, they are */
 	char why_text[160];
 };
@@ -122,7 +123,8 @@ static int look(struct plan *p, struct err *e)
 	}
 	if (journal_fact_get(x->journal, x->job.name, "promoted", &p->promoted, e) < 0)
 		return -1;
-	if (journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e) < 0)
+	if (journal_last_generation(x->journal, x->job.name, &p->generation, &at, NULL, 0, &n, NULL, e) < 0 ||
+	    journal_baselines(x->journal, x->job.name, &p->baselines, e) < 0)
 		return -1;
 	look_for_image(p, &x->source, p->image[0]);
 	look_for_image(p, &x->target, p->image[1]);
@@ -190,6 +192,18 @@ static void plan_workers(const struct plan *p, const char *place, const char *ro
 	}
 }
 
+/* What is kept between runs costs money: of used space, as clouds charge for snapshots. */
+static void plan_cost(const struct plan *p)
+{
+	uint64_t size = p->baselines.used;
+	char text[16];
+
+	for (unsigned i = 0; p->baselines.used == 0 && i < p->machine.disks.len; i++)
+		size += p->machine.disks.at[i].size;
+	item(p, "keep", p->x.source_p->place, "snapshot", NULL, size, "These snapshots are kept until the next sync: %s %s used, which the "
+	     "cloud charges for", p->baselines.used != 0 ? "about" : "at most", num_format_size(size, text));
+}
+
 static void plan_snapshots(const struct plan *p)
 {
 	const char *place = p->x.source_p->place, *job = p->x.job.name;
@@ -203,6 +217,8 @@ static void plan_snapshots(const struct plan *p)
 		item(p, "create", place, "snapshot", name, 0, kept ? "of disk %s, kept until the next sync, which asks what has changed "
 		     "since" : "of disk %s", p->machine.disks.at[i].name);
 	}
+	if (kept)
+		plan_cost(p);
 }
 
 static void plan_source(const struct plan *p)

@@ -117,6 +117,25 @@ static int show_full_scan(struct status *s, const char *job, struct err *e)
 	return 0;
 }
 
+/* They cost money as long as the job is synced with hints, unlike all else that a run makes. */
+static int show_baselines(struct status *s, const char *job, struct err *e)
+{
+	struct journal_baselines b;
+	char used[16], size[16];
+
+	if (journal_baselines(s->j, job, &b, e) < 0)
+		return -1;
+	if (s->c->json && b.count != 0)
+		json_line(stdout, "event:s job:s count:u size:u used:u", "baselines", job, (uint64_t)b.count, b.size, b.used);
+	else if (b.count != 0 && b.used != 0)
+		printf("  baselines    %u snapshot%s kept for the next sync: about %s used, of %s\n", b.count, b.count == 1 ? "" : "s",
+		       num_format_size(b.used, used), num_format_size(b.size, size));
+	else if (b.count != 0)
+		printf("  baselines    %u snapshot%s kept for the next sync: at most %s used\n", b.count, b.count == 1 ? "" : "s",
+		       num_format_size(b.size, size));
+	return 0;
+}
+
 static int show_head(struct status *s, const char *job, struct err *e)
 {
 	cleanup(cleanup_free) char *promoted = NULL;
@@ -139,7 +158,7 @@ static int show_head(struct status *s, const char *job, struct err *e)
 			  "alive:u limits:j", "job", job, generation, generation == 0 ? NULL : when(committed, at),
 			  generation == 0 ? INT64_C(-1) : now_s() - committed, replica_word(s, generation),
 			  s->held ? holder : NULL, promoted, (uint64_t)s->alive, limited ? limits_json(&limits, text) : "null");
-		return show_full_scan(s, job, e);
+		return show_full_scan(s, job, e) < 0 ? -1 : show_baselines(s, job, e);
 	}
 	printf("%sjob %s\n", s->shown++ == 0 ? "" : "\n", job);
 	if (generation == 0)
@@ -150,6 +169,8 @@ static int show_head(struct status *s, const char *job, struct err *e)
 	if (show_full_scan(s, job, e) < 0)
 		return -1;
 	printf("  replica      %s%s\n", replica_word(s, generation), dirty_words(s, promoted));
+	if (show_baselines(s, job, e) < 0)
+		return -1;
 	printf("  now          %s%s\n", s->held ? "running: " : "idle", s->held ? holder : "");
 	if (limited)
 		printf("  limits       %s (set by `wherry limit`)\n", limits_describe(&limits, text)[0] != '\0' ? text : "none");

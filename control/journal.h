@@ -101,6 +101,13 @@ int journal_commit(struct journal *j, const char *job, const char *run, uint64_t
 		   const struct generation_disk *disks, unsigned n, const char *machine_json, struct err *e);
 /* Whether the newest generation of the job was made from that source snapshot. */
 int journal_is_baseline(struct journal *j, const char *job, const char *id, bool *yes, struct err *e);
+/* The snapshots that are kept for hints, and what a cloud that charges for used space charges for: of the disks they are of,
+ * what was not zero when all of it was read last; 0: not known. */
+struct journal_baselines {
+	unsigned count;
+	uint64_t size, used;
+};
+int journal_baselines(struct journal *j, const char *job, struct journal_baselines *out, struct err *e);
 /* The newest: generation 0 when none. disks: caller's array of at least `max`. machine_json: caller frees. */
 int journal_last_generation(struct journal *j, const char *job, uint64_t *generation, int64_t *committed_s,
 			    struct generation_disk *disks, unsigned max, unsigned *n, char **machine_json, struct err *e);

@@ -45,6 +45,24 @@ int journal_is_baseline(struct journal *j, const char *job, const char *id, bool
 	return row < 0 ? -1 : 0;
 }
 
+int journal_baselines(struct journal *j, const char *job, struct journal_baselines *out, struct err *e)
+{
+	static const char what[] = "add up baselines";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT COUNT(*), SUM((SELECT size FROM generation_disks d WHERE d.job = x.job AND d.baseline = x.id "
+			 "ORDER BY d.generation DESC LIMIT 1)), (SELECT MAX(read - zero, 0) FROM runs WHERE id = (SELECT run FROM "
+			 "generations WHERE job = ?1 AND hinted = 0 ORDER BY generation DESC LIMIT 1)) FROM entries x "
+			 "WHERE x.job = ?1 AND x.purpose = 'baseline' AND x.state <> 'removed'", "t", job);
+	int row = st == NULL ? -1 : db_step(j, st, what, e);
+
+	*out = (struct journal_baselines){0};
+	if (row <= 0)
+		return row;
+	*out = (struct journal_baselines){.count = (unsigned)sqlite3_column_int64(st, 0), .size = (uint64_t)sqlite3_column_int64(st, 1),
+					  .used = (uint64_t)sqlite3_column_int64(st, 2)};
+	return 0;
+}
+
 static int read_disks(struct journal *j, const char *job, uint64_t generation, struct generation_disk *disks,
 		      unsigned max, unsigned *n, struct err *e)
 {

@@ -8,7 +8,8 @@
 #                                  from those that pass and that a client must overcome
 # azure.sh kills WHAT [N...]       wherry is killed after the Nth call of WHAT (sync, again, promote) that changes something,
 #                                  before it learns the answer; without N for every such call, which the cloud counts
-# SEED=N azure.sh                  the schedule of one seed again
+# azure.sh cases NAME...           these: seed-N, kill-sync-N, kill-again-N, kill-promote-N
+# SEED=N azure.sh                  the schedule of one seed again; with RULES=FILE exactly that one, of those that a case left behind
 #
 # After each: `wherry cleanup`, and the cloud holds what it held before but for replicas, baselines and kept generations, by
 # its own inventory, and no machine of ours; the foreign disks have their bytes; what was disturbed succeeds when it is done
@@ -20,7 +21,7 @@
 # them (default 4) go on at once: mostly they wait. Each is in a network namespace of its own with a cloud of its own.
 
 self=$(realpath "$0")
-: "${SEED:=}" "${BOOT:=}" "${HUB:=}" "${JOBS:=4}"
+: "${SEED:=}" "${RULES:=}" "${BOOT:=}" "${HUB:=}" "${JOBS:=4}"
 if [ "${1:-}" = case ] && [ -z "${IN_NAMESPACE:-}" ]; then
 	IN_NAMESPACE=1 exec unshare --map-root-user --net "$self" "$@"
 fi
@@ -43,7 +44,7 @@ end_of() { # GROUP MACHINE
 			export_worker_image: "\($lab)/providers/Microsoft.Compute/images/worker", storage_account_name: "lab"} else {} end'
 }
 
-fresh_cloud() { # [ARGS...]
+fresh_cloud() {
 	local args=(--public-net 198.51.100.0/24 --scale 0.02 --seed-file "$base/seed.json")
 	[ -n "$BOOT" ] || args+=(--worker "$BUILD/wherry-worker")
 	[ -z "$HUB" ] || args+=(--hub)
@@ -53,7 +54,7 @@ fresh_cloud() { # [ARGS...]
 	mkdir "$work/cloud"
 	cp "$base"/certs/* "$work/cloud" 2>/dev/null || :
 	cp "$base/d0" "$base/d1" "$work"
-	start_cloud "$work/cloud" "${args[@]}" "$@"
+	start_cloud "$work/cloud" "${args[@]}"
 	before=$(ask_cloud inventory)
 	jq -n --argjson source "$(end_of lab shop)" --argjson target "$(end_of "$([ -n "$HUB" ] && echo lab || echo replica)" shop-there)" \
 		'{job: "t", source: $source, target: $target, options: {chunk_size: "64K"}}' >"$work/job.json"
@@ -62,7 +63,7 @@ fresh_cloud() { # [ARGS...]
 # run WORDS...: `wherry` with the most to say; its status, and what it said in $work/told
 run() {
 	local rc=0
-	timeout 400 "$BUILD/wherry" --state-dir "$work/state" --verbose "$@" "$work/job.json" >"$work/told" 2>&1 || rc=$?
+	{ timeout 400 "$BUILD/wherry" --state-dir "$work/state" --verbose "$@" "$work/job.json" >"$work/told" 2>&1; } 2>/dev/null || rc=$?
 	cat "$work/told" >>"$work/all"
 	return "$rc"
 }
@@ -75,7 +76,7 @@ disk_file() { jq -r --arg tail "/disks/$1" 'to_entries[] | select(.key | endswit
 wrong() { # WORDS
 	tail -n 15 "$work/told"
 	mkdir -p "$BUILD/test-logs/$name"
-	cp -r "$work/cloud/records" "$work/all" "$work/job.json" "$work/cloud.log" "$BUILD/test-logs/$name" 2>/dev/null || :
+	cp -r "$work/cloud/records" "$work/all" "$work/job.json" "$work/cloud.log" "$work/rules" "$BUILD/test-logs/$name" 2>/dev/null || :
 	fail "$name: $* (see $BUILD/test-logs/$name)"
 }
 
@@ -107,8 +108,8 @@ watch_arguments() {
 			[ -z "${others[$p]:-}" ] || continue
 			[ "$p/ns/net" -ef /proc/self/ns/net ] || { others[$p]=1; continue; }
 			mapfile -d '' words <"$p/cmdline" || continue
-			[ -n "${words[*]}" ] && [ -z "${seen["${words[*]}"]:-}" ] || continue
-			seen["${words[*]}"]=1
+			[ -z "${seen["${words[*]:-none}"]:-}" ] || continue
+			seen["${words[*]:-none}"]=1
 			echo "${words[*]}" >>"$work/arguments"
 		done
 	done 2>/dev/null
@@ -123,13 +124,15 @@ no_secrets() {
 	! grep -raFf "$work/secrets" --exclude=keys "$work/state" "$work/all" "$work/arguments" "$work/job.json" || wrong 'a secret was written'
 }
 
-prepare_case() { # sync, again, promote: to where that is to be disturbed
-	[ "$1" != sync ] || return 0
-	run sync || wrong 'the sync before it failed'
-	[ "$1" = again ] || return 0
+change_source() {
 	ask_cloud files >"$work/files"
 	poke "$(disk_file shop-0)" $((1 << 20)) more
 	cp "$(disk_file shop-0)" "$work/d0"
+}
+prepare_case() { # sync, again, promote: to where that is to be disturbed
+	[ "$1" != sync ] || return 0
+	run sync || wrong 'the sync before it failed'
+	[ "$1" != again ] || change_source
 }
 do_it() { if [ "$1" = promote ]; then run promote; else run sync; fi; }
 
@@ -143,7 +146,8 @@ afterwards() { # WHAT RC
 	rules '[]'
 	run cleanup || wrong 'cleanup failed'
 	if [ "$2" != 0 ]; then
-		[ "$1" = promote ] && grep -q 'p=target' <<<"$(ask_cloud inventory)" || nothing_left
+		# Of a promotion all is there or nothing.
+		nothing_left "$(grep -o -m 1 'p=target' <<<"$(ask_cloud inventory)" || :)"
 		# A machine that was made may have written to the replica: it is brought up to date first.
 		do_it "$1" || { [ "$1" = promote ] && grep -q 'is DIRTY' "$work/told" && run sync && run promote; } || wrong 'done again, it failed'
 		run cleanup || wrong 'cleanup failed'
@@ -154,14 +158,24 @@ afterwards() { # WHAT RC
 	same_bytes
 }
 
+# What is kept for hints is told with what it costs: the 5 MiB of both disks.
+costs_are_told() {
+	local status plan
+	status=$("$BUILD/wherry" --state-dir "$work/state" status "$work/job.json")
+	plan=$("$BUILD/wherry" --state-dir "$work/state" plan "$work/job.json")
+	grep -q 'baselines    2 snapshots kept for the next sync: about 5\.0 MiB used, of 5\.0 MiB' <<<"$status" || wrong "status: $status"
+	grep -q 'until the next sync: about 5\.0 MiB used' <<<"$plan" || wrong "plan: $plan"
+}
+
 plain_case() { # what calls are made without faults
 	local what
 	fresh_cloud
 	for what in sync again promote; do
-		[ "$what" = sync ] || { rules '[]' && [ "$what" = promote ]; } || { ask_cloud files >"$work/files"
-			poke "$(disk_file shop-0)" $((1 << 20)) more && cp "$(disk_file shop-0)" "$work/d0"; }
+		[ "$what" != again ] || change_source
+		rules '[]' # which counts anew
 		do_it "$what" || wrong "$what failed"
 		ask_cloud calls >"$base/$what.json"
+		[ "$what" != again ] || [ -n "$HUB" ] || costs_are_told
 	done
 	afterwards promote 0
 	mkdir -p "$base/certs"
@@ -177,6 +191,7 @@ seed_case() { # SEED
 	jq --argjson seed "$1" --arg kind "$kind" '{seed: $seed, count: 3, transient: ($kind == "transient"), calls: map(.call)}' \
 		"$base/$what.json" >"$work/schedule"
 	ask_cloud schedule "$work/schedule" >"$work/rules"
+	[ -z "$RULES" ] || rules "$(jq 'map(del(.seen, .hit))' "$RULES")"
 	do_it "$what" || rc=$?
 	echo "seed $1, $what, $kind: $(jq -r 'map("\(.call) #\(.nth) x\(.times): \(.fault)") | join("; ")' "$work/rules")"
 	[ "$rc" = 0 ] || echo "   status $rc: $(tail -n 1 "$work/told")"
@@ -206,6 +221,16 @@ one_case() { # NAME: seed-12, kill-sync-3, plain
 }
 
 # ---- all of them
+
+names() { # seeds FIRST COUNT | kills WHAT [N...] | cases NAME... | replay
+	case $1 in
+	seeds) seq -f 'seed-%.0f' "$2" $(($2 + $3 - 1)) ;;
+	kills) if [ $# -gt 2 ]; then printf "kill-$2-%s\n" "${@:3}"; else
+		seq -f "kill-$2-%.0f" "$(jq 'map(select(.mutating)) | length' "$base/$2.json")"; fi ;;
+	cases) printf '%s\n' "${@:2}" ;;
+	replay) echo "seed-$SEED" ;;
+	esac
+}
 
 prepare_base() {
 	local image=$BUILD/image/wherry.vhd
@@ -245,29 +270,18 @@ judge() { # COUNT
 	[ ! -s "$base/failed" ]
 }
 
-case ${1:-${SEED:+replay}} in
+what=${1:-${SEED:+replay}}
+case $what in
 case)
 	base=$2
 	one_case "$3"
 	;;
-replay)
+seeds | kills | cases | replay)
 	prepare_base
-	echo "seed-$SEED" | all_cases
-	judge 1
-	;;
-seeds | kills)
-	what=$1
-	shift
-	prepare_base
-	if [ "$what" = seeds ]; then
-		seq -f 'seed-%.0f' "$1" $(($1 + $2 - 1))
-	elif [ $# -gt 1 ]; then
-		printf "kill-$1-%s\n" "${@:2}"
-	else
-		seq -f "kill-$1-%.0f" "$(jq 'map(select(.mutating)) | length' "$base/$1.json")"
-	fi >"$base/names"
+	shift "$(($# > 0))"
+	names "$what" "$@" >"$base/names"
 	all_cases <"$base/names"
 	judge "$(wc -l <"$base/names")"
 	;;
-*) sed -n '4,/^$/ s/^# \?//p' "$self"; exit 2 ;;
+*) sed -n '5,/^$/ s/^# \?//p' "$self"; exit 2 ;;
 esac

@@ -147,8 +147,10 @@ def serve(options):
     threading.Thread(target=metadata.serve_forever, daemon=True).start()
     write_env(options, ca)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    with open(os.path.join(options.folder, "ready"), "w", encoding="ascii") as file:
+    ready = os.path.join(options.folder, "ready")
+    with open(ready + ".new", "w", encoding="ascii") as file:
         file.write(options.url + "\n")
+    os.rename(ready + ".new", ready)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -101,8 +101,10 @@ def seeded(seed, count, transient, calls=CALLS):
     rules = []
     for _ in range(count):
         call, fault = dice.choice(choices)
-        rules.append(Rule(call, fault, nth=dice.randint(1, max(made[call], 4 if calls is CALLS else 1)), times=dice.randint(1, 2),
-                          retry_after=dice.randint(0, 1)))
+        # One draw each, whatever the counts: how often a client polls differs from run to run.
+        nth, times, wait = (dice.random() for _ in range(3))
+        rules.append(Rule(call, fault, nth=1 + int(nth * max(made[call], 4 if calls is CALLS else 1)), times=1 + int(times * 2),
+                          retry_after=int(wait * 2)))
     return rules
 
 

@@ -280,6 +280,44 @@ static void journal_commit_describes_only_the_newest_machine(void **state)
 	journal_close(j);
 }
 
+/* Those of the newest generation and those that could not be removed; used is what the last whole read found. */
+static void journal_baselines_add_up_what_is_kept(void **state)
+{
+	struct journal *j = reopen(*state, NULL);
+	struct generation_disk disk = {.source_disk = "a", .size = 1000, .baseline = "/s1"};
+	struct res_ref ref = a_ref("snap");
+	struct journal_baselines b;
+	struct err e = ERR_INIT;
+	struct run run;
+
+	ref.kind = RES_SNAPSHOT;
+	ref.tags.purpose = PURPOSE_BASELINE;
+	snprintf(ref.id, sizeof ref.id, "/s1");
+	assert_int_equal(journal_baselines(j, "web1", &b, &e), 0);
+	assert_int_equal(b.count, 0);
+	int64_t row = intended(j, &ref);
+	assert_int_equal(journal_created(j, row, &ref, &e), 0);
+	assert_int_equal(journal_run_begin(j, "web1", RUN_SYNC, &run, &e), 0);
+	assert_int_equal(journal_commit(j, "web1", run.id, 1, false, &disk, 1, NULL, &e), 0);
+	assert_int_equal(journal_baselines(j, "web1", &b, &e), 0);
+	assert_int_equal(b.used, 0);
+	run.state = RUN_DONE;
+	run.read = 1000;
+	run.zero = 400;
+	assert_int_equal(journal_run_end(j, &run, &e), 0);
+	assert_int_equal(journal_commit(j, "web1", "hinted", 2, true, &disk, 1, NULL, &e), 0);
+	assert_int_equal(journal_baselines(j, "web1", &b, &e), 0);
+	assert_int_equal(b.count, 1);
+	assert_int_equal(b.size, 1000);
+	assert_int_equal(b.used, 600);
+	assert_int_equal(journal_baselines(j, "web2", &b, &e), 0);
+	assert_int_equal(b.count, 0);
+	assert_int_equal(journal_removed(j, row, &e), 0);
+	assert_int_equal(journal_baselines(j, "web1", &b, &e), 0);
+	assert_int_equal(b.count, 0);
+	journal_close(j);
+}
+
 static void journal_fact_set_get_remove(void **state)
 {
 	struct journal *j = reopen(*state, NULL);
@@ -314,6 +352,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(journal_entries_callback_may_change_them, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_commit_all_disks_or_none, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_commit_describes_only_the_newest_machine, make_temp, drop_temp),
+		cmocka_unit_test_setup_teardown(journal_baselines_add_up_what_is_kept, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_fact_set_get_remove, make_temp, drop_temp),
 	};
 
