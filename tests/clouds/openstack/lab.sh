@@ -25,7 +25,7 @@ name=oslab
 namespaces=(unshare --mount --net --uts --ipc --pid --cgroup --fork)
 
 die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
-cannot() { printf 'this host cannot hold an OpenStack: %s\n' "$*"; exit 77; }
+cannot() { printf 'this host cannot hold an OpenStack: %s\n' "$*" >&2; exit 77; }
 sum() { cat "$@" | sha256sum | cut -c1-12; }
 
 # box INIT-PID COMMAND...: inside
@@ -123,13 +123,15 @@ remove_box() { rm -rf "${1:?}/data" "$1/work" "$1/root" "$1/share" "$1/init.pid"
 
 # layers: makes what is missing in the cache; prints the overlay's lower directories
 layers() {
-	local root ready pid old
+	local root ready pid old why
 	root=$cache/root-$(sum "$here/packages.list" "$here/root.sh")
 	ready=$cache/ready-$(sum "$here/packages.list" "$here"/{root,prepare,services}.sh)
 	mkdir -p "$cache"
 	exec 9>"$cache/lock"
 	flock 9
 	[ -d "$root" ] || "$here/root.sh" "$root" >&2 || exit 77
+	why=$(unshare --net chroot "$root" sh -c 'iptables -t nat -A POSTROUTING -j MASQUERADE && ebtables -t nat -N x' 2>&1) ||
+		cannot "its kernel lacks packet filters: ${why##*$'\n'}"
 	if [ ! -d "$ready" ]; then
 		for old in "$cache"/ready-*; do # not from under a lab of another checkout that runs on it
 			grep -qsF "$old:" /proc/[0-9]*/mountinfo || rm -rf "$old"
