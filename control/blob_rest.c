@@ -140,6 +140,8 @@ static const struct {
 } reasons[] = {
 	{"AuthenticationFailed", ERR_DENIED, "the key or token is not the account's or has ended, or this host's clock is wrong"},
 	{"AuthorizationFailure", ERR_DENIED, "the account's firewall keeps this host out, or the token is for something else"},
+	{"KeyBasedAuthenticationNotPermitted", ERR_DENIED, "the account takes no key: set AZURE_STORAGE_SAS_TOKEN to a token that a user "
+							   "delegated"},
 	{"AuthorizationPermissionMismatch", ERR_DENIED, "the token does not allow that"},
 	{"ContainerNotFound", ERR_NOT_FOUND, "the container is not there"},
 	{"ContainerBeingDeleted", ERR_NETWORK, "the container is being deleted"},
