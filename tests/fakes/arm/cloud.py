@@ -129,10 +129,15 @@ class Cloud:
     # ---- the leak oracle
 
     def inventory(self):
-        """One line per resource, sorted: type, group/name, tags; foreign eyes compare it before and after."""
+        """One line per resource, sorted: type, group/name, tags; foreign eyes compare it before and after. What can have no
+        tags and goes with what it is in (a restore point) has the tags of that."""
         with self.lock:
-            return sorted(f"{r.kind.type} {r.id} {json.dumps(r.body.get('tags') or {}, sort_keys=True)}"
-                          for r in self.resources.values())
+            return sorted(f"{r.kind.type} {r.id} {json.dumps(self.tags_of(r), sort_keys=True)}" for r in self.resources.values())
+
+    def tags_of(self, res):
+        while not res.body.get("tags") and "tags" not in res.kind.shape.objects[""] and self.find(res.parent_id()):
+            res = self.find(res.parent_id())
+        return res.body.get("tags") or {}
 
 
 def iso_later(seconds):
