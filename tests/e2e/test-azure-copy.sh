@@ -92,6 +92,13 @@ ask_cloud counts | jq -e '."restore points of 2 disks at one instant" == 2 and .
 [ "$(calls 'PUT snapshots')" = '[]' ] || fail 'a disk was snapshotted by itself'
 say 'killed after each call'
 kills
+say 'answers that are lost or late'
+for fault in 'Points lost' 'Points late' 'PointCollections 504-done' 'PointCollections late'; do
+	rules "[{\"call\": \"PUT restore${fault% *}\", \"fault\": \"${fault#* }\"}]"
+	wherry sync "$work/job" >"$work/told" 2>&1 || fail "$fault: $(cat "$work/told")"
+	! grep 'restore point' "$work/told" || fail "$fault: taken for a refusal"
+	generation_is "$(copies | awk 'NR == 1 {print $1}')"
+done
 say 'no restore point: single snapshots'
 rules '[{"call": "PUT restorePoints", "fault": "409"}]'
 expect 0 'a restore point was refused|snapshots are taken instead of a restore point' wherry sync "$work/job"
