@@ -9,6 +9,7 @@
 # azure.sh kills WHAT [N...]       wherry is killed after the Nth call of WHAT (sync, again, promote) that changes something,
 #                                  before it learns the answer; without N for every such call, which the cloud counts
 # azure.sh cases NAME...           these: seed-N, kill-sync-N, kill-again-N, kill-promote-N
+# azure.sh all                     500 seeds (80 with a Hub, 20 with really booted workers), and all kills
 # SEED=N azure.sh                  the schedule of one seed again; with RULES=FILE exactly that one, of those that a case left behind
 #
 # After each: `wherry cleanup`, and the cloud holds what it held before but for replicas, baselines and kept generations, by
@@ -57,13 +58,13 @@ fresh_cloud() {
 	start_cloud "$work/cloud" "${args[@]}"
 	before=$(ask_cloud inventory)
 	jq -n --argjson source "$(end_of lab shop)" --argjson target "$(end_of "$([ -n "$HUB" ] && echo lab || echo replica)" shop-there)" \
-		'{job: "t", source: $source, target: $target, options: {chunk_size: "64K"}}' >"$work/job.json"
+		'{job: "t", source: $source, target: $target, options: {chunk_size: "64K", worker_timeout_seconds: 600}}' >"$work/job.json"
 }
 
 # run WORDS...: `wherry` with the most to say; its status, and what it said in $work/told
 run() {
 	local rc=0
-	{ timeout 400 "$BUILD/wherry" --state-dir "$work/state" --verbose "$@" "$work/job.json" >"$work/told" 2>&1; } 2>/dev/null || rc=$?
+	{ timeout 900 "$BUILD/wherry" --state-dir "$work/state" --verbose "$@" "$work/job.json" >"$work/told" 2>&1; } 2>/dev/null || rc=$?
 	cat "$work/told" >>"$work/all"
 	return "$rc"
 }
@@ -136,6 +137,12 @@ prepare_case() { # sync, again, promote: to where that is to be disturbed
 }
 do_it() { if [ "$1" = promote ]; then run promote; else run sync; fi; }
 
+# A promotion may have come to its end unheard, or its machine may have written to the replica, which is then synced first.
+do_it_again() { # WHAT
+	do_it "$1" || { [ "$1" = promote ] && grep -q 'was promoted already' "$work/told"; } ||
+		{ [ "$1" = promote ] && grep -q 'is DIRTY' "$work/told" && run sync && run promote; }
+}
+
 # What holds after sync, again or promote ended with a status.
 afterwards() { # WHAT RC
 	local done=''
@@ -148,8 +155,7 @@ afterwards() { # WHAT RC
 	if [ "$2" != 0 ]; then
 		# Of a promotion all is there or nothing.
 		nothing_left "$(grep -o -m 1 'p=target' <<<"$(ask_cloud inventory)" || :)"
-		# A machine that was made may have written to the replica: it is brought up to date first.
-		do_it "$1" || { [ "$1" = promote ] && grep -q 'is DIRTY' "$work/told" && run sync && run promote; } || wrong 'done again, it failed'
+		do_it_again "$1" || wrong 'done again, it failed'
 		run cleanup || wrong 'cleanup failed'
 	fi
 	nothing_left "$done"
@@ -270,6 +276,8 @@ judge() { # COUNT
 	[ ! -s "$base/failed" ]
 }
 
+part() { env "$@" | tee -a "$work/parts"; } # [VARIABLE=VALUE...] COMMAND...
+
 what=${1:-${SEED:+replay}}
 case $what in
 case)
@@ -282,6 +290,15 @@ seeds | kills | cases | replay)
 	names "$what" "$@" >"$base/names"
 	all_cases <"$base/names"
 	judge "$(wc -l <"$base/names")"
+	;;
+all)
+	bad=0
+	part "$self" seeds 1 400 || bad=1
+	part HUB=1 "$self" seeds 401 80 || bad=1
+	part BOOT=1 JOBS=2 "$self" seeds 481 20 || bad=1
+	for what in sync again promote; do part "$self" kills "$what" || bad=1; done
+	awk '/^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3 } END { print p " passed, " f " failed" }' "$work/parts"
+	exit "$bad"
 	;;
 *) sed -n '5,/^$/ s/^# \?//p' "$self"; exit 2 ;;
 esac

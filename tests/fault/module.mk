@@ -10,10 +10,5 @@ test-cuts: worker $(BUILD)/tests/cut_proxy $(BUILD)/tests/worker_controller ## c
 .PHONY: test-cuts
 
 fault-azure: all $(BUILD)/image/wherry.vhd ## syncs in the Azure test cloud: 500 schedules of faults, a kill after every call that changes something (an hour)
-	$(Q)rc=0; \
-	$(TEST_ENV) tests/fault/azure.sh seeds 1 400 || rc=1; \
-	$(TEST_ENV) HUB=1 tests/fault/azure.sh seeds 401 80 || rc=1; \
-	$(TEST_ENV) BOOT=1 JOBS=$${BOOT_JOBS:-2} tests/fault/azure.sh seeds 481 20 || rc=1; \
-	for what in sync again promote; do $(TEST_ENV) tests/fault/azure.sh kills $$what || rc=1; done; \
-	exit $$rc
+	$(Q)$(TEST_ENV) tests/fault/azure.sh all
 .PHONY: fault-azure
