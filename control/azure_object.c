@@ -231,7 +231,8 @@ int azure_remove(struct azure *a, enum azure_type t, const struct res_ref *ref, 
 		return *gone ? 0 : -1;
 	if (strcmp(azure_text(there, "/properties/provisioningState"), "Deleting") == 0)
 		return 0;
-	if ((t == AZURE_SNAPSHOT || t == AZURE_DISK) && strcmp(azure_text(there, "/properties/diskState"), "ActiveSAS") == 0 &&
+	/* ActiveSAS, ActiveUpload: somebody who died had a signed URL of it. */
+	if ((t == AZURE_SNAPSHOT || t == AZURE_DISK) && strncmp(azure_text(there, "/properties/diskState"), "Active", 6) == 0 &&
 	    azure_revoke(a, t, id, e) < 0)
 		return -1;
 	if (azure_change(a, t, "DELETE", id, "", NULL, e) == 0 || e->kind == ERR_NOT_FOUND) {

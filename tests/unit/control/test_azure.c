@@ -340,6 +340,24 @@ static void remove_of_a_worker_goes_from_the_schedule_to_the_disks(void **state)
 
 /* ---- Claims and changes ---- */
 
+static void remove_of_a_disk_with_a_signed_url_revokes_it_first(void **state)
+{
+	static const char *const states[] = {"ActiveSAS", "ActiveUpload", "Unattached"};
+	struct world *t = opened(state, true);
+	struct res_ref ref = a_ref(RES_DISK, PURPOSE_SCAFFOLD, "w-boot");
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *disk = mem_printf("{" TAGGED("scaffold", "w-boot") ",\"properties\":{\"diskState\":\"%s\"}}", states[i]);
+
+		says(t, "GET " COMPUTE "disks/w-boot?", 200, disk);
+		says(t, "POST " COMPUTE "disks/w-boot/endGetAccess", 200, "");
+		says(t, "DELETE " COMPUTE "disks/w-boot?", 202, "");
+		ok(t->p->ops->remove(t->p, &ref, e));
+		assert_int_equal(rest_replay_seen(t->w->cloud, "endGetAccess"), i < 2 ? i + 1 : 2);
+		free(disk);
+	}
+}
+
 static void claim_of_another_epoch_is_busy(void **state)
 {
 	struct world *t = opened(state, false);
@@ -527,6 +545,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(console_without_an_address_is_empty_yet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(grant_of_a_slow_cloud_ends_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(remove_of_a_worker_goes_from_the_schedule_to_the_disks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(remove_of_a_disk_with_a_signed_url_revokes_it_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(claim_of_another_epoch_is_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(changed_ranges_reads_all_pages_and_revokes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(changed_ranges_of_a_damaged_answer_are_none, set_up, tear_down),
