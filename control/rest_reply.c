@@ -79,11 +79,20 @@ const char *rest_words(const struct rest_reply *reply)
 	return words[0] != '\0' ? words : reply->text[0] != '\0' ? reply->text : "it does not say why";
 }
 
+/* Into one line, as part of a sentence. */
+static void flatten(const char *words, char out[300])
+{
+	snprintf(out, 300, "%s", words);
+	for (char *at = out; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
+}
+
 int rest_refusal(const struct rest_reply *r, const char *what, int64_t *not_before_ns, struct err *e)
 {
 	const char *words = rest_words(r);
 	enum err_kind kind = rest_kind(r->status);
-	char id[100];
+	char line[300], id[100];
 
 	/* A full quota comes as 403, 409 or 413; only the words tell. */
 	if (r->status / 100 == 4 && r->status != 429 && (strstr(words, "uota") != NULL || strstr(words, "xceed") != NULL))
@@ -91,7 +100,8 @@ int rest_refusal(const struct rest_reply *r, const char *what, int64_t *not_befo
 	if (r->retry_after_s > 0)
 		*not_before_ns = clock_mono_ns() + r->retry_after_s * NS_PER_S;
 	snprintf(id, sizeof id, r->id[0] != '\0' ? ", request %s" : "%s", r->id);
-	return err_set(e, kind, 0, "%s: %.300s (HTTP %d%s)", what, words, r->status, id);
+	flatten(words, line);
+	return err_set(e, kind, 0, "%s: %s (HTTP %d%s)", what, line, r->status, id);
 }
 
 /* "/v3/volumes" of "http://host:8776/v3/volumes?limit=5". */

@@ -206,8 +206,8 @@ static int look_at(struct side *side, struct cloud_wait *w, enum res_state *stat
 	if (*state == RES_PENDING)
 		cloud_wait_see(side->cloud, w);
 	bool gone = *state == RES_ABSENT || *state == RES_FAILED;
-	/* Of one that failed the cloud's reason counts, whether or not there is a console. */
-	if (p->ops->console(p, &side->worker.ref, &console, gone ? &silent : e) < 0 && !gone)
+	/* Of one that is not there yet, or failed, the cloud's word counts, whether or not there is a console. */
+	if (p->ops->console(p, &side->worker.ref, &console, *state == RES_READY ? e : &silent) < 0 && *state == RES_READY)
 		return -1;
 	if (gone) {
 		if (e->kind == ERR_NONE)

@@ -23,7 +23,7 @@ cinder-volume|POST /8774/v2.1/servers wherry-shop-import 1|the target worker did
 cinder-volume|DELETE /8776/v3/*/volumes/* 1|disk wherry-shop-clone0-.* has been "deleting" in .* since 20
 cinder-volume|DELETE /8776/v3/*/snapshots/* 1|snapshot wherry-shop-snap0-.* has been "deleting" in .* since 20
 nova-compute|POST /8774/v2.1/servers wherry-shop-import 1|worker wherry-shop-import-.* has been "[a-z_]+" in .* since 20
-nova-compute|POST /8774/v2.1/servers wherry-shop-export 1|worker wherry-shop-export-.* has been "[a-z_]+" in .* since 20
+nova-compute|POST /8774/v2.1/servers wherry-shop-export 1|worker wherry-shop-(im|ex)port-.* has been "[a-z_]+" in .* since 20
 nova-compute|DELETE /8774/v2.1/servers/* 1|worker wherry-shop-export-.* has been "deleting" in .* since 20'
 
 # Signals to all processes of a service; not those inside the lab that only have its name in their arguments.

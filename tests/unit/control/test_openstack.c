@@ -329,6 +329,8 @@ static void call_each_refusal_is_a_kind_and_a_sentence(void **state)
 		{409, "{\"conflictingRequest\":{\"message\":\"Cannot do it while building\"}}", 0, ERR_BUSY, "while building"},
 		{429, "{\"overLimit\":{\"message\":\"slow down, limit exceeded\"}}", 7, ERR_NETWORK, "slow down"},
 		{500, "", 0, ERR_NETWORK, "it does not say why (HTTP 500"},
+		{500, "{\"computeFault\":{\"message\":\"Unexpected API Error.\\n<class 'MessagingTimeout'>\"}}", 0, ERR_NETWORK,
+		 "Unexpected API Error. <class 'MessagingTimeout'> (HTTP 500"},
 		{503, "<html>no server</html>", 0, ERR_NETWORK, "<html>no server</html>"},
 		{0, "", 0, ERR_NETWORK, "GET http://127.0.0.1"},
 		{200, "{\"servers\":[", 0, ERR_PROTOCOL, "answered what is no JSON: {\"servers\":["},
