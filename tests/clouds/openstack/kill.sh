@@ -46,6 +46,8 @@ at_most_replica() {
 	[ -z "$more" ] || fail "after $point is left: $more"
 }
 
+without_ids() { everything | sed 's/ [^ ]*$//'; }
+
 # What has our names but other tags, or none: of nobody, and of another state directory.
 decoys() {
 	local tags='wherry1 o=somebody-else j=shop r=20260101-000000-0000 e=1 p=scaffold x=0 g=0 d=0'
@@ -89,9 +91,11 @@ kill_second() {
 kill_promotion() {
 	stage 'promotion'
 	start_proxy
+	# Their generations are counted from the first one, as after each kill.
+	[ "$(everything)" = "$before" ] || wherry cleanup --discard "$job" >/dev/null
 	sync_job "$job"
 	changes_of promote "$job"
-	replica=$(everything)
+	replica=$(without_ids)
 	mover server delete --wait shop-there
 	wherry cleanup --discard "$job" >/dev/null
 	unchanged 'discarding' "$before"
@@ -102,7 +106,7 @@ kill_promotion() {
 		say "$SECONDS s: killed after $point: $(more_than "$before" | xargs)"
 		start_proxy
 		wherry promote "$job" >"$work/whole" 2>&1 || fail "promote after a kill after $point: $(tail -n 2 "$work/whole")"
-		[ "$(everything | sed 's/ [^ ]*$//')" = "$(sed 's/ [^ ]*$//' <<<"$replica")" ] || fail "promoted again: $(everything)"
+		[ "$(without_ids)" = "$replica" ] || fail "promoted again: $(diff <(echo "$replica") <(without_ids))"
 		mover server delete --wait shop-there
 		wherry cleanup --discard "$job" >/dev/null
 		unchanged 'discarding' "$before"
