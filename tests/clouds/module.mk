@@ -12,13 +12,13 @@ packages-blob: packages ## install the client that reads blobs back (.mk/package
 e2e-blob: all packages-blob $(BUILD)/image/wherry.raw $(E2E_NEEDS) ## replicate into blob storage, here Azurite, and read it back with az
 	$(Q)$(TEST_ENV) NEED_AZ=1 tests/run.sh tests/e2e/test-blob-faults.sh $(wildcard tests/clouds/blob/*.sh)
 
-e2e-openstack: $(OPENSTACK_NEEDS) ## replicate and promote a server of a whole OpenStack, run here (root, 15 minutes)
+e2e-openstack: $(OPENSTACK_NEEDS) ## replicate and promote a server of a whole OpenStack, run here (root, 10 minutes)
 	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/e2e.sh
 
-fault-openstack: $(OPENSTACK_NEEDS) ## let services of that OpenStack stand still in the middle of a sync (root, an hour)
+fault-openstack: $(OPENSTACK_NEEDS) ## let services of that OpenStack stand still in the middle of a sync (root, two hours)
 	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/stuck.sh
 
-kill-openstack: $(OPENSTACK_NEEDS) ## kill wherry after each call that changes that OpenStack (root, two hours)
+kill-openstack: $(OPENSTACK_NEEDS) ## kill wherry after each call that changes that OpenStack; POINTS=5 PARTS=first (root, hours)
 	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/openstack/kill.sh
 
 .PHONY: packages-openstack e2e-openstack fault-openstack kill-openstack packages-blob e2e-blob
