@@ -5,12 +5,10 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "json_format.h"
 
 #define COLLECTIONS "/restorePointCollections/"
 #define POINT       "point"
-#define LOOK_NS     NS_PER_S
 
 bool azure_in_points(const char *id)
 {
@@ -90,12 +88,8 @@ static int take_ids(struct azure *a, const struct machine *m, yyjson_val *point,
 	return 0;
 }
 
-static int not_yet(struct azure *a, const char *id, const char *what, struct err *e)
+static int not_yet(const char *id, const char *what, struct err *e)
 {
-	int64_t at = clock_mono_ns() + LOOK_NS;
-
-	if (a->p.not_before_ns < at)
-		a->p.not_before_ns = at;
 	return err_set(e, ERR_NETWORK, 0, "%s is still being %s", id, what);
 }
 
@@ -137,7 +131,7 @@ static int make_point(struct azure *a, const struct machine *m, struct res_ref *
 	if (strcmp(word, "Failed") == 0)
 		return err_set(e, ERR_IO, 0, "%s failed, its activity log says why", id);
 	if (state != RES_READY || strcmp(word, "Succeeded") != 0)
-		return not_yet(a, id, "made", e);
+		return not_yet(id, "made", e);
 	return take_ids(a, m, point, refs, n, e);
 }
 
@@ -149,7 +143,7 @@ static int give_up(struct azure *a, const struct res_ref *set, struct err *e)
 	azure_id(a, AZURE_POINTS, set, id);
 	if (azure_points_remove(a, set, &gone, e) < 0)
 		return -1;
-	return gone ? 1 : not_yet(a, id, "removed", e);
+	return gone ? 1 : not_yet(id, "removed", e);
 }
 
 int azure_points_make(struct azure *a, const struct machine *m, struct res_ref *refs, unsigned n, struct err *e)
