@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh TEST...: run unit test programs and test scripts one after another, each with a time limit, its output in
-# build/test-logs/<name>.log. A line for each; the last lines of the log of one that failed; at the end
-# "N passed, N failed" and, when there were any, ", N skipped". Exit status 1 when one failed.
+# run.sh TEST...: run unit test programs and test scripts, each with a time limit, its output in
+# build/test-logs/<name>.log. A line for each as it ends; the last lines of the log of one that failed; at the end
+# "N passed, N failed" and, when there were any, ", N skipped". Exit status 1 when one failed. They share nothing, and many
+# wait more than they work, so there is one under way for each processor, or TEST_JOBS.
 #
 # Exit status 77 of a test means it could not run here; the last line of its output is the reason. With CI=true
 # that counts as a failure. A script may state its own limit in a line "# TIMEOUT: seconds".
@@ -16,8 +17,8 @@ logs=$BUILD/test-logs
 mkdir -p "$logs"
 
 passed=0 failed=0 skipped=0 failures=''
-child=''
-trap '[ -z "$child" ] || { kill -TERM "$child" && wait "$child"; } 2>/dev/null; exit 130' INT TERM
+declare -A test_of=() begin_of=() # by process id: those under way
+trap '[ ${#test_of[@]} = 0 ] || { kill -TERM "${!test_of[@]}" && wait; } 2>/dev/null; exit 130' INT TERM
 
 limit_of() {
 	local own=''
@@ -34,16 +35,19 @@ fail() { # name seconds log why
 	echo "      the whole log: ${3#"$PWD"/}"
 }
 
-run() {
-	local name log limit start took rc
-	name=$(basename "$1" .sh)
-	log=$logs/$name.log limit=$(limit_of "$1") start=$EPOCHREALTIME
-	timeout --kill-after=10 "$limit" "$1" >"$log" 2>&1 </dev/null &
-	child=$!
-	wait "$child"
+start() { # TEST
+	timeout --kill-after=10 "$(limit_of "$1")" "$1" >"$logs/$(basename "$1" .sh).log" 2>&1 </dev/null &
+	test_of[$!]=$1 begin_of[$!]=$EPOCHREALTIME
+}
+
+# The next one that ends.
+reap() {
+	local pid name log took rc
+	wait -n -p pid "${!test_of[@]}"
 	rc=$?
-	child=''
-	took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+	name=$(basename "${test_of[$pid]}" .sh)
+	log=$logs/$name.log
+	took=$(awk -v a="${begin_of[$pid]}" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
 	case $rc in
 	0) passed=$((passed + 1)); line ok "$name" "$took" ;;
 	77)
@@ -54,15 +58,18 @@ run() {
 			line skip "$name" "$took" "$(tail -n1 "$log")"
 		fi
 		;;
-	124 | 137) fail "$name" "$took" "$log" "not done after $limit s" ;;
+	124 | 137) fail "$name" "$took" "$log" "not done after $(limit_of "${test_of[$pid]}") s" ;;
 	*) fail "$name" "$took" "$log" "exit status $rc" ;;
 	esac
+	unset "test_of[$pid]" "begin_of[$pid]"
 }
 
 for t; do
 	case $t in /*) ;; *) t=$PWD/$t ;; esac
-	run "$t"
+	[ "${#test_of[@]}" -lt "${TEST_JOBS:-$(nproc)}" ] || reap
+	start "$t"
 done
+while [ "${#test_of[@]}" -gt 0 ]; do reap; done
 
 [ -z "$failures" ] || echo "failed:$failures"
 printf '%d passed, %d failed' "$passed" "$failed"
