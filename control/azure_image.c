@@ -151,16 +151,27 @@ static int renew_disk(struct azure *a, const struct cloud_image *image, const st
 	return err_set(e, ERR_NETWORK, 0, "%s is not ready for an upload, though it was just made", id);
 }
 
-/* A URL that is not taken any more was revoked, by another upload that took the disk for its own. */
-static int refused(struct azure *a, const struct cloud_image *image, const char *id, const char *unique, struct err *e)
+/* What it means that the disk was not filled. A URL that is not taken any more has expired, and is had again with a new disk; or it
+ * was revoked, by another upload that took the disk for its own. */
+static int not_filled(struct azure *a, const struct cloud_image *image, const char *id, const char *unique, struct err *e)
 {
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	struct err why = ERR_INIT;
-	yyjson_val *disk = read_disk(a, image, id, &doc, &why);
 
-	if (strcmp(azure_text(disk, "/properties/uniqueId"), unique) != 0 ||
-	    strcmp(azure_text(disk, "/properties/diskState"), "ActiveUpload") != 0)
+	/* Access that was given in an answer that got lost: it is taken back with the disk. */
+	if (e->kind == ERR_BUSY)
+		e->kind = ERR_NETWORK;
+	if (e->kind != ERR_DENIED && e->kind != ERR_NOT_FOUND)
+		return -1;
+	yyjson_val *disk = read_disk(a, image, id, &doc, &why);
+	const char *state = azure_text(disk, "/properties/diskState");
+	bool same = strcmp(azure_text(disk, "/properties/uniqueId"), unique) == 0;
+	if (err_is_retryable(&why))
+		*e = why;
+	else if (!same || strcmp(state, "Unattached") == 0)
 		e->kind = ERR_BUSY;
+	else if (strcmp(state, "ReadyToUpload") == 0)
+		e->kind = ERR_NETWORK;
 	return -1;
 }
 
@@ -253,7 +264,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 	    renew_disk(a, image, bytes, id, unique, e) < 0)
 		return -1;
 	if (azure_fill(a, id, bytes, sent, e) < 0)
-		return e->kind == ERR_DENIED || e->kind == ERR_NOT_FOUND ? refused(a, image, id, unique, e) : -1;
+		return not_filled(a, image, id, unique, e);
 	return keep->make(a, image, id, bytes->size, e);
 }
 

@@ -211,6 +211,7 @@ static void send_whose_disk_another_upload_took_is_busy(void **state)
 		{"\"uniqueId\":\"u2\",\"diskState\":\"ActiveUpload\"", ERR_BUSY, 0},
 		{"\"uniqueId\":\"u1\",\"diskState\":\"Unattached\"", ERR_BUSY, 0},
 		{"\"uniqueId\":\"u1\",\"diskState\":\"ActiveUpload\"", ERR_DENIED, 0},
+		{"\"uniqueId\":\"u1\",\"diskState\":\"ReadyToUpload\"", ERR_NETWORK, 0}, /* it has expired */
 	};
 	struct world *t = opened(state, false, "westeurope");
 	struct cloud_image i = {.name = NAME, .about = ABOUT, .id = VERSION};
@@ -232,6 +233,21 @@ static void send_whose_disk_another_upload_took_is_busy(void **state)
 		free(disk);
 		free(sas);
 	}
+}
+
+/* The answer that gave it was lost: the next try takes it back with the disk. */
+static void send_whose_access_is_given_already_is_tried_again(void **state)
+{
+	struct world *t = opened(state, false, "westeurope");
+	struct cloud_image i = {.name = NAME, .about = ABOUT, .id = VERSION};
+	struct image_bytes bytes = {.fd = t->f.fd, .size = t->f.size, .format = "vhd", .firmware = "any"};
+	uint64_t sent = 0;
+
+	says(t, "GET " VERSION, 404, NOT_THERE);
+	says(t, "GET " COMPUTE "disks/" NAME "?", 200, "{" DISK_TAGS ",\"properties\":{\"provisioningState\":\"Succeeded\",\"diskState\":"
+	     "\"ReadyToUpload\"}}");
+	says(t, "beginGetAccess", 409, "{\"error\":{\"code\":\"Conflict\",\"message\":\"There is an active shared access signature\"}}");
+	refused(t->p->ops->images->send(t->p, &i, &bytes, &sent, e), ERR_NETWORK, "an active shared access signature");
 }
 
 static void create_each_refusal_is_a_sentence(void **state)
@@ -363,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(upload_sends_what_is_not_zero_and_makes_a_version_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(upload_that_died_starts_over_with_another_disk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(send_whose_disk_another_upload_took_is_busy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(send_whose_access_is_given_already_is_tried_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(create_each_refusal_is_a_sentence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(list_each_state_of_a_version_in_this_region, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(regions_are_added_and_taken_away, set_up, tear_down),
