@@ -151,6 +151,14 @@ static int renew_disk(struct azure *a, const struct cloud_image *image, const st
 	return err_set(e, ERR_NETWORK, 0, "%s is not ready for an upload, though it was just made", id);
 }
 
+/* A conflict is most likely one with this very call, which was made before, and whose answer got lost: the next try looks first. */
+static int again(int rc, struct err *e)
+{
+	if (rc < 0 && e->kind == ERR_BUSY)
+		e->kind = ERR_NETWORK;
+	return rc;
+}
+
 /* What it means that the disk was not filled. A URL that is not taken any more has expired, and is had again with a new disk; or it
  * was revoked, by another upload that took the disk for its own. */
 static int not_filled(struct azure *a, const struct cloud_image *image, const char *id, const char *unique, struct err *e)
@@ -158,20 +166,15 @@ static int not_filled(struct azure *a, const struct cloud_image *image, const ch
 	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
 	struct err why = ERR_INIT;
 
-	/* Access that was given in an answer that got lost: it is taken back with the disk. */
-	if (e->kind == ERR_BUSY)
-		e->kind = ERR_NETWORK;
 	if (e->kind != ERR_DENIED && e->kind != ERR_NOT_FOUND)
-		return -1;
+		return again(-1, e);
 	yyjson_val *disk = read_disk(a, image, id, &doc, &why);
-	const char *state = azure_text(disk, "/properties/diskState");
-	bool same = strcmp(azure_text(disk, "/properties/uniqueId"), unique) == 0;
+	bool same = strcmp(azure_text(disk, "/properties/uniqueId"), unique) == 0 &&
+		    strcmp(azure_text(disk, "/properties/diskState"), "Unattached") != 0;
 	if (err_is_retryable(&why))
 		*e = why;
-	else if (!same || strcmp(state, "Unattached") == 0)
-		e->kind = ERR_BUSY;
-	else if (strcmp(state, "ReadyToUpload") == 0)
-		e->kind = ERR_NETWORK;
+	else
+		e->kind = same ? ERR_NETWORK : ERR_BUSY;
 	return -1;
 }
 
@@ -229,7 +232,7 @@ static int create(struct provider *p, const struct image_bytes *bytes, struct cl
 	char id[RES_ID_SIZE], tail[AZURE_TAIL];
 	bool done = false;
 
-	if (check(a, bytes, e) < 0 || (keep->copy != NULL && keep->copy(a, image, bytes->firmware, &done, e) < 0))
+	if (check(a, bytes, e) < 0 || (keep->copy != NULL && again(keep->copy(a, image, bytes->firmware, &done, e), e) < 0))
 		return -1;
 	if (done)
 		return 0;
@@ -265,7 +268,7 @@ static int send_bytes(struct provider *p, const struct cloud_image *image, const
 		return -1;
 	if (azure_fill(a, id, bytes, sent, e) < 0)
 		return not_filled(a, image, id, unique, e);
-	return keep->make(a, image, id, bytes->size, e);
+	return again(keep->make(a, image, id, bytes->size, e), e);
 }
 
 /* A disk of that name that is not of this image is not its upload's. */

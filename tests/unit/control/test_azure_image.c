@@ -210,8 +210,9 @@ static void send_whose_disk_another_upload_took_is_busy(void **state)
 	} cases[] = {
 		{"\"uniqueId\":\"u2\",\"diskState\":\"ActiveUpload\"", ERR_BUSY, 0},
 		{"\"uniqueId\":\"u1\",\"diskState\":\"Unattached\"", ERR_BUSY, 0},
-		{"\"uniqueId\":\"u1\",\"diskState\":\"ActiveUpload\"", ERR_DENIED, 0},
-		{"\"uniqueId\":\"u1\",\"diskState\":\"ReadyToUpload\"", ERR_NETWORK, 0}, /* it has expired */
+		/* It has expired. */
+		{"\"uniqueId\":\"u1\",\"diskState\":\"ActiveUpload\"", ERR_NETWORK, 0},
+		{"\"uniqueId\":\"u1\",\"diskState\":\"ReadyToUpload\"", ERR_NETWORK, 0},
 	};
 	struct world *t = opened(state, false, "westeurope");
 	struct cloud_image i = {.name = NAME, .about = ABOUT, .id = VERSION};
