@@ -86,10 +86,15 @@ class ArmApi:
             out["type"] = res.kind.type
         return out
 
+    def hides(self, res):
+        """Whether this read does not see it yet."""
+        hidden = res.hidden_reads > 0
+        res.hidden_reads -= hidden
+        return hidden
+
     def visible(self, rid):
         res = self.cloud.get(rid)
-        if res.hidden_reads > 0:
-            res.hidden_reads -= 1
+        if self.hides(res):
             raise not_found(res.kind.type, res.name, res.group)
         return res
 
@@ -109,7 +114,7 @@ class ArmApi:
             parent = path.tail[0].rsplit("/", 1)[0] if path.tail and "/" in kind.type.split("/", 1)[1] else path.scope
             if parent != path.scope:
                 self.cloud.get(parent)
-            found = [r for r in self.cloud.of_kind(kind.type, parent) if not r.hidden_reads]
+            found = [r for r in self.cloud.of_kind(kind.type, parent) if not self.hides(r)]
             return self.page(request, [self.show(r, request.query["api-version"]) for r in found])
 
     def page(self, request, items):
