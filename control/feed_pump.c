@@ -93,8 +93,10 @@ static int act(struct pump *p, const struct feed_record *r, bool dirty[], struct
 	}
 	if (r->type == API_FEED_FAILED)
 		return err_set(e, r->kind, 0, "%s", r->message);
-	if (r->disk >= p->disk_count)
-		return err_set(e, ERR_PROTOCOL, 0, "the worker's feed names disk %u of %u", r->disk, p->disk_count);
+	/* Disks of other batches have no manifest open. */
+	if (r->disk >= p->disk_count || p->disks[r->disk].manifest == NULL)
+		return err_set(e, ERR_PROTOCOL, 0, "the worker's feed names disk %u of %u, which it does not have", r->disk,
+			       p->disk_count);
 	struct pump_disk *d = &p->disks[r->disk];
 	switch (r->type) {
 	case API_FEED_WANT:

@@ -404,6 +404,23 @@ static void pump_step_refuted_tells_where(void **state)
 	assert_false(w->pump.disks[1].refuted);
 }
 
+static void pump_step_of_a_disk_of_another_batch_is_refused(void **state)
+{
+	static const uint8_t kinds[] = {API_FEED_INTENT, API_FEED_WANT, API_FEED_DISK};
+
+	for (size_t i = 0; i < sizeof kinds; i++) {
+		struct world *w = fresh(state);
+		struct manifest *other = w->pump.disks[1].manifest;
+		uint8_t root[MANIFEST_HASH] = {0};
+
+		w->pump.disks[1].manifest = NULL;
+		say(w, (struct feed_record){.type = kinds[i], .disk = 1, .count = kinds[i] == API_FEED_WANT, .payload = root,
+					    .payload_len = kinds[i] == API_FEED_DISK ? sizeof root : 0});
+		step_fails(w, ERR_PROTOCOL, "names disk 1 of 2, which it does not have");
+		w->pump.disks[1].manifest = other;
+	}
+}
+
 static void pump_step_records_out_of_range_are_refused(void **state)
 {
 	static const uint8_t hashes[FEED_PAGE_BYTES] = {1};
@@ -586,6 +603,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pump_step_want_of_many_pages_is_answered_in_parts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_want_that_cannot_be_answered_is_not_acknowledged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_refuted_tells_where, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pump_step_of_a_disk_of_another_batch_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_records_out_of_range_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_cut_record_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pump_step_compare_marks_what_differs, set_up, tear_down),
