@@ -89,6 +89,14 @@ static void mark_damaged(struct context *c, struct verify *v)
 		events_warn(c->events, "%s", e.msg);
 }
 
+static bool is_damaged(const struct verify *v)
+{
+	for (unsigned i = 0; i < v->replica.count; i++)
+		if (v->disks[i].differing != 0)
+			return true;
+	return false;
+}
+
 static int judge(struct context *c, struct verify *v, struct err *e)
 {
 	for (unsigned i = 0; i < v->replica.count; i++) {
@@ -124,11 +132,11 @@ static int work(struct context *c, struct verify *v, struct err *e)
 			return -1;
 	if (journal_run_begin(c->journal, c->job.name, RUN_VERIFY, &v->run, e) < 0)
 		return -1;
+	scaffold_init(&v->scaffold, c, &v->run, &v->batches);
 	v->began = true;
 	if (journal_run_raise(c->journal, &v->run, v->replica.top_epoch + 1, e) < 0)
 		return -1;
 	c->job.chunk_size = v->replica.committed[0].chunk_size; /* the grid of that generation, whatever the job says now */
-	scaffold_init(&v->scaffold, c, &v->run, &v->batches);
 	for (unsigned i = 0; i < v->batches.count; i++)
 		if (scaffold_workers(&v->scaffold, &v->replica, i, false, true, e) < 0 ||
 		    transfer_compare(&v->scaffold, &v->replica, v->disks, e) < 0)
@@ -146,6 +154,12 @@ int replicate_verify(struct context *c, struct err *e)
 		rc = judge(c, v, e);
 		if (rc < 0 && e->kind == ERR_CORRUPT)
 			mark_damaged(c, v);
+	} else if (v->began && is_damaged(v)) {
+		/* Not all was compared, but what was is not the generation. */
+		if (judge(c, v, &second) < 0)
+			events_warn(c->events, "%s", second.msg);
+		mark_damaged(c, v);
+		second = (struct err)ERR_INIT;
 	}
 	if (v->began) {
 		if (scaffold_remove(&v->scaffold, &second) < 0 && rc == 0) {

@@ -143,7 +143,8 @@ static int start_worker(struct scaffold *s, struct side *side, unsigned batch, b
 	cleanup(cleanup_free) char *boot = bootdata(s, side, dial, e);
 	if (boot == NULL)
 		return -1;
-	struct worker_spec spec = {.bootdata = boot, .size = side->size.name, .disks = side->disks + of.first,
+	struct worker_spec spec = {.bootdata = boot, .size = side->size.name[0] != '\0' ? side->size.name : NULL,
+				   .disks = side->disks + of.first,
 				   .disk_count = of.end - of.first, .port = API_PORT, .import = import};
 	name_it(s, &side->worker, RES_WORKER, batches_name(s->batches, batch, import ? "import" : "export", what));
 	events_step(s->c->events, "worker", "%s worker %s in %s%s%s", side->role, side->worker.ref.name, side->cloud->p->place,
