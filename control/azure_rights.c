@@ -54,6 +54,8 @@ static const struct {
 	{"Microsoft.Compute/locations/usages/read", S, S},
 	{"Microsoft.Compute/locations/vmSizes/read", S, S},
 	{"Microsoft.Compute/locations/operations/read", S, S},
+	{"Microsoft.Compute/locations/diskOperations/read", S, S},
+	{"Microsoft.Compute/locations/capsOperations/read", S, S},
 	{"Microsoft.Compute/skus/read", S, S},
 	{"Microsoft.Network/networkInterfaces/read", W | G, W | G},
 	{"Microsoft.Network/networkInterfaces/write", W, W | G},
