@@ -64,9 +64,21 @@ bool azure_is_here(const struct azure *a, const char *location)
 	}
 }
 
+static bool is_going(struct azure *a, enum azure_api api, const char *id)
+{
+	cleanup(rest_doc_free) yyjson_doc *doc = NULL;
+	struct err why = ERR_INIT;
+
+	if (azure_call(&a->session, api, "GET", NULL, &doc, NULL, &why, "%s", id) < 0)
+		return why.kind == ERR_NOT_FOUND;
+	return strcmp(azure_text(yyjson_doc_get_root(doc), "/properties/provisioningState"), "Deleting") == 0;
+}
+
 int azure_delete(struct azure *a, enum azure_api api, const char *id, struct err *e)
 {
-	if (azure_complete(a, api, "DELETE", id, "", NULL, NULL, e) < 0 && e->kind != ERR_NOT_FOUND && e->kind != ERR_TIMEOUT)
+	/* A time-out may mean that it takes long, or that nobody heard of it. */
+	if (azure_complete(a, api, "DELETE", id, "", NULL, NULL, e) < 0 && e->kind != ERR_NOT_FOUND &&
+	    (e->kind != ERR_TIMEOUT || !is_going(a, api, id)))
 		return -1;
 	*e = (struct err)ERR_INIT;
 	return 0;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -153,7 +154,7 @@ static bool find_same(const struct image_list *l, const struct image_file *f, st
 		if (strcmp(i->sha256, want->sha256) != 0 || strcmp(i->firmware, want->firmware) != 0 || i->use == IMAGE_BROKEN ||
 		    is_other(&i->image, f))
 			continue;
-		if (same == NULL || i->use != IMAGE_UNFINISHED || strcmp(i->image.id, want->image.id) == 0)
+		if (same == NULL || i->use != IMAGE_UNFINISHED || strcasecmp(i->image.id, want->image.id) == 0)
 			same = i;
 		if (i->use != IMAGE_UNFINISHED)
 			break;
@@ -220,7 +221,7 @@ static int look(struct sending *s, struct err *e)
 	if (ask_list(s->c.p, &l, e) < 0)
 		return -1;
 	for (size_t k = 0; k < l.list.len; k++)
-		if (strcmp(l.list.at[k].image.id, made->image.id) == 0) {
+		if (strcasecmp(l.list.at[k].image.id, made->image.id) == 0) { /* some clouds spell parts of an id anew */
 			*made = l.list.at[k];
 			break;
 		}
