@@ -36,7 +36,7 @@ fail() { # name seconds log why
 }
 
 start() { # TEST
-	timeout --kill-after=10 "$(limit_of "$1")" "$1" >"$logs/$(basename "$1" .sh).log" 2>&1 </dev/null &
+	timeout --kill-after=60 "$(limit_of "$1")" "$1" >"$logs/$(basename "$1" .sh).log" 2>&1 </dev/null &
 	test_of[$!]=$1 begin_of[$!]=$EPOCHREALTIME
 }
 

@@ -36,14 +36,14 @@ $(BUILD)/npm/.installed: tests/clouds/module.mk
 	$(Q)touch $@
 
 e2e-azure-cli: all packages-azure $(BUILD)/image/manifest.json ## drive the Azure test cloud by azure-cli and Microsoft's SDK
-	$(Q)$(TEST_ENV) tests/run.sh tests/clouds/azure/clients.sh
+	$(Q)$(TEST_ENV) NEED_OAV=$(CI) tests/run.sh tests/clouds/azure/clients.sh
 
 .PHONY: packages-azure e2e-azure-cli
 
 demo-azure: all $(BUILD)/image/manifest.json ## replicate and promote a machine of a test cloud that speaks Azure's language, and show it
-	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/clouds/azure/demo.sh
+	$(Q)BUILD=$(CURDIR)/$(BUILD) NEED_OAV=$(CI) tests/clouds/azure/demo.sh
 
 demo-azure-hub: all $(BUILD)/image/manifest.json ## the same with an Azure Stack Hub
-	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/clouds/azure/demo.sh hub
+	$(Q)BUILD=$(CURDIR)/$(BUILD) NEED_OAV=$(CI) tests/clouds/azure/demo.sh hub
 
 .PHONY: demo-azure demo-azure-hub
