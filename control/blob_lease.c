@@ -27,6 +27,7 @@ struct blob_lease {
 	struct res_ref disk;
 	char id[40];          /* one for all tries: asked with it again, the service gives what a lost reply gave already */
 	struct rest *rest;    /* the thread's; NULL: there is none, the lease is not held yet */
+	bool told;            /* the blob says who holds it */
 	pthread_t thread;
 	pthread_mutex_t lock; /* below */
 	pthread_cond_t changed;
@@ -250,16 +251,20 @@ int blob_lock(struct provider *p, const struct res_ref *disk, const char *holder
 	struct blob_lease *l = find(s, disk);
 	struct blob_seen seen;
 
-	if (l != NULL && l->rest != NULL)
+	if (l != NULL && l->told)
 		return still_held(l, e);
 	if (l == NULL && (l = add(s, disk, e)) == NULL)
 		return -1;
-	int status = ask_lease(l, s->rest, "acquire", &reply, e);
+	/* Asked again, it may be leased already and only not say by whom. */
+	int status = l->rest != NULL ? still_held(l, e) : ask_lease(l, s->rest, "acquire", &reply, e);
 	/* From now on it is to be let go, whatever comes. */
-	if (status < 0 || (status != 409 && start(l, e) < 0) || blob_look(s, disk, &seen, e) < 0)
+	if (status < 0 || (status != 409 && l->rest == NULL && start(l, e) < 0) || blob_look(s, disk, &seen, e) < 0)
 		return -1;
 	if (status == 409)
 		return held(s, disk, &seen, e);
 	s->lock_since_ns = 0;
-	return seen.ours ? write_holder(s, disk, holder, l->id, &seen, e) : 0;
+	if (seen.ours && write_holder(s, disk, holder, l->id, &seen, e) < 0)
+		return -1;
+	l->told = true;
+	return 0;
 }
