@@ -207,8 +207,10 @@ int azure_state(struct azure *a, enum azure_type t, const struct res_ref *ref, e
 		 : strcmp(word, "Failed") == 0 || strcmp(word, "Canceled") == 0 ? RES_FAILED : RES_PENDING;
 	/* A clone may be read while it is still filled; a replica is to do without its snapshot. */
 	bool whole = t == AZURE_SNAPSHOT || res_is_replica(ref);
-	if (*state == RES_READY && whole && copied != NULL && yyjson_get_num(copied) < 100)
+	if (*state == RES_READY && whole && copied != NULL && yyjson_get_num(copied) < 100) {
 		*state = RES_PENDING;
+		snprintf(a->p.seen, sizeof a->p.seen, "copied, %d %%", (int)yyjson_get_num(copied));
+	}
 	if (*state == RES_FAILED)
 		err_set(e, ERR_IO, 0, "%s is \"%s\" in %s: its activity log says why", id, word, a->p.place);
 	return 0;

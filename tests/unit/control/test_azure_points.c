@@ -147,6 +147,7 @@ static void disk_create_of_a_copied_replica_says_what_it_is_to_be(void **state)
 	says(t, "GET " COMPUTE "disks/r?", 200, "{" TAGGED("copy", "r") ",\"properties\":{\"provisioningState\":\"Succeeded\",\"completionPercent\":99}}");
 	ok(t->p->ops->poll(t->p, &copy, &got, e));
 	assert_int_equal(got, RES_PENDING); /* it still needs its snapshot */
+	assert_string_equal(t->p->seen, "copied, 99 %");
 }
 
 static void copies_from_each_other_place(void **state)
