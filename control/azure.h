@@ -44,7 +44,7 @@ struct azure {
 	struct azure_options options;
 	struct azure_image image;
 	char filled[RES_ID_SIZE];            /* the config disk that was written last; that is asked for again until its VM is there */
-	bool no_points;            /* a restore point was refused: single snapshots are taken (azure_points.h) */
+	unsigned points_refused;   /* how often one was, by what may pass (azure_points.h) */
 	/* Operations that this process began, by the id of what they are about. */
 	VEC(struct azure_pending { char id[RES_ID_SIZE]; struct azure_operation op; }) pending;
 };

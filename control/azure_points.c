@@ -9,6 +9,7 @@
 
 #define COLLECTIONS "/restorePointCollections/"
 #define POINT       "point"
+#define TRIES       12 /* as cloud_again() goes a minute: half its patience, for the collection has to go before the rest is used */
 
 bool azure_in_points(const char *id)
 {
@@ -107,9 +108,14 @@ static int begin(struct azure *a, const struct machine *m, const struct res_ref 
 	if (azure_change(a, AZURE_POINTS, "PUT", id, "/restorePoints/" POINT, "{\"properties\":{\"consistencyMode\":\"CrashConsistent\"}}",
 			 &why) == 0)
 		return 0;
+	/* Its collection may be seen late, and another point of the machine, a backup's, comes to its end. */
+	bool passes = why.kind == ERR_NOT_FOUND || (why.kind == ERR_BUSY && strcmp(a->session.refused, "Conflict") == 0);
 	/* A point cannot be made twice: that of a call whose reply was lost may be there, and not yet be listed. */
-	if (azure_call(&a->session, AZURE_RESTORE, "GET", NULL, &doc, NULL, e, "%s/restorePoints/" POINT, id) < 0)
+	if (azure_call(&a->session, AZURE_RESTORE, "GET", NULL, &doc, NULL, e, "%s/restorePoints/" POINT, id) < 0) {
 		*e = why;
+		if (passes && ++a->points_refused < TRIES)
+			e->kind = ERR_NETWORK;
+	}
 	return e->kind == ERR_NONE ? 0 : -1;
 }
 
@@ -150,7 +156,7 @@ int azure_points_make(struct azure *a, const struct machine *m, struct res_ref *
 {
 	if (n < 2 || m->not_one_instant || a->session.cloud->versions[AZURE_RESTORE] == NULL)
 		return 1;
-	if (!a->no_points) {
+	if (!a->p.not_one_instant) {
 		if (make_point(a, m, refs, n, e) == 0)
 			return 0;
 		if (err_is_retryable(e) || e->kind == ERR_DENIED)
@@ -158,7 +164,7 @@ int azure_points_make(struct azure *a, const struct machine *m, struct res_ref *
 		log_warn(a->p.log, "%s%s", m->running ? "the snapshots of this run are taken one after the other and are not of one instant, because "
 			 "a restore point was refused: " : "snapshots are taken instead of a restore point: ", e->msg);
 		*e = (struct err)ERR_INIT;
-		a->no_points = true;
+		a->p.not_one_instant = true;
 	}
 	return give_up(a, &refs[0], e);
 }

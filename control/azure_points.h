@@ -16,7 +16,7 @@
  *
  * Not supported by Azure: Ultra and Premium v2 disks, write accelerators, more than 500 points of a machine, two being made at
  * once, and moving a machine that has some to another resource group. What is refused falls back to single snapshots, with a
- * warning. Sources: learn.microsoft.com "Support matrix for VM restore points", "Manage VM restore points"; azure-rest-api-specs,
+ * warning; a collection that is seen late and another point being made are asked again for about a minute before. Sources: learn.microsoft.com "Support matrix for VM restore points", "Manage VM restore points"; azure-rest-api-specs,
  * restorePoint.json and diskRestorePoint.json.
  */
 #ifndef WHERRY_CONTROL_AZURE_POINTS_H

@@ -88,6 +88,7 @@ static int refusal(struct azure_session *s, const char *what, yyjson_val *error,
 		code = rest_header(r, "x-ms-error-code", storage, sizeof storage)[0] != '\0' ? storage : "no code";
 	if (words[0] == '\0')
 		words = rest_words(r);
+	snprintf(s->refused, sizeof s->refused, "%s", code);
 	enum err_kind kind = kind_of(rest_text(detail, "code")[0] != '\0' ? rest_text(detail, "code") : code, words, status);
 	/* https://learn.microsoft.com/azure/virtual-network/troubleshoot-nic-reserved */
 	if (strcmp(code, "NicReservedForAnotherVm") == 0 && r->retry_after_s <= 0)

@@ -39,6 +39,7 @@ struct azure_session {
 	struct azure_credential *credential;
 	struct rest *rest;
 	int64_t *not_before_ns;    /* where to keep until when the last reply asked to wait (Retry-After), monotonic; 0: it did not */
+	char refused[80];          /* the code of the last refusal ("Conflict"), for whom its kind does not tell enough */
 	int64_t throttled_until_ns; /* too many calls: nothing is called before that */
 	const struct log *log;
 };

@@ -264,7 +264,7 @@ struct provider_ops {
 	/* What the place allows of what is needed there. Of a call that fails, the rows that it got so far count. */
 	int (*quota)(struct provider *p, const struct place_needs *n, struct quotas *out, struct err *e);
 
-	/* All disks of a machine, at one instant unless m says otherwise: refs[i] for m->disks[i]. A crash in the middle
+	/* All disks of a machine, at one instant unless m, or afterwards the provider, says otherwise: refs[i] for m->disks[i]. A crash in the middle
 	 * leaves nothing nameless. Called again, it makes what is missing. */
 	int (*snapshot_machine)(struct provider *p, const struct machine *m, struct res_ref *refs, unsigned n,
 				struct err *e);
@@ -339,6 +339,7 @@ struct provider {
 			      * says"): kept with the block, so that what is in one place is never sought in another; "": it does */
 	char seen[96];       /* of what was polled last, the cloud's own word ("attaching") for messages; "": it has none */
 	bool no_workers;     /* the core's: nothing of this job boots, so that what workers need is not asked for */
+	bool not_one_instant; /* what machine_get promised was refused: snapshot_machine takes one disk after the other */
 	bool needs_baseline; /* changed_ranges compares two snapshots, so that of the last committed generation is kept */
 	int64_t not_before_ns; /* monotonic: the cloud asked not to be called again before that (Retry-After); 0: it did not */
 	int64_t ahead_ns;    /* how far its clock, in which it says when something was made, is ahead of this host's; 0: not known */

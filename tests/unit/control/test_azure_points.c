@@ -85,9 +85,48 @@ static void snapshot_machine_without_a_restore_point_takes_single_snapshots(void
 	ok(t->p->ops->snapshot_machine(t->p, &m, refs, 2, e));
 	assert_string_equal(refs[1].id, COMPUTE "snapshots/s1");
 	assert_int_equal(rest_replay_seen(t->w->cloud, "PUT " COMPUTE SET), 2);
+	assert_true(t->p->not_one_instant);
 	assert_true(pread(t->w->log.fd, text, sizeof text - 1, 0) > 0);
 	assert_has(text, "are not of one instant, because a restore point was refused: PUT " COMPUTE SET "/restorePoints/point");
 	assert_has(text, "not for these disks");
+	machine_fini(&m);
+}
+
+/* What passes is asked again, though not for ever. */
+static void snapshot_machine_of_a_passing_refusal_asks_again(void **state)
+{
+	static const struct {
+		int status;
+		const char *body;
+	} cases[] = {
+		{404, "{\"error\":{\"code\":\"ParentResourceNotFound\",\"message\":\"passes\"}}"},
+		{409, "{\"error\":{\"code\":\"Conflict\",\"message\":\"passes\"}}"},
+	};
+	struct world *t = opened(state, false);
+	struct res_ref refs[2];
+	struct machine m;
+
+	two_disks(&m, refs);
+	rest_replay_fault(t->w->cloud, "GET " COMPUTE SET "/", 404, NOT_THERE, 0, 99);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		rest_replay_fault(t->w->cloud, "GET " COMPUTE SET "?", 404, NOT_THERE, 0, 2);
+		says(t, "PUT " COMPUTE SET "?", 201, "{}");
+		says(t, "PUT " COMPUTE SET "/", cases[i].status, cases[i].body);
+		refused(t->p->ops->snapshot_machine(t->p, &m, refs, 2, e), ERR_NETWORK, "passes");
+		says(t, "GET " COMPUTE SET "?", 200, "{" TAGGED("baseline", "s0") "}");
+		says(t, "PUT " COMPUTE SET "/", 201, "{}");
+		refused(t->p->ops->snapshot_machine(t->p, &m, refs, 2, e), ERR_NETWORK, "is still being made");
+		says(t, "GET " COMPUTE SET "?", 200, POINT("Succeeded"));
+		ok(t->p->ops->snapshot_machine(t->p, &m, refs, 2, e));
+		assert_false(t->p->not_one_instant);
+	}
+	rest_replay_fault(t->w->cloud, "GET " COMPUTE SET "?", 200, "{" TAGGED("baseline", "s0") "}", 0, 99);
+	rest_replay_fault(t->w->cloud, "PUT " COMPUTE SET "/", 409, cases[1].body, 0, 99);
+	says(t, "DELETE " COMPUTE SET "?", 202, "");
+	for (int tries = 3; tries < 12; tries++)
+		refused(t->p->ops->snapshot_machine(t->p, &m, refs, 2, e), ERR_NETWORK, "passes");
+	refused(t->p->ops->snapshot_machine(t->p, &m, refs, 2, e), ERR_NETWORK, "is still being removed");
+	assert_true(t->p->not_one_instant);
 	machine_fini(&m);
 }
 
@@ -177,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(snapshot_machine_of_several_disks_is_one_restore_point, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(snapshot_machine_without_a_restore_point_takes_single_snapshots, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(snapshot_machine_of_a_passing_refusal_asks_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(find_of_a_restore_point_gives_the_id_of_its_first_disk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(disk_create_of_a_copied_replica_says_what_it_is_to_be, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(copies_from_each_other_place, set_up, tear_down),
