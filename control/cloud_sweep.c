@@ -32,20 +32,34 @@ static void note(struct sweep *s, const struct err *e)
 		log_warn(s->c->log, "%s", e->msg);
 }
 
-/* A copy is of one generation. Of a later one than the newest only what this journal itself began is left over: else the journal is
- * an old one, and the copy may be the replica. */
+/* Every disk of that generation is in the cloud, by its own word. */
+static bool is_there(const struct sweep *s, const char *job, const struct journal_newest *newest)
+{
+	unsigned there = 0;
+
+	for (size_t i = 0; i < s->found.len; i++) {
+		const struct res_tags *t = &s->found.at[i].tags;
+
+		there += t->purpose == PURPOSE_COPY && t->generation == newest->generation && strcmp(t->job, job) == 0;
+	}
+	return there >= newest->disks;
+}
+
+/* A copy is of one generation. Of a later one than the newest only what this journal itself began is left over, and only while
+ * the newest is really there: else the journal is an old one, and the copy may be the replica. */
 static bool is_old_copy(struct sweep *s, const struct res_ref *ref, bool known)
 {
 	struct err e = ERR_INIT;
-	uint64_t newest;
-	int64_t at;
-	unsigned n;
+	struct journal_newest newest;
 
-	if (journal_last_generation(s->c->j, ref->tags.job, &newest, &at, NULL, 0, &n, NULL, &e) < 0) {
+	if (journal_newest(s->c->j, ref->tags.job, &newest, &e) < 0) {
 		note(s, &e);
 		return false;
 	}
-	return ref->tags.generation < newest || (known && ref->tags.generation > newest);
+	if (newest.generation > 0 && ref->tags.epoch < newest.epoch)
+		return true;
+	return known && ref->tags.generation > newest.generation &&
+	       (newest.generation == 0 || is_there(s, ref->tags.job, &newest));
 }
 
 /* Gone after every run: scaffold, source snapshots that are no baseline of the newest generation, and copies of others. known:
@@ -163,9 +177,13 @@ int cloud_sweep(struct cloud *c, const char *owner, const char *job, unsigned *r
 	struct err why = ERR_INIT;
 
 	*removed = 0;
-	if (journal_entries(c->j, job, collect_entry, &s, e) < 0)
-		return -1;
+	/* First, because what the journal knows is judged by it. */
 	s.blind = cloud_find(c, job, collect_found, &s, &why) < 0;
+	if (journal_entries(c->j, job, collect_entry, &s, e) < 0) {
+		vec_fini(&s.items);
+		vec_fini(&s.found);
+		return -1;
+	}
 	if (s.blind)
 		note(&s, &why);
 	else

@@ -112,6 +112,13 @@ int journal_baselines(struct journal *j, const char *job, struct journal_baselin
 int journal_last_generation(struct journal *j, const char *job, uint64_t *generation, int64_t *committed_s,
 			    struct generation_disk *disks, unsigned max, unsigned *n, char **machine_json, struct err *e);
 
+/* The newest and the epoch of the run that made it: numbers start over when a replica is given up, epochs never do. */
+struct journal_newest {
+	uint64_t generation, epoch; /* 0: none */
+	unsigned disks;
+};
+int journal_newest(struct journal *j, const char *job, struct journal_newest *out, struct err *e);
+
 /* When the newest generation that was made without hints was committed (0: none is), and how many were made since. */
 int journal_full_scan(struct journal *j, const char *job, int64_t *committed_s, unsigned *hinted_since, struct err *e);
 

@@ -118,6 +118,22 @@ int journal_last_generation(struct journal *j, const char *job, uint64_t *genera
 	return 0;
 }
 
+int journal_newest(struct journal *j, const char *job, struct journal_newest *out, struct err *e)
+{
+	static const char what[] = "look for the newest generation";
+	cleanup(cleanup_stmt) sqlite3_stmt *st =
+		db_query(j, what, e, "SELECT g.generation, r.epoch, (SELECT COUNT(*) FROM generation_disks d WHERE d.job = g.job AND "
+			 "d.generation = g.generation) FROM generations g LEFT JOIN runs r ON r.id = g.run WHERE g.job = ? "
+			 "ORDER BY g.generation DESC LIMIT 1", "t", job);
+	int row = st == NULL ? -1 : db_step(j, st, what, e);
+
+	*out = (struct journal_newest){0};
+	if (row > 0)
+		*out = (struct journal_newest){.generation = db_u64(st, 0), .epoch = db_u64(st, 1),
+					       .disks = (unsigned)sqlite3_column_int64(st, 2)};
+	return row < 0 ? -1 : 0;
+}
+
 int journal_full_scan(struct journal *j, const char *job, int64_t *committed_s, unsigned *hinted_since, struct err *e)
 {
 	static const char what[] = "find the last full scan";

@@ -5,7 +5,8 @@
  *
  * Every generation is a set of new disks of purpose COPY, tagged with its number from the start. When all of them are whole the
  * generation is committed, and only then the disks of the one before go. A set that is not of the newest generation is swept as
- * scaffold is, so a run may die anywhere: before the commit the old set is the replica, after it the new one.
+ * scaffold is, so a run may die anywhere: before the commit the old set is the replica, after it the new one. A newer set than the
+ * journal's newest goes only while that one is there whole: to a state directory brought back from a backup it may be the replica.
  *
  * Nothing is read and nothing hashed here: that the disks hold what the snapshots held is the cloud's word alone. The journal
  * knows such a generation by its chunk size of 0; `status` says it, `verify` has nothing to compare with and says that, and hints

@@ -151,19 +151,78 @@ static void sync_by_cloud_that_fails_keeps_the_generation_before(void **state)
 	}
 }
 
+static void recover_at(struct world *w, const char *desk)
+{
+	struct context c;
+	unsigned removed;
+
+	ok(open_desk(w, desk, &c, e));
+	ok(recover(&c, &removed, e));
+	close_desk(&c);
+}
+
 /* A state directory that was brought back from a backup does not take the replica of a later one for left over. */
 static void sweep_with_an_older_journal_keeps_later_copies(void **state)
 {
 	struct world *w = *state;
-	struct context c;
-	unsigned removed;
 
 	sync_now(w, 1);
 	copy_desk(w, "a", "b");
 	sync_now(w, 2);
-	ok(open_desk(w, "b", &c, e));
-	ok(recover(&c, &removed, e));
+	recover_at(w, "b");
+	assert_int_equal(mem_cloud_count(w->to, PURPOSE_COPY), DISKS);
+}
+
+/* As the run that makes the next one does when it has committed. */
+static void remove_generation(struct world *w, uint64_t generation)
+{
+	for (size_t i = 0; i < sizeof w->to->items / sizeof w->to->items[0]; i++) {
+		struct mem_item *it = &w->to->items[i];
+
+		if (it->used && it->ref.tags.purpose == PURPOSE_COPY && it->ref.tags.generation == generation)
+			it->used = false;
+	}
+}
+
+/* The backup is from the middle of a run that went on, so it knows the disks of the next generation, or that they were asked for. */
+static void sweep_with_a_journal_from_within_a_run_keeps_what_the_run_committed(void **state)
+{
+	static const struct {
+		enum mem_call call;
+		enum mem_when when;
+		unsigned skip;
+	} cases[] = {{MEM_DISK_GET, MEM_KILL_BEFORE, 0}, {MEM_DISK_CREATE, MEM_KILL_AFTER, DISKS - 1}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		tear_down_one(state);
+		set_up_one(state);
+		struct world *w = *state;
+		sync_now(w, 1);
+		mem_cloud_fault(w->to, cases[i].call, cases[i].when, ERR_NONE, cases[i].skip, 1);
+		run_and_die(w, "a", AT_NOWHERE, sync_by_cloud);
+		assert_int_equal(mem_cloud_count(w->to, PURPOSE_COPY), 2 * DISKS);
+		remove_generation(w, 1);
+		recover_at(w, "a");
+		assert_int_equal(mem_cloud_count(w->to, PURPOSE_COPY), DISKS);
+	}
+}
+
+/* Numbers start over when a replica is given up: a low one may be the newer. */
+static void sweep_with_a_journal_from_before_a_discard_keeps_later_copies(void **state)
+{
+	struct world *w = *state;
+	struct context c;
+
+	sync_now(w, 1);
+	sync_now(w, 2);
+	copy_desk(w, "a", "b");
+	open_copying(w, &c);
+	ok(journal_forget_replica(c.journal, "web1", e));
 	close_desk(&c);
+	recover_at(w, "a");
+	assert_int_equal(mem_cloud_count(w->to, -1), 0);
+	sync_now(w, 3);
+	recover_at(w, "b");
 	assert_int_equal(mem_cloud_count(w->to, PURPOSE_COPY), DISKS);
 }
 
@@ -236,6 +295,8 @@ int main(void)
 		ONE(sync_by_cloud_killed_in_any_call_leaves_a_generation_and_no_leak),
 		ONE(sync_by_cloud_that_fails_keeps_the_generation_before),
 		ONE(sweep_with_an_older_journal_keeps_later_copies),
+		ONE(sweep_with_a_journal_from_within_a_run_keeps_what_the_run_committed),
+		ONE(sweep_with_a_journal_from_before_a_discard_keeps_later_copies),
 		ONE(copied_generation_is_never_verified_nor_gone_on_with_by_workers),
 		ONE(sync_by_cloud_each_obstacle_is_refused),
 		ONE(promote_of_a_copied_generation_makes_a_machine_of_its_disks),
