@@ -114,17 +114,25 @@ static int see_run(void *ctx, const struct run *run)
 	return w->found || run->epoch < w->tags->epoch; /* the newest come first */
 }
 
+int replica_knows_run(struct context *c, const struct res_tags *tags, bool *known, struct err *e)
+{
+	struct writer w = {.tags = tags};
+	int rc = journal_runs(c->journal, c->job.name, 0, see_run, &w, e);
+
+	*known = w.found;
+	return rc;
+}
+
 static int recognise(struct context *c, struct replica_disk *rd, const struct journal_entry *known, bool found,
 		     uint64_t generation, struct err *e)
 {
 	const struct res_tags *now = &rd->res.ref.tags;
-	struct writer w = {.tags = now};
 	uint64_t last_writer;
+	bool ours;
 
-	if (journal_last_writer(c->journal, c->job.name, &last_writer, e) < 0 ||
-	    journal_runs(c->journal, c->job.name, 0, see_run, &w, e) < 0)
+	if (journal_last_writer(c->journal, c->job.name, &last_writer, e) < 0 || replica_knows_run(c, now, &ours, e) < 0)
 		return -1;
-	rd->believed = found && tags_follow(&known->ref.tags, now, w.found && now->epoch == last_writer, generation);
+	rd->believed = found && tags_follow(&known->ref.tags, now, ours && now->epoch == last_writer, generation);
 	return 0;
 }
 

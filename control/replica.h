@@ -62,6 +62,8 @@ int replica_commit(struct context *c, struct run *run, struct replica *r, const 
 int replica_drop_old_generations(struct context *c, const struct replica *r, struct err *e);
 /* A run that failed before anything could be written takes the disks that it made itself away again. */
 void replica_unmake(struct context *c, const struct run *run, struct replica *r);
+/* Whether the run that left these tags is one of this journal. */
+int replica_knows_run(struct context *c, const struct res_tags *tags, bool *known, struct err *e);
 /* Tags of the replica disks to "clean, generation n" where a run died between commit and tag. */
 int replica_settle(struct context *c, struct replica *r, struct err *e);
 /* The replica is no generation from now on (a machine's disks, or damaged): DIRTY under this run's epoch, which leaves

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/vec.h"
 #include "places.h"
 
 bool replica_copy_is_possible(const struct provider *source, const struct provider *target)
@@ -33,6 +34,7 @@ struct looking {
 	const char *owner;
 	uint64_t top_epoch;
 	struct res_ref foreign, by_worker; /* one of each, if there is any */
+	VEC(struct res_ref) handed;        /* copies that are a machine's disks */
 };
 
 static int look(void *ctx, const struct res_ref *ref)
@@ -47,6 +49,8 @@ static int look(void *ctx, const struct res_ref *ref)
 		l->foreign = *ref;
 	else if (ref->tags.purpose == PURPOSE_REPLICA)
 		l->by_worker = *ref;
+	else if (ref->tags.dirty)
+		*vec_push(&l->handed) = *ref;
 	return 0;
 }
 
@@ -68,18 +72,38 @@ static int refuse(const struct context *c, const struct machine *m, const struct
 	return 0;
 }
 
+/* The journal may be from before the promotion: then nothing else keeps the machine's disks from being replaced. */
+static int refuse_handed(struct context *c, const struct looking *l, struct err *e)
+{
+	bool known = true;
+
+	for (size_t i = 0; i < l->handed.len; i++) {
+		const struct res_ref *ref = &l->handed.at[i];
+
+		if (replica_knows_run(c, &ref->tags, &known, e) < 0)
+			return -1;
+		if (!known)
+			return err_set(e, ERR_REFUSED, 0, "replica disk %s in %s was handed to a machine by a run that this state directory "
+				       "does not know (%s): bring back the one that promoted it; or, when that machine is removed, run `wherry "
+				       "cleanup --discard` for this job", ref->name, c->target_p->place, ref->tags.run);
+	}
+	return 0;
+}
+
 int replica_copy_open(struct context *c, const struct machine *m, struct run *run, struct replica *r, struct err *e)
 {
 	struct looking l = {.owner = journal_owner(c->journal)};
+	int rc = -1;
 
 	*r = (struct replica){0};
-	if (replica_copy_check(&c->job, c->source_p, c->target_p, e) < 0 ||
+	if (replica_copy_check(&c->job, c->source_p, c->target_p, e) == 0 &&
 	    journal_last_generation(c->journal, c->job.name, &r->generation, &r->committed_s, r->committed, WIRE_MAX_DISKS,
-				    &r->committed_count, &r->machine_json, e) < 0 ||
-	    places_check_replica(&c->target, c->job.name, e) < 0 || cloud_find(&c->target, c->job.name, look, &l, e) < 0 ||
-	    refuse(c, m, &l, e) < 0)
-		return -1;
-	return journal_run_raise(c->journal, run, l.top_epoch + 1, e);
+				    &r->committed_count, &r->machine_json, e) == 0 &&
+	    places_check_replica(&c->target, c->job.name, e) == 0 && cloud_find(&c->target, c->job.name, look, &l, e) == 0 &&
+	    refuse(c, m, &l, e) == 0 && refuse_handed(c, &l, e) == 0)
+		rc = journal_run_raise(c->journal, run, l.top_epoch + 1, e);
+	vec_fini(&l.handed);
+	return rc;
 }
 
 struct wanted {

@@ -287,6 +287,52 @@ static void promote_of_a_copied_generation_makes_a_machine_of_its_disks(void **s
 	close_desk(&c);
 }
 
+/* With a state directory from before the promotion, its machine keeps its disks. */
+static void sync_by_cloud_with_a_journal_from_before_a_promote_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct context c;
+
+	sync_now(w, 1);
+	copy_desk(w, "a", "b");
+	open_copying(w, &c);
+	ok(replicate_promote(&c, false, true, e));
+	close_desk(&c);
+	ok(open_desk(w, "b", &c, e));
+	refused(sync_by_cloud(w, &c, e), ERR_REFUSED, "was handed to a machine by a run that this state directory does not know");
+	close_desk(&c);
+	const struct mem_item *machine = mem_cloud_get(w->to, "web1-there");
+	assert_non_null(machine);
+	for (unsigned i = 0; i < DISKS; i++)
+		assert_non_null(mem_cloud_get(w->to, machine->disks[i]));
+	assert_int_equal(mem_cloud_count(w->to, PURPOSE_COPY), DISKS);
+}
+
+static int promote_by_cloud(struct world *w, struct context *c, struct err *e)
+{
+	(void)w;
+	c->job.copy = COPY_BY_CLOUD;
+	return replicate_promote(c, false, true, e);
+}
+
+/* A promotion that died when it had marked the first disk is this journal's own, whether or not it learned of the mark. */
+static void sync_by_cloud_after_a_promote_that_died_goes_on(void **state)
+{
+	struct world *w = *state;
+	uint32_t holds;
+
+	sync_now(w, 1);
+	mem_cloud_fault(w->to, MEM_CLAIM, MEM_KILL_AFTER, ERR_NONE, 0, 1);
+	run_and_die(w, "a", AT_NOWHERE, promote_by_cloud);
+	struct context c;
+	open_copying(w, &c);
+	ok(journal_fact_set(c.journal, "web1", "promoted", NULL, e)); /* as when its machine is gone */
+	close_desk(&c);
+	sync_now(w, 2);
+	assert_int_equal(newest(w, &holds), 2);
+	assert_int_equal(mem_cloud_count(w->to, PURPOSE_COPY), DISKS);
+}
+
 int main(void)
 {
 #define ONE(name) cmocka_unit_test_setup_teardown(name, set_up_one, tear_down_one)
@@ -300,6 +346,8 @@ int main(void)
 		ONE(copied_generation_is_never_verified_nor_gone_on_with_by_workers),
 		ONE(sync_by_cloud_each_obstacle_is_refused),
 		ONE(promote_of_a_copied_generation_makes_a_machine_of_its_disks),
+		ONE(sync_by_cloud_with_a_journal_from_before_a_promote_is_refused),
+		ONE(sync_by_cloud_after_a_promote_that_died_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
