@@ -181,6 +181,21 @@ static int end_run(struct context *c, struct sync *s, int rc, struct err *e)
 	return rc;
 }
 
+/* What is still to be paid for goes, whatever else would not; the first error is the result. */
+static int remove_leftovers(struct context *c, struct sync *s, bool by_cloud, struct err *e)
+{
+	struct err why = ERR_INIT;
+	int rc = scaffold_remove(&s->scaffold, e);
+
+	if (!by_cloud || replica_copy_settle(c, &why) == 0)
+		return rc;
+	if (rc < 0)
+		events_warn(c->events, "%s", why.msg);
+	else
+		*e = why;
+	return -1;
+}
+
 int replicate_sync(struct context *c, struct err *e)
 {
 	struct sync *s = mem_alloc(sizeof *s);
@@ -191,10 +206,7 @@ int replicate_sync(struct context *c, struct err *e)
 	if (rc == 0)
 		rc = by_cloud ? work_by_cloud(c, s, e) : work(c, s, e);
 	if (s->began) {
-		int left = scaffold_remove(&s->scaffold, &second);
-
-		if (left == 0 && by_cloud)
-			left = replica_copy_settle(c, &second);
+		int left = remove_leftovers(c, s, by_cloud, &second);
 
 		if (rc < 0)
 			replica_unmake(c, &s->run, &s->replica);

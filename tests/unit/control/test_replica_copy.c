@@ -161,6 +161,20 @@ static void recover_at(struct world *w, const char *desk)
 	close_desk(&c);
 }
 
+/* A snapshot that would not go does not keep the disks of the generation before. */
+static void sync_by_cloud_that_cannot_remove_a_snapshot_removes_the_old_disks(void **state)
+{
+	struct world *w = *state;
+	struct context c;
+
+	sync_now(w, 1);
+	mem_cloud_fault(w->to, MEM_REMOVE, MEM_BEFORE, ERR_IO, 0, 1);
+	open_copying(w, &c);
+	refused(replicate_sync(&c, e), ERR_IO, "was told to fail");
+	close_desk(&c);
+	assert_int_equal(mem_cloud_count(w->to, -1), DISKS);
+}
+
 /* A state directory that was brought back from a backup does not take the replica of a later one for left over. */
 static void sweep_with_an_older_journal_keeps_later_copies(void **state)
 {
@@ -340,6 +354,7 @@ int main(void)
 		ONE(sync_by_cloud_replaces_the_disks_when_the_new_ones_are_whole),
 		ONE(sync_by_cloud_killed_in_any_call_leaves_a_generation_and_no_leak),
 		ONE(sync_by_cloud_that_fails_keeps_the_generation_before),
+		ONE(sync_by_cloud_that_cannot_remove_a_snapshot_removes_the_old_disks),
 		ONE(sweep_with_an_older_journal_keeps_later_copies),
 		ONE(sweep_with_a_journal_from_within_a_run_keeps_what_the_run_committed),
 		ONE(sweep_with_a_journal_from_before_a_discard_keeps_later_copies),
