@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "places.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,12 +140,26 @@ static int see_disk(void *ctx, const struct res_ref *ref)
 	return 0;
 }
 
+/* A copy that a later run of the same owner made. */
+static const struct res_ref *later_copy(const struct absentees *a, const struct res_tags *than)
+{
+	for (size_t i = 0; i < a->there.len; i++) {
+		const struct res_tags *t = &a->there.at[i].tags;
+
+		if (t->purpose == PURPOSE_COPY && t->epoch > than->epoch && strcmp(t->owner, than->owner) == 0)
+			return &a->there.at[i];
+	}
+	return NULL;
+}
+
 static void explain(struct absentees *a, const struct journal_entry *entry)
 {
 	cleanup(cleanup_free) char *json = NULL;
 	struct err why = ERR_INIT;
 	bool here = entry->place == a->target->place;
 	struct provider *p = here ? NULL : open_row(a->target, entry->place, &json, &why, &a->why);
+	const struct res_ref *later = later_copy(a, &entry->ref.tags);
+	bool lost = entry->state == ENTRY_CREATED && entry->ref.tags.generation > 0;
 
 	if (a->why.kind != ERR_NONE)
 		return;
@@ -154,7 +169,12 @@ static void explain(struct absentees *a, const struct journal_entry *entry)
 			"replica disk %s of this job is in %.160s, but the job now names %.160s as its target: name the "
 			"old place again, or discard the replica there (`wherry cleanup --discard`), or give the job a new "
 			"name", entry->ref.name, p != NULL ? p->place : json, a->target->p->place);
-	else if (entry->state == ENTRY_CREATED && entry->ref.tags.generation > 0)
+	else if (lost && later != NULL)
+		err_set(&a->why, ERR_REFUSED, 0,
+			"this state directory is older than the replica in %s (disk %s of generation %" PRIu64 " is there): bring "
+			"back the newer one; `wherry cleanup --discard` only to give that copy up", a->target->p->place,
+			later->name, later->tags.generation);
+	else if (lost)
 		err_set(&a->why, ERR_NOT_FOUND, 0,
 			"replica disk %s is no longer in %s: it was removed by somebody; run `wherry cleanup --discard` "
 			"for this job to forget it, then sync again to make a new one", entry->ref.name,

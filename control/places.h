@@ -29,7 +29,7 @@ void places_close(struct places *p);
  * under older blocks of these places is moved to theirs. Call it under the lock of the job. */
 int places_settle(struct cloud *const *clouds, size_t n, const char *job, struct err *e);
 /* Is every replica disk that the journal has of the job in `target`? REFUSED when one is in another place, naming both;
- * NOT_FOUND when one was removed by somebody. One that never held a generation may be gone. */
+ * REFUSED when the cloud's own copy there is newer than the journal; NOT_FOUND when one was removed by somebody. One that never held a generation may be gone. */
 int places_check_replica(struct cloud *target, const char *job, struct err *e);
 
 #endif

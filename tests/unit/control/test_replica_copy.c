@@ -221,6 +221,27 @@ static void sweep_with_a_journal_from_within_a_run_keeps_what_the_run_committed(
 	}
 }
 
+/* To discard would be to lose the newer copy. */
+static void sync_and_promote_with_an_older_journal_ask_for_the_newer_one(void **state)
+{
+	static const char words[] = "generation 2 is there): bring back the newer one";
+	struct world *w = *state;
+	struct context c;
+
+	sync_now(w, 1);
+	copy_desk(w, "a", "b");
+	sync_now(w, 2);
+	ok(open_desk(w, "b", &c, e));
+	refused(sync_by_cloud(w, &c, e), ERR_REFUSED, words);
+	refused(replicate_promote(&c, false, true, e), ERR_REFUSED, words);
+	close_desk(&c);
+	assert_int_equal(mem_cloud_count(w->to, -1), DISKS);
+	remove_generation(w, 2);
+	open_copying(w, &c);
+	refused(replicate_sync(&c, e), ERR_NOT_FOUND, "was removed by somebody");
+	close_desk(&c);
+}
+
 /* Numbers start over when a replica is given up: a low one may be the newer. */
 static void sweep_with_a_journal_from_before_a_discard_keeps_later_copies(void **state)
 {
@@ -356,6 +377,7 @@ int main(void)
 		ONE(sync_by_cloud_that_fails_keeps_the_generation_before),
 		ONE(sync_by_cloud_that_cannot_remove_a_snapshot_removes_the_old_disks),
 		ONE(sweep_with_an_older_journal_keeps_later_copies),
+		ONE(sync_and_promote_with_an_older_journal_ask_for_the_newer_one),
 		ONE(sweep_with_a_journal_from_within_a_run_keeps_what_the_run_committed),
 		ONE(sweep_with_a_journal_from_before_a_discard_keeps_later_copies),
 		ONE(copied_generation_is_never_verified_nor_gone_on_with_by_workers),
