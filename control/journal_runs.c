@@ -47,7 +47,7 @@ static int index_of(const char *const words[], int count, const char *word)
 	return -1;
 }
 
-static int run_id(struct run *run, struct err *e)
+static int draw_id(struct run *run, struct err *e)
 {
 	time_t t = (time_t)run->started_s;
 	unsigned char random[2];
@@ -59,6 +59,21 @@ static int run_id(struct run *run, struct err *e)
 	gmtime_r(&t, &tm);
 	strftime(date, sizeof date, "%Y%m%d-%H%M%S", &tm);
 	snprintf(run->id, sizeof run->id, "%s-%02x%02x", date, random[0], random[1]);
+	return 0;
+}
+
+/* Jobs of a schedule begin by the hundred in one second. */
+static int new_id(struct journal *j, struct run *run, struct err *e)
+{
+	static const char what[] = "look for the id of a run";
+
+	for (int taken = 1; taken != 0;) {
+		if (draw_id(run, e) < 0)
+			return -1;
+		cleanup(cleanup_stmt) sqlite3_stmt *st = db_query(j, what, e, "SELECT 1 FROM runs WHERE id = ?", "t", run->id);
+		if (st == NULL || (taken = db_step(j, st, what, e)) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -80,9 +95,9 @@ int journal_run_begin(struct journal *j, const char *job, enum run_kind kind, st
 	struct run run = {.kind = kind, .state = RUN_PLANNED, .started_s = now_s()};
 
 	snprintf(run.job, sizeof run.job, "%s", job);
-	if (run_id(&run, e) < 0 || db_begin(j, e) < 0)
+	if (db_begin(j, e) < 0)
 		return -1;
-	int rc = next_epoch(j, job, &run.epoch, e);
+	int rc = new_id(j, &run, e) < 0 ? -1 : next_epoch(j, job, &run.epoch, e);
 	if (rc == 0)
 		rc = db_run(j, what, e,
 			    "INSERT INTO runs (id, job, kind, epoch, state, started_s) VALUES (?, ?, ?, ?, "

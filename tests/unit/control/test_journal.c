@@ -48,6 +48,22 @@ static void journal_place_same_block_same_row(void **state)
 	journal_close(j);
 }
 
+/* Half of the ids of this second and the next ones are taken. */
+static void journal_run_begin_never_takes_an_id_again(void **state)
+{
+	struct journal *j = reopen(*state, NULL);
+	struct err e = ERR_INIT;
+	struct run run;
+
+	assert_int_equal(db_exec(j, "take ids", "WITH RECURSIVE s(t) AS (SELECT 0 UNION ALL SELECT t + 1 FROM s WHERE t < 9), "
+		"n(i) AS (SELECT 0 UNION ALL SELECT i + 2 FROM n WHERE i < 65534) INSERT INTO runs (id, job, kind, epoch, state, started_s) "
+		"SELECT strftime('%Y%m%d-%H%M%S', 'now', t || ' seconds') || printf('-%04x', i), 'other', 'sync', t * 65536 + i, 'done', 0 "
+		"FROM s, n", &e), 0);
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(journal_run_begin(j, "web1", RUN_SYNC, &run, &e), 0);
+	journal_close(j);
+}
+
 static void journal_run_begin_epoch_rises_by_one(void **state)
 {
 	struct journal *j = reopen(*state, NULL);
@@ -345,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(journal_open_owner_is_made_once, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_place_same_block_same_row, make_temp, drop_temp),
+		cmocka_unit_test_setup_teardown(journal_run_begin_never_takes_an_id_again, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_run_begin_epoch_rises_by_one, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_run_end_totals_are_kept, make_temp, drop_temp),
 		cmocka_unit_test_setup_teardown(journal_runs_end_dead_committed_is_done, make_temp, drop_temp),
