@@ -48,9 +48,10 @@ at_most_replica() {
 
 without_ids() { everything | sed 's/ [^ ]*$//; s/-gen[0-9]*-/-gen-/'; }
 
-# The machine may have been asked for when the replica was handed over: then a sync says what it holds.
+# A promotion that nobody heard of has ended well. And the machine may have been asked for when the replica was handed over: then
+# a sync says what it holds.
 promote_again() {
-	wherry promote "$job" >"$work/whole" 2>&1 ||
+	wherry promote "$job" >"$work/whole" 2>&1 || grep -q 'was promoted already' "$work/whole" ||
 		{ grep -q 'is DIRTY' "$work/whole" && sync_job "$job" && wherry promote "$job" >"$work/whole" 2>&1; }
 }
 
