@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# TIMEOUT: 5400
+# TIMEOUT: 2700
 #
 # A running server of a real OpenStack, with a boot volume and a data volume of real files, is replicated inside it,
 # changed, replicated again and promoted; then it goes on to a QEMU cloud, is promoted there, and comes back. The oracles are
