@@ -89,11 +89,7 @@ int cloud_snapshot_machine(struct cloud *c, const struct machine *m, struct clou
 
 	if (c->p->ops->snapshot_machine == NULL)
 		return lacks(c, "snapshot a machine", e);
-	if (make(c, refs, n, call_snapshot_machine, &args, e) < 0)
-		return -1;
-	if (m->running && n > 1 && c->p->not_one_instant && c->events != NULL)
-		events_step(c->events, "snapshot", "%u disks of running machine %s one after the other, not at one instant", n, m->name);
-	return 0;
+	return make(c, refs, n, call_snapshot_machine, &args, e);
 }
 
 int cloud_snapshot_disk(struct cloud *c, const struct res_ref *disk, struct cloud_res *r, struct err *e)

@@ -54,11 +54,13 @@ int scaffold_snapshots(struct scaffold *s, const struct machine *m, struct err *
 		snprintf(what, sizeof what, "snap%u", i);
 		name_snapshot(s, &s->snapshots[i], what);
 	}
-	events_step(s->c->events, "snapshot", "%u disk%s of %s machine %s %s", n, n == 1 ? "" : "s",
-		    m->running ? "running" : "stopped", m->name, m->not_one_instant ? "one after the other" : "at one instant");
 	s->snapshot_count = n;
 	if (cloud_snapshot_machine(&s->c->source, m, s->snapshots, n, e) < 0)
 		return -1;
+	/* Only now it is known: what the machine promised may have been refused. */
+	bool apart = m->not_one_instant || (m->running && n > 1 && s->c->source_p->not_one_instant);
+	events_step(s->c->events, "snapshot", "%u disk%s of %s machine %s %s", n, n == 1 ? "" : "s", m->running ? "running" : "stopped",
+		    m->name, apart ? "one after the other, not at one instant" : "at one instant");
 	for (unsigned i = 0; i < n; i++)
 		if (cloud_wait_ready(&s->c->source, &s->snapshots[i].ref, e) < 0)
 			return -1;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What is told of what a provider made. */
+/* What is told of the temporary resources of a run. Whole runs: test_replica.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cloud.h"
 #include "events_impl.h"
 #include "fakes/provider_mem.h"
 #include "journal_fixture.h"
+#include "scaffold.h"
 #include "unit.h"
 
 struct world {
 	char *dir;
 	struct mem_cloud *mem;
-	struct cloud c;
+	struct context c;
 	struct run run;
 };
 
@@ -24,9 +24,11 @@ static int set_up(void **state)
 
 	w->dir = temp_make();
 	w->mem = mem_cloud_new();
-	w->c = (struct cloud){.p = provider_mem_new(w->mem, NULL), .j = reopen(w->dir, NULL), .patience_ns = 20 * NS_PER_S};
-	ok(journal_place(w->c.j, "{\"provider\":\"mem\"}", &w->c.place, e));
-	ok(journal_run_begin(w->c.j, "web1", RUN_SYNC, &w->run, e));
+	w->c.journal = reopen(w->dir, NULL);
+	w->c.source_p = w->c.target_p = provider_mem_new(w->mem, NULL);
+	w->c.source = (struct cloud){.p = w->c.source_p, .j = w->c.journal, .patience_ns = 20 * NS_PER_S};
+	ok(journal_place(w->c.journal, "{\"provider\":\"mem\"}", &w->c.source.place, e));
+	ok(journal_run_begin(w->c.journal, "web1", RUN_SYNC, &w->run, e));
 	*state = w;
 	return 0;
 }
@@ -35,15 +37,15 @@ static int tear_down(void **state)
 {
 	struct world *w = *state;
 
-	journal_close(w->c.j);
-	provider_close(w->c.p);
+	journal_close(w->c.journal);
+	provider_close(w->c.source_p);
 	mem_cloud_free(w->mem);
 	temp_remove(w->dir);
 	free(w);
 	return 0;
 }
 
-static void cloud_snapshot_machine_of_a_broken_promise_tells_it(void **state)
+static void scaffold_snapshots_of_a_broken_promise_tells_it(void **state)
 {
 	static const struct {
 		bool running, broken, told;
@@ -51,22 +53,24 @@ static void cloud_snapshot_machine_of_a_broken_promise_tells_it(void **state)
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct cloud_res snaps[2];
 		cleanup(cleanup_free) char *text = NULL;
+		const struct batches batches = {0};
+		struct scaffold *s = calloc(1, sizeof *s);
 		struct machine m = {0};
 		size_t size;
 		FILE *talk = open_memstream(&text, &size);
 
-		for (int k = 0; k < 2; k++)
-			cloud_ref(&snaps[k], RES_SNAPSHOT, PURPOSE_SCAFFOLD, journal_owner(w->c.j), &w->run, k == 0 ? "snap0" : "snap1", 0);
 		w->c.events = events_new_on(&events_plain_ops, "web1", talk, talk, clock_mono_ns, clock_wall_ns);
-		ok(w->c.p->ops->machine_get(w->c.p, "web1", &m, e));
+		ok(w->c.source_p->ops->machine_get(w->c.source_p, "web1", &m, e));
 		m.running = cases[i].running;
-		w->c.p->not_one_instant = cases[i].broken;
-		ok(cloud_snapshot_machine(&w->c, &m, snaps, 2, e));
+		w->c.source_p->not_one_instant = cases[i].broken;
+		scaffold_init(s, &w->c, &w->run, &batches);
+		ok(scaffold_snapshots(s, &m, e));
 		events_free(w->c.events);
 		fclose(talk);
 		assert_int_equal(strstr(text, "one after the other, not at one instant") != NULL, cases[i].told);
+		assert_int_equal(strstr(text, "web1 at one instant") != NULL, !cases[i].told);
+		free(s);
 		machine_fini(&m);
 	}
 }
@@ -74,7 +78,7 @@ static void cloud_snapshot_machine_of_a_broken_promise_tells_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(cloud_snapshot_machine_of_a_broken_promise_tells_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(scaffold_snapshots_of_a_broken_promise_tells_it, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
