@@ -121,6 +121,13 @@ sas() {
 	echo "sv=2019-07-07&sr=b&sp=$2&se=${expiry//:/%3A}&spr=https&sig=$signature"
 }
 
+# store_job FILE [ENDPOINT [JQ]]: the job of two_clouds with the store as its target, as a filter of jq changes it, is $job now
+store_job() {
+	jq --arg e "${2:-$endpoint}" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
+		storage_container_name: "disks", endpoint: $e}'"${3:+ | $3}" "$job" >"$work/$1"
+	job=$work/$1
+}
+
 # What the container holds, one line each.
 listed() {
 	store_call GET /disks 'comp=list&include=snapshots,metadata&restype=container' |

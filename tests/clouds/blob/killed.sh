@@ -11,9 +11,7 @@ requires qemu-system-x86_64
 start_store
 watch_argv "$account_key"
 two_clouds
-jq --arg e "$endpoint" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
-	storage_container_name: "disks", endpoint: $e, lease_seconds: 15} | .limits = {"bandwidth": "2MB/s"}' "$job" >"$work/blob.json"
-job=$work/blob.json
+store_job blob.json "$endpoint" '.target.lease_seconds = 15 | .limits = {bandwidth: "2MB/s"}'
 
 say 'killed when 8 MiB are durable'
 : >"$work/events"

@@ -51,10 +51,8 @@ start_store
 watch_argv "$account_key"
 two_clouds
 start_proxy leases
-jq --arg e "https://127.0.0.1:$proxy/$account" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
-	storage_container_name: "disks", endpoint: $e, lease_seconds: 15}' "$job" >"$work/fast.json"
-jq '.limits = {bandwidth: "1MB/s"}' "$work/fast.json" >"$work/slow.json"
-job=$work/fast.json
+store_job fast.json "https://127.0.0.1:$proxy/$account" '.target.lease_seconds = 15'
+jq '.limits = {bandwidth: "1MB/s"}' "$job" >"$work/slow.json"
 store_call PUT /disks restype=container >/dev/null
 echo 'these are notes of mine' >"$work/notes"
 store_call PUT /disks/wherry-t-disk1.json '' x-ms-blob-type:BlockBlob "@$work/notes" >/dev/null

@@ -12,9 +12,7 @@ requires qemu-system-x86_64
 start_store
 watch_argv "$account_key"
 two_clouds
-jq --arg e "$endpoint" '.target = {provider: "blob", storage_account_name: "devstoreaccount1",
-	storage_container_name: "disks", endpoint: $e}' "$job" >"$work/blob.json"
-job=$work/blob.json
+store_job blob.json
 blobs_equal() { same_as_blob wherry-t-disk0.vhd "$work/d0.raw"; same_as_blob wherry-t-disk1.vhd "$work/d1.raw"; }
 
 say 'validate and plan, in words'
